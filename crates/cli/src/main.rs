@@ -1,0 +1,2 @@
+//! The binary `surefoot`.
+fn main() {}

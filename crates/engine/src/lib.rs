@@ -1,0 +1,1 @@
+//! Engine: the transformer, forward and backward, sampling, optimizer, model files.

@@ -1,0 +1,1 @@
+//! Objectives: per-token log-probabilities in, loss and `dL/dlogp` out.

@@ -1,0 +1,1 @@
+//! Trainer: prompts, rollout, reward, update, checkpoint, metrics.
