@@ -1,1 +1,2 @@
 //! Engine: the transformer, forward and backward, sampling, optimizer, model files.
+pub mod cpu;

@@ -1,0 +1,310 @@
+//! Products with a weight matrix `W` (row-major, `outputs` x `inputs`, as Hugging Face stores it).
+//!
+//! | function | product | shapes |
+//! |---|---|---|
+//! | [`forward`] | `y (+)= x Wᵀ` | `[T, in] -> [T, out]` |
+//! | [`backward_input`] | `dx (+)= dy W` | `[T, out] -> [T, in]` |
+//! | [`backward_weight`] | `dW += dyᵀ x` | `[T, out], [T, in] -> [out, in]` |
+//!
+//! Each is cut into tasks by columns of the result; a task packs its own columns once and uses them for all rows. Every
+//! element is one chain of fused multiply-adds ([`super::tile`]), so the cut changes no bit, and `dW` continues its
+//! chain from one micro-batch to the next.
+use super::panel::{pack_columns, pack_rows, panel_len};
+use super::parallel::{Shared, Threading};
+use super::tile::{LANES, Left, ROWS, Tile};
+use std::cell::RefCell;
+
+/// Steps of the inner index per pass: a panel slice of 512 x 16 elements fills the first-level cache.
+const DEPTH_BLOCK: usize = 512;
+/// Rows whose left operand stays in the second-level cache during a pass over the panels.
+const ROW_BLOCK: usize = 96;
+/// Tokens per pass of the weight gradient: both operands' slices are read from the first-level cache.
+const TOKEN_BLOCK: usize = 256;
+/// Panels that a task packs and multiplies.
+const CHUNK: usize = 4;
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Hands a buffer of `len` elements, of unspecified content, to `body`.
+pub(super) fn with_scratch<R>(len: usize, body: impl FnOnce(&mut [f32]) -> R) -> R {
+    SCRATCH.with(|cell| {
+        // Taken out, not borrowed: a task that waits for others may run one of them meanwhile.
+        let mut buffer = cell.take();
+        if buffer.len() < len {
+            buffer.resize(len, 0.0);
+        }
+        let result = body(&mut buffer[..len]);
+        cell.replace(buffer);
+        result
+    })
+}
+
+/// Rows of tiles for `rows` x (`panels` x 16) elements of a result with `columns` valid columns from `c` on.
+///
+/// # Safety
+/// As [`Tile::run`], for every row.
+#[allow(clippy::too_many_arguments)]
+unsafe fn block(rows: usize, columns: usize, depth: usize, a: *const f32, lda: usize, panels: *const f32, c: *mut f32, ldc: usize, accumulate: bool) {
+    let whole = columns / LANES;
+    let rest = columns % LANES;
+    let mut row0 = 0;
+    while row0 < rows {
+        let row_end = rows.min(row0 + ROW_BLOCK);
+        let mut k0 = 0;
+        while k0 < depth {
+            let kb = DEPTH_BLOCK.min(depth - k0);
+            let accumulate = accumulate || k0 > 0;
+            for p in 0..columns.div_ceil(LANES) {
+                let b = unsafe { panels.add(p * LANES * depth + k0 * LANES) };
+                let mut row = row0;
+                while row < row_end {
+                    let count = ROWS.min(row_end - row);
+                    unsafe {
+                        let (a, c) = (a.add(row * lda + k0), c.add(row * ldc + p * LANES));
+                        let tile = Tile { rows: count, depth: kb, left: Left::Rows, a, lda, b, ldb: LANES, panels: 1, panel: 0, c, ldc, accumulate };
+                        if p < whole {
+                            tile.run();
+                        } else {
+                            edge(&tile, rest);
+                        }
+                    }
+                    row += count;
+                }
+            }
+            k0 += kb;
+        }
+        row0 = row_end;
+    }
+}
+
+/// A tile of which only `columns` < 16 columns exist in the result.
+///
+/// # Safety
+/// As [`Tile::run`], with `columns` columns of the result.
+pub(super) unsafe fn edge(tile: &Tile, columns: usize) {
+    let mut whole = [0f32; ROWS * LANES];
+    unsafe {
+        if tile.accumulate {
+            for r in 0..tile.rows {
+                std::ptr::copy_nonoverlapping(tile.c.add(r * tile.ldc), whole.as_mut_ptr().add(r * LANES), columns);
+            }
+        }
+        Tile { c: whole.as_mut_ptr(), ldc: LANES, ..*tile }.run();
+        for r in 0..tile.rows {
+            std::ptr::copy_nonoverlapping(whole.as_ptr().add(r * LANES), tile.c.add(r * tile.ldc), columns);
+        }
+    }
+}
+
+/// Where the columns of a task's right operand come from.
+#[derive(Clone, Copy)]
+enum Columns<'a> {
+    /// Rows of `W`, to be packed.
+    WeightRows(&'a [f32]),
+    /// Columns of `W`, to be packed.
+    WeightColumns(&'a [f32]),
+    /// Panels that are packed already.
+    Packed(&'a [f32]),
+}
+
+/// A result to write: `rows` x `columns`, starting at column `first` of rows at distance `stride`.
+struct Output<'a> {
+    data: &'a mut [f32],
+    stride: usize,
+    accumulate: bool,
+}
+
+fn product(threading: Threading, rows: usize, x: &[f32], depth: usize, right: Columns, columns: usize, out: Output) {
+    let (stride, accumulate) = (out.stride, out.accumulate);
+    assert!(x.len() >= rows * depth && out.data.len() >= rows * stride && stride >= columns);
+    let shared = Shared::new(out.data);
+    let panels = columns.div_ceil(LANES);
+    // Small products of few columns are cut by rows as well, so that every thread has work.
+    let chunk = match right {
+        Columns::Packed(_) if rows <= ROW_BLOCK => panels.div_ceil(4 * threading.width()).max(CHUNK),
+        _ => CHUNK,
+    };
+    let chunks = panels.div_ceil(chunk);
+    let splits = (2 * threading.width()).div_ceil(chunks).min(rows.div_ceil(ROW_BLOCK)).max(1);
+    let split = rows.div_ceil(splits);
+    let small = rows * depth * columns < 1 << 18;
+    let threading = if small { Threading::Serial } else { threading };
+    threading.run(chunks * splits, |task| {
+        let (first_panel, row) = (task / splits * chunk, task % splits * split);
+        let first = first_panel * LANES;
+        let count = (chunk * LANES).min(columns - first);
+        if row >= rows {
+            return;
+        }
+        let live = split.min(rows - row);
+        let run = |panels: &[f32]| {
+            let (a, c) = (x[row * depth..].as_ptr(), shared.at(row * stride + first));
+            // SAFETY: tasks write disjoint rows and columns of the result, within the bounds asserted above.
+            unsafe { block(live, count, depth, a, depth, panels.as_ptr(), c, stride, accumulate) }
+        };
+        match right {
+            Columns::Packed(panels) => run(&panels[first * depth..][..panel_len(count, depth)]),
+            Columns::WeightRows(w) => with_scratch(panel_len(count, depth), |panels| {
+                pack_rows(&w[first * depth..], count, depth, panels);
+                run(panels)
+            }),
+            Columns::WeightColumns(w) => with_scratch(panel_len(count, depth), |panels| {
+                pack_columns(w, columns, depth, first, count, panels);
+                run(panels)
+            }),
+        }
+    });
+}
+
+/// A weight matrix as the forward product takes it.
+#[derive(Clone, Copy)]
+pub struct Weight<'a> {
+    /// Row-major `outputs` x `inputs`.
+    pub data: &'a [f32],
+    /// The same as panels of rows ([`pack_rows`]), if they have been packed ahead (decoding).
+    pub panels: Option<&'a [f32]>,
+    /// Rows of `data`.
+    pub outputs: usize,
+    /// Columns of `data`.
+    pub inputs: usize,
+}
+
+/// `y = x Wᵀ`, or `y += x Wᵀ` continued from what `y` holds (a bias) if `accumulate`; `y` has rows of `stride` elements.
+pub fn forward(threading: Threading, rows: usize, x: &[f32], w: Weight, y: &mut [f32], stride: usize, accumulate: bool) {
+    let right = w.panels.map_or(Columns::WeightRows(w.data), Columns::Packed);
+    product(threading, rows, x, w.inputs, right, w.outputs, Output { data: y, stride, accumulate });
+}
+
+/// `dx = dy W`, or continued from what `dx` holds if `accumulate`; `dy` has rows of `outputs` elements.
+pub fn backward_input(threading: Threading, rows: usize, dy: &[f32], w: Weight, dx: &mut [f32], accumulate: bool) {
+    let out = Output { data: dx, stride: w.inputs, accumulate };
+    product(threading, rows, dy, w.outputs, Columns::WeightColumns(&w.data[..w.outputs * w.inputs]), w.inputs, out);
+}
+
+/// `dW += dyᵀ x`, the chain of each element continued over the tokens in order; `dy` has rows of `dy_stride` elements.
+/// `packed` is scratch space that grows to the panels of `x`.
+#[allow(clippy::too_many_arguments)]
+pub fn backward_weight(threading: Threading, rows: usize, dy: &[f32], dy_stride: usize, outputs: usize, x: &[f32], inputs: usize, packed: &mut Vec<f32>, dw: &mut [f32]) {
+    assert!(dw.len() >= outputs * inputs && dy.len() >= (rows.max(1) - 1) * dy_stride + outputs && x.len() >= rows * inputs);
+    let need = panel_len(inputs, rows);
+    if packed.len() < need {
+        packed.resize(need, 0.0);
+    }
+    let panel = LANES * rows;
+    let target = Shared::new(&mut packed[..need]);
+    threading.run(inputs.div_ceil(LANES), |p| {
+        // SAFETY: one panel a task.
+        let to = unsafe { target.slice(p * panel, panel) };
+        pack_columns(x, inputs, rows, p * LANES, LANES.min(inputs - p * LANES), to);
+    });
+    let right = &packed[..need];
+    let shared = Shared::new(dw);
+    let chunk = CHUNK * LANES;
+    threading.run(outputs.div_ceil(chunk), |task| {
+        let first = task * chunk;
+        let count = chunk.min(outputs - first);
+        with_scratch(panel_len(count, rows), |left| {
+            pack_columns(dy, dy_stride, rows, first, count, left);
+            let mut t0 = 0;
+            while t0 < rows {
+                let depth = TOKEN_BLOCK.min(rows - t0);
+                for q in 0..inputs.div_ceil(LANES) {
+                    let live = LANES.min(inputs - q * LANES);
+                    let b = right[q * panel + t0 * LANES..].as_ptr();
+                    for p in 0..count.div_ceil(LANES) {
+                        let lanes = LANES.min(count - p * LANES);
+                        let mut row = 0;
+                        while row < lanes {
+                            let tile_rows = ROWS.min(lanes - row);
+                            let tile = Tile {
+                                rows: tile_rows,
+                                depth,
+                                left: Left::Columns,
+                                a: left[p * panel + t0 * LANES + row..].as_ptr(),
+                                lda: LANES,
+                                b,
+                                ldb: LANES,
+                                panels: 1,
+                                panel: 0,
+                                c: shared.at((first + p * LANES + row) * inputs + q * LANES),
+                                ldc: inputs,
+                                accumulate: true,
+                            };
+                            // SAFETY: each task owns the rows `first..first + count` of `dw`.
+                            unsafe {
+                                if live == LANES {
+                                    tile.run();
+                                } else {
+                                    edge(&tile, live);
+                                }
+                            }
+                            row += tile_rows;
+                        }
+                    }
+                }
+                t0 += depth;
+            }
+        });
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Values of mixed size and sign.
+    fn values(n: usize, seed: u32) -> Vec<f32> {
+        let mut state = seed.wrapping_mul(2654435761).wrapping_add(1);
+        (0..n)
+            .map(|_| {
+                state = state.wrapping_mul(1664525).wrapping_add(1013904223);
+                (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+            })
+            .collect()
+    }
+
+    /// The plain reference: one chain of fused multiply-adds per element.
+    fn chain(start: f32, n: usize, a: impl Fn(usize) -> f32, b: impl Fn(usize) -> f32) -> f32 {
+        (0..n).fold(start, |sum, k| a(k).mul_add(b(k), sum))
+    }
+
+    #[test]
+    fn products_have_the_bits_of_the_plain_chain() {
+        for &(rows, outputs, inputs) in &[(1, 1, 1), (7, 33, 19), (100, 97, 48), (130, 64, 600), (513, 31, 17)] {
+            let (x, w, dy) = (values(rows * inputs, 1), values(outputs * inputs, 2), values(rows * outputs, 3));
+            let weight = Weight { data: &w, panels: None, outputs, inputs };
+            let mut y = values(rows * outputs, 4);
+            let start = y.clone();
+            forward(Threading::Pool, rows, &x, weight, &mut y, outputs, true);
+            for (i, got) in y.iter().enumerate() {
+                let (r, c) = (i / outputs, i % outputs);
+                let want = chain(start[i], inputs, |k| x[r * inputs + k], |k| w[c * inputs + k]);
+                assert_eq!(got.to_bits(), want.to_bits(), "y[{r}, {c}] of {rows}x{outputs}x{inputs}");
+            }
+            let mut panels = vec![0.0; panel_len(outputs, inputs)];
+            pack_rows(&w, outputs, inputs, &mut panels);
+            let mut again = start.clone();
+            forward(Threading::Serial, rows, &x, Weight { panels: Some(&panels), ..weight }, &mut again, outputs, true);
+            assert_eq!(y, again);
+
+            let mut dx = vec![f32::NAN; rows * inputs];
+            backward_input(Threading::Pool, rows, &dy, weight, &mut dx, false);
+            for (i, got) in dx.iter().enumerate() {
+                let (r, c) = (i / inputs, i % inputs);
+                let want = chain(0.0, outputs, |k| dy[r * outputs + k], |k| w[k * inputs + c]);
+                assert_eq!(got.to_bits(), want.to_bits(), "dx[{r}, {c}]");
+            }
+
+            let mut dw = values(outputs * inputs, 5);
+            let start = dw.clone();
+            backward_weight(Threading::Pool, rows, &dy, outputs, outputs, &x, inputs, &mut Vec::new(), &mut dw);
+            for (i, got) in dw.iter().enumerate() {
+                let (r, c) = (i / inputs, i % inputs);
+                let want = chain(start[i], rows, |t| dy[t * outputs + r], |t| x[t * inputs + c]);
+                assert_eq!(got.to_bits(), want.to_bits(), "dw[{r}, {c}]");
+            }
+        }
+    }
+}

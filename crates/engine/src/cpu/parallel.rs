@@ -1,0 +1,72 @@
+//! Work sharing: independent tasks over rayon's current pool, or one after the other.
+use rayon::prelude::*;
+
+/// Whether an operator may spread its work over the threads of the current pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Threading {
+    /// Run on the calling thread: several sequences are being decoded side by side already.
+    Serial,
+    /// Spread over the pool that the caller is in.
+    Pool,
+}
+
+impl Threading {
+    /// Runs `task(0..tasks)`. Tasks must be independent; no result depends on their order.
+    pub fn run(self, tasks: usize, task: impl Fn(usize) + Send + Sync) {
+        if tasks <= 1 || self == Threading::Serial || rayon::current_num_threads() == 1 {
+            (0..tasks).for_each(task);
+        } else {
+            (0..tasks).into_par_iter().with_max_len(1).for_each(task);
+        }
+    }
+
+    /// Threads that [`Threading::run`] spreads over.
+    pub fn width(self) -> usize {
+        match self {
+            Threading::Serial => 1,
+            Threading::Pool => rayon::current_num_threads(),
+        }
+    }
+
+    /// Runs `task(first_row, rows)` over blocks of at most `block` rows.
+    pub fn rows(self, rows: usize, block: usize, task: impl Fn(usize, usize) + Send + Sync) {
+        self.run(rows.div_ceil(block), |i| task(i * block, block.min(rows - i * block)));
+    }
+}
+
+/// A mutable slice that several tasks write to at places that do not overlap.
+#[derive(Clone, Copy)]
+pub struct Shared<'a> {
+    ptr: *mut f32,
+    len: usize,
+    life: std::marker::PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: every access goes through `slice`, whose caller promises that ranges do not overlap.
+unsafe impl Send for Shared<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Shared<'_> {}
+
+impl<'a> Shared<'a> {
+    /// Shares `slice`.
+    pub fn new(slice: &'a mut [f32]) -> Self {
+        Self { ptr: slice.as_mut_ptr(), len: slice.len(), life: std::marker::PhantomData }
+    }
+
+    /// The elements `start..start + len`.
+    ///
+    /// # Safety
+    /// No two ranges that are in use at the same time may overlap.
+    #[allow(clippy::mut_from_ref)]
+    pub unsafe fn slice(&self, start: usize, len: usize) -> &'a mut [f32] {
+        assert!(start + len <= self.len, "range {start}+{len} of a buffer of {}", self.len);
+        // SAFETY: in bounds by the assertion, exclusive by the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.ptr.add(start), len) }
+    }
+
+    /// Pointer to element `start` of a region that the caller has to itself.
+    pub fn at(&self, start: usize) -> *mut f32 {
+        debug_assert!(start <= self.len);
+        self.ptr.wrapping_add(start)
+    }
+}

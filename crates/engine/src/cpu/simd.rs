@@ -1,0 +1,64 @@
+//! Run-time choice of instruction set: one portable body per kernel, compiled once per instruction set.
+
+/// Defines a kernel whose body is compiled for the portable target, for AVX2 with FMA and for AVX-512, and which runs
+/// the best that the machine has. The body is plain Rust in fixed lanes with explicit `mul_add`, so every version
+/// gives the same bits.
+macro_rules! kernel {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident $(<const $c:ident: $ct:ty>)? ($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
+        $(#[$meta])*
+        #[allow(clippy::too_many_arguments)]
+        $vis fn $name $(<const $c: $ct>)? ($($arg: $ty),*) $(-> $ret)? {
+            #[inline(always)]
+            #[allow(clippy::too_many_arguments)]
+            fn body $(<const $c: $ct>)? ($($arg: $ty),*) $(-> $ret)? $body
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx2,fma")]
+                #[allow(clippy::too_many_arguments)]
+                fn avx2 $(<const $c: $ct>)? ($($arg: $ty),*) $(-> $ret)? { body $(::<$c>)? ($($arg),*) }
+                #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
+                #[allow(clippy::too_many_arguments)]
+                fn avx512 $(<const $c: $ct>)? ($($arg: $ty),*) $(-> $ret)? { body $(::<$c>)? ($($arg),*) }
+                match $crate::cpu::simd::level() {
+                    // SAFETY: `level` has seen these features on this machine.
+                    $crate::cpu::simd::Level::Avx512 => return unsafe { avx512 $(::<$c>)? ($($arg),*) },
+                    // SAFETY: as above.
+                    $crate::cpu::simd::Level::Avx2 => return unsafe { avx2 $(::<$c>)? ($($arg),*) },
+                    $crate::cpu::simd::Level::Portable => {}
+                }
+            }
+            body $(::<$c>)? ($($arg),*)
+        }
+    };
+}
+pub(crate) use kernel;
+
+/// The instruction set that the kernels of this process use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// The compilation target's own instructions.
+    Portable,
+    /// x86-64 with AVX2 and FMA.
+    Avx2,
+    /// x86-64 with AVX-512 F, VL, DQ and BW.
+    Avx512,
+}
+
+/// Detects the instruction set (the standard library caches what the processor reports).
+#[inline]
+pub fn level() -> Level {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512bw")
+        {
+            return Level::Avx512;
+        }
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            return Level::Avx2;
+        }
+    }
+    Level::Portable
+}

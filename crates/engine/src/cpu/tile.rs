@@ -1,0 +1,206 @@
+//! The one matrix-product kernel of the CPU engine: a tile of at most [`ROWS`] x [`LANES`] elements.
+//!
+//! Every element of every product is a single chain of fused multiply-adds in the order of the inner index:
+//! `c = fma(a[k], b[k], c)`, starting from what `c` holds. Cutting the inner index into slices, the rows into blocks or
+//! the columns into panels therefore never changes a bit, which is what makes sampler and trainer agree, and the result
+//! independent of batch size, cache, micro-batch and thread count.
+use super::simd::{Level, level};
+
+/// Rows of a tile: six rows of two vectors fill twelve of AVX2's sixteen registers.
+pub const ROWS: usize = 6;
+/// Columns of a tile and width of a panel.
+pub const LANES: usize = 16;
+
+/// Which index of a tile's left operand is contiguous.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// The inner index: element (r, k) lies at `a[r * lda + k]`.
+    Rows,
+    /// The row index: element (r, k) lies at `a[k * lda + r]`.
+    Columns,
+}
+
+/// A row of tiles: `c[r, 16 p + l] = sum_k a(r, k) * b[p, k, l]` for `r < rows` and `p < panels`, continued from what
+/// `c` holds if `accumulate`.
+#[derive(Clone, Copy, Debug)]
+pub struct Tile {
+    /// Rows, 1 to [`ROWS`].
+    pub rows: usize,
+    /// Length of the inner index.
+    pub depth: usize,
+    /// Layout of the left operand.
+    pub left: Left,
+    /// Left operand.
+    pub a: *const f32,
+    /// Its stride (see [`Left`]).
+    pub lda: usize,
+    /// Right operand: [`LANES`] consecutive elements per panel and step of the inner index.
+    pub b: *const f32,
+    /// Distance between steps of the inner index in `b`.
+    pub ldb: usize,
+    /// Number of panels.
+    pub panels: usize,
+    /// Distance between panels in `b`.
+    pub panel: usize,
+    /// Result.
+    pub c: *mut f32,
+    /// Distance between rows of the result.
+    pub ldc: usize,
+    /// Start from what `c` holds instead of zero.
+    pub accumulate: bool,
+}
+
+/// Sixteen lanes of f32, in whatever registers the instruction set has.
+trait Lanes: Copy {
+    unsafe fn load(from: *const f32) -> Self;
+    unsafe fn splat(value: *const f32) -> Self;
+    unsafe fn mul_add(self, b: Self, c: Self) -> Self;
+    unsafe fn store(self, to: *mut f32);
+}
+
+impl Lanes for [f32; LANES] {
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        unsafe { from.cast::<Self>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn splat(value: *const f32) -> Self {
+        unsafe { [*value; LANES] }
+    }
+    #[inline(always)]
+    unsafe fn mul_add(self, b: Self, mut c: Self) -> Self {
+        for l in 0..LANES {
+            c[l] = self[l].mul_add(b[l], c[l]);
+        }
+        c
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        unsafe { to.cast::<Self>().write_unaligned(self) }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::Lanes;
+    use std::arch::x86_64::*;
+
+    impl Lanes for [__m256; 2] {
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> Self {
+            unsafe { [_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(8))] }
+        }
+        #[inline(always)]
+        unsafe fn splat(value: *const f32) -> Self {
+            unsafe { [_mm256_broadcast_ss(&*value); 2] }
+        }
+        #[inline(always)]
+        unsafe fn mul_add(self, b: Self, c: Self) -> Self {
+            unsafe { [_mm256_fmadd_ps(self[0], b[0], c[0]), _mm256_fmadd_ps(self[1], b[1], c[1])] }
+        }
+        #[inline(always)]
+        unsafe fn store(self, to: *mut f32) {
+            unsafe {
+                _mm256_storeu_ps(to, self[0]);
+                _mm256_storeu_ps(to.add(8), self[1]);
+            }
+        }
+    }
+
+    impl Lanes for __m512 {
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> Self {
+            unsafe { _mm512_loadu_ps(from) }
+        }
+        #[inline(always)]
+        unsafe fn splat(value: *const f32) -> Self {
+            unsafe { _mm512_set1_ps(*value) }
+        }
+        #[inline(always)]
+        unsafe fn mul_add(self, b: Self, c: Self) -> Self {
+            unsafe { _mm512_fmadd_ps(self, b, c) }
+        }
+        #[inline(always)]
+        unsafe fn store(self, to: *mut f32) {
+            unsafe { _mm512_storeu_ps(to, self) }
+        }
+    }
+}
+
+/// The kernel: `R` rows, inner index contiguous in the left operand (`ROW_MAJOR`) or rows contiguous (otherwise).
+#[inline(always)]
+unsafe fn accumulate<V: Lanes, const R: usize, const ROW_MAJOR: bool>(t: &Tile) {
+    unsafe {
+        let zero = V::load([0f32; LANES].as_ptr());
+        for p in 0..t.panels {
+            let (b, c) = (t.b.add(p * t.panel), t.c.add(p * LANES));
+            let mut acc = [zero; R];
+            if t.accumulate {
+                for (r, sum) in acc.iter_mut().enumerate() {
+                    *sum = V::load(c.add(r * t.ldc));
+                }
+            }
+            for k in 0..t.depth {
+                let right = V::load(b.add(k * t.ldb));
+                for (r, sum) in acc.iter_mut().enumerate() {
+                    let at = if ROW_MAJOR { r * t.lda + k } else { k * t.lda + r };
+                    *sum = V::splat(t.a.add(at)).mul_add(right, *sum);
+                }
+            }
+            for (r, sum) in acc.iter().enumerate() {
+                sum.store(c.add(r * t.ldc));
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn by_rows<V: Lanes>(t: &Tile) {
+    unsafe {
+        match (t.left, t.rows) {
+            (Left::Rows, 1) => accumulate::<V, 1, true>(t),
+            (Left::Rows, 2) => accumulate::<V, 2, true>(t),
+            (Left::Rows, 3) => accumulate::<V, 3, true>(t),
+            (Left::Rows, 4) => accumulate::<V, 4, true>(t),
+            (Left::Rows, 5) => accumulate::<V, 5, true>(t),
+            (Left::Rows, _) => accumulate::<V, 6, true>(t),
+            (Left::Columns, 1) => accumulate::<V, 1, false>(t),
+            (Left::Columns, 2) => accumulate::<V, 2, false>(t),
+            (Left::Columns, 3) => accumulate::<V, 3, false>(t),
+            (Left::Columns, 4) => accumulate::<V, 4, false>(t),
+            (Left::Columns, 5) => accumulate::<V, 5, false>(t),
+            (Left::Columns, _) => accumulate::<V, 6, false>(t),
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn avx2(t: &Tile) {
+    unsafe { by_rows::<[std::arch::x86_64::__m256; 2]>(t) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+unsafe fn avx512(t: &Tile) {
+    unsafe { by_rows::<std::arch::x86_64::__m512>(t) }
+}
+
+impl Tile {
+    /// Computes the tiles.
+    ///
+    /// # Safety
+    /// `a`, `b` and `c` must cover `rows` rows, `depth` steps and `panels` times [`LANES`] columns at the strides given,
+    /// and nothing else may access these elements of `c` meanwhile.
+    #[inline]
+    pub unsafe fn run(&self) {
+        debug_assert!(self.rows >= 1 && self.rows <= ROWS);
+        match level() {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => unsafe { avx512(self) },
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => unsafe { avx2(self) },
+            _ => unsafe { by_rows::<[f32; LANES]>(self) },
+        }
+    }
+}
