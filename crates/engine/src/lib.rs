@@ -1,1 +1,4 @@
 //! Engine: the transformer, forward and backward, sampling, optimizer, model files.
+
+pub mod config;
+pub mod folder;
