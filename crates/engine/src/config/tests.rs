@@ -99,9 +99,9 @@ fn unknown_keys_are_written_back_and_nothing_is_lost() {
 /// Values of transformers' `ROPE_INIT_FUNCTIONS` (version 5.23.0), which evaluates in f32.
 #[test]
 fn inverse_frequencies_are_those_of_transformers() {
-    let close = |found: &[f32], expected: &[f32]| {
+    let close = |found: &[f32], expected: &[f64]| {
         assert_eq!(found.len(), expected.len());
-        for (found, expected) in found.iter().zip(expected) {
+        for (found, expected) in found.iter().map(|&found| f64::from(found)).zip(expected) {
             assert!((found - expected).abs() <= 1e-6 * expected.abs(), "{found} instead of {expected}");
         }
     };
@@ -190,7 +190,7 @@ fn broken_files_are_named() {
     assert!(matches!(absent, ConfigError::Read { .. }));
 }
 
-const LLAMA3_FREQUENCIES: [f32; 8] = [
+const LLAMA3_FREQUENCIES: [f64; 8] = [
     1.0,
     1.939227581e-01,
     3.760603070e-02,
@@ -200,7 +200,7 @@ const LLAMA3_FREQUENCIES: [f32; 8] = [
     6.647869668e-06,
     1.289173156e-06,
 ];
-const LINEAR_FREQUENCIES: [f32; 8] = [
+const LINEAR_FREQUENCIES: [f64; 8] = [
     4.000000060e-01,
     1.264910996e-01,
     3.999999911e-02,

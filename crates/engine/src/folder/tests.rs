@@ -11,6 +11,9 @@ fn golden(model: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../golden/models").join(model)
 }
 
+/// Names and shapes.
+type Tensors = Vec<(String, Vec<usize>)>;
+
 /// A file with this header text and as many zero bytes of data.
 fn file_with(header: &str, data: usize) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -123,7 +126,7 @@ fn missing_extra_and_misshapen_tensors_are_named() {
     let zeros = vec![0.0; parameters.iter().map(|p| p.len()).max().unwrap()];
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
-    let write = |change: &dyn Fn(&mut Vec<(String, Vec<usize>)>)| {
+    let write = |change: &dyn Fn(&mut Tensors)| {
         let mut list: Vec<_> = parameters.iter().map(|p| (p.name.clone(), p.shape.clone())).collect();
         change(&mut list);
         let tensors = list
