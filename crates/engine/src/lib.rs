@@ -1,2 +1,5 @@
 //! Engine: the transformer, forward and backward, sampling, optimizer, model files.
+
+pub mod config;
 pub mod cpu;
+pub mod folder;

@@ -1,0 +1,109 @@
+//! What can be wrong with a model folder.
+
+use std::path::PathBuf;
+
+use crate::config::ConfigError;
+
+/// An error in a model folder; every message names the file, and the tensor where it is about one.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// `config.json` is missing or wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The folder holds no weights.
+    #[error("{}: no weights: expected model.safetensors or model.safetensors.index.json", folder.display())]
+    NoWeights {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A file cannot be read.
+    #[error("{}: cannot read: {source}", file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file cannot be written; what stood there before still does.
+    #[error("{}: cannot write: {source}", file.display())]
+    Write {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// `model.safetensors.index.json` does not map tensors to files beside it.
+    #[error("{}: not an index of safetensors files: {message}", file.display())]
+    Index {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// The file is shorter than its header says.
+    #[error("{}: truncated: expected {expected} bytes for {what}, found {found}; download or copy it again", file.display())]
+    Truncated {
+        /// The file.
+        file: PathBuf,
+        /// The part that is cut: `the header` or `tensor NAME`.
+        what: String,
+        /// Bytes up to the end of that part.
+        expected: u64,
+        /// Bytes in the file.
+        found: u64,
+    },
+    /// The file's header is not one of safetensors.
+    #[error("{}: not a safetensors file: {message}", file.display())]
+    Header {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// A tensor's header entry contradicts itself.
+    #[error("{}: tensor `{tensor}`: {message}", file.display())]
+    Tensor {
+        /// The file.
+        file: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// A tensor's number format is not one of weights.
+    #[error("{}: tensor `{tensor}`: expected F32, F16 or BF16, found {found}", file.display())]
+    Dtype {
+        /// The file.
+        file: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// The format in the header.
+        found: String,
+    },
+    /// A tensor of the configuration is not there.
+    #[error("{}: tensor `{tensor}` is missing{}", file.display(), of_shape(expected))]
+    MissingTensor {
+        /// The file or folder.
+        file: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// The shape that it should have, where that is known.
+        expected: Option<Vec<usize>>,
+    },
+    /// A tensor's shape contradicts the configuration, or the buffer it is read into.
+    #[error("{}: tensor `{tensor}`: expected shape {expected:?}, found {found:?}", file.display())]
+    Shape {
+        /// The file.
+        file: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// What `config.json` asks for.
+        expected: Vec<usize>,
+        /// What the file holds.
+        found: Vec<usize>,
+    },
+}
+
+fn of_shape(expected: &Option<Vec<usize>>) -> String {
+    expected.as_ref().map_or(String::new(), |shape| format!(", expected shape {shape:?}"))
+}
