@@ -1,5 +1,10 @@
 //! Engine: the transformer, forward and backward, sampling, optimizer, model files.
 
+pub mod batch;
 pub mod config;
 pub mod cpu;
+pub mod device;
 pub mod folder;
+pub mod layout;
+pub mod decoder;
+pub mod model;

@@ -1,4 +1,10 @@
-//! The operators on the CPU.
+//! The operators on the CPU: f32, one file an operator, a plain reference in each file's tests.
+
+pub mod adamw;
+pub mod attention;
+pub mod cache;
+mod device;
+pub mod head;
 pub mod linear;
 pub mod math;
 pub mod norm;
@@ -8,3 +14,5 @@ pub mod rope;
 pub mod simd;
 pub mod swiglu;
 pub mod tile;
+
+pub use device::{Cpu, PackedMatrices};

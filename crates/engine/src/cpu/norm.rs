@@ -52,30 +52,39 @@ kernel! {
 }
 
 kernel! {
-    fn add_row(x: &mut [f32], delta: &[f32]) {
-        for (x, &d) in x.iter_mut().zip(delta) {
-            *x += d;
+    fn add_rows(x: &[f32], delta: &[f32], sum: &mut [f32]) {
+        for ((sum, &x), &d) in sum.iter_mut().zip(x).zip(delta) {
+            *sum = x + d;
         }
     }
 }
 
-/// `y = norm(x)` for `rows` rows; with `delta`, first `x += delta` (the residual connection).
-pub fn forward(threading: Threading, rows: usize, x: &mut [f32], delta: Option<&[f32]>, weight: &[f32], eps: f32, y: &mut [f32]) {
+/// `sum = x + delta` (the residual connection), then `y = norm(sum)`.
+#[allow(clippy::too_many_arguments)]
+pub fn add_normalise(threading: Threading, rows: usize, x: &[f32], delta: &[f32], sum: &mut [f32], weight: &[f32], eps: f32, y: &mut [f32]) {
     let n = weight.len();
-    let (x, y) = (Shared::new(&mut x[..rows * n]), Shared::new(&mut y[..rows * n]));
+    let (sum, y) = (Shared::new(&mut sum[..rows * n]), Shared::new(&mut y[..rows * n]));
     threading.rows(rows, ROWS, |first, count| {
+        let range = first * n..(first + count) * n;
         // SAFETY: each task has its own rows.
-        let (x, y) = unsafe { (x.slice(first * n, count * n), y.slice(first * n, count * n)) };
-        if let Some(delta) = delta {
-            add_row(x, &delta[first * n..][..count * n]);
-        }
-        for (x, y) in x.chunks_exact(n).zip(y.chunks_exact_mut(n)) {
+        let (sum, y) = unsafe { (sum.slice(range.start, range.len()), y.slice(range.start, range.len())) };
+        add_rows(&x[range.clone()], &delta[range], sum);
+        for (x, y) in sum.chunks_exact(n).zip(y.chunks_exact_mut(n)) {
             norm_row(x, weight, eps, y);
         }
     });
 }
 
-/// `y = norm(x)` without the residual connection.
+/// `sum = x + delta`.
+pub fn add(threading: Threading, x: &[f32], delta: &[f32], sum: &mut [f32]) {
+    let shared = Shared::new(sum);
+    threading.rows(x.len(), 1 << 15, |first, count| {
+        // SAFETY: each task has its own elements.
+        add_rows(&x[first..first + count], &delta[first..first + count], unsafe { shared.slice(first, count) });
+    });
+}
+
+/// `y = norm(x)`.
 pub fn normalise(threading: Threading, rows: usize, x: &[f32], weight: &[f32], eps: f32, y: &mut [f32]) {
     let n = weight.len();
     let y = Shared::new(&mut y[..rows * n]);
@@ -162,7 +171,7 @@ pub fn heads_backward(threading: Threading, rows: usize, heads: Heads, raw: &[f3
         // SAFETY: the tasks that wrote are done.
         let products = unsafe { products.slice(0, rows * heads.count * n) };
         for product in products.chunks_exact(n) {
-            add_row(dw, product);
+            dw.iter_mut().zip(product).for_each(|(w, &p)| *w += p);
         }
     });
 }

@@ -1,0 +1,132 @@
+//! AdamW (Loshchilov & Hutter 2019) and the global gradient norm.
+use super::parallel::{Shared, Threading};
+use super::simd::kernel;
+use std::ops::Range;
+
+/// Elements a task; also the length of the partial sums of the norm, which makes its bits independent of threads.
+const BLOCK: usize = 1 << 15;
+
+/// One step's constants.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// Learning rate.
+    pub learning_rate: f32,
+    /// Decay rates of the moments.
+    pub betas: (f32, f32),
+    /// Added to the root of the second moment.
+    pub eps: f32,
+    /// Decoupled weight decay, per unit of learning rate.
+    pub weight_decay: f32,
+    /// Factor on every gradient (clipping by the global norm).
+    pub gradient_scale: f32,
+    /// 1-based number of the update, for the bias correction.
+    pub update: u64,
+}
+
+kernel! {
+    #[allow(clippy::too_many_arguments)]
+    fn update(weights: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32], s: Step, rate: f32, root: f32, decay: f32) {
+        let (b1, b2) = s.betas;
+        for (((w, &g), m), v) in weights.iter_mut().zip(gradient).zip(first).zip(second) {
+            let g = g * s.gradient_scale;
+            *m = b1.mul_add(*m, (1.0 - b1) * g);
+            *v = b2.mul_add(*v, (1.0 - b2) * g * g);
+            *w = (*w).mul_add(decay, -(rate * *m / ((*v).sqrt().mul_add(root, s.eps))));
+        }
+    }
+}
+
+kernel! {
+    fn square_sum(x: &[f32]) -> f64 {
+        let mut lanes = [0f64; 8];
+        let (whole, rest) = x.as_chunks::<8>();
+        for chunk in whole {
+            for l in 0..8 {
+                lanes[l] += f64::from(chunk[l]) * f64::from(chunk[l]);
+            }
+        }
+        for (l, &v) in rest.iter().enumerate() {
+            lanes[l] += f64::from(v) * f64::from(v);
+        }
+        lanes.iter().sum()
+    }
+}
+
+/// `w -= lr * (m_hat / (sqrt(v_hat) + eps) + decay * w)`, decay only in the ranges `decayed` (sorted, disjoint).
+pub fn step(threading: Threading, s: Step, decayed: &[Range<usize>], weights: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32]) {
+    let (b1, b2) = (f64::from(s.betas.0), f64::from(s.betas.1));
+    let n = s.update as f64;
+    let rate = (f64::from(s.learning_rate) / (1.0 - b1.powf(n))) as f32;
+    let root = (1.0 / (1.0 - b2.powf(n)).sqrt()) as f32;
+    let decay = 1.0 - s.learning_rate * s.weight_decay;
+    let len = weights.len();
+    let (weights, first, second) = (Shared::new(weights), Shared::new(first), Shared::new(second));
+    threading.rows(len, BLOCK, |start, count| {
+        let end = start + count;
+        let run = |range: Range<usize>, decay: f32| {
+            // SAFETY: each task has its own elements.
+            unsafe {
+                let (w, m, v) = (weights.slice(range.start, range.len()), first.slice(range.start, range.len()), second.slice(range.start, range.len()));
+                update(w, &gradient[range], m, v, s, rate, root, decay);
+            }
+        };
+        let mut at = start;
+        let from = decayed.partition_point(|r| r.end <= start);
+        for r in decayed[from..].iter().take_while(|r| r.start < end) {
+            if at < r.start {
+                run(at..r.start, 1.0);
+            }
+            run(at.max(r.start)..end.min(r.end), decay);
+            at = end.min(r.end);
+        }
+        if at < end {
+            run(at..end, 1.0);
+        }
+    });
+}
+
+/// Euclidean norm of the whole gradient, summed in f64 in a fixed order.
+pub fn global_norm(threading: Threading, gradient: &[f32]) -> f64 {
+    let blocks = gradient.len().div_ceil(BLOCK);
+    let sums = std::sync::Mutex::new(vec![0f64; blocks]);
+    threading.rows(gradient.len(), BLOCK, |start, count| {
+        let sum = square_sum(&gradient[start..start + count]);
+        if let Ok(mut sums) = sums.lock() {
+            sums[start / BLOCK] = sum;
+        }
+    });
+    sums.into_inner().map_or(f64::NAN, |sums| sums.iter().sum::<f64>().sqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_the_textbook_formula_with_decay_on_its_ranges_only() {
+        let n = BLOCK + 100;
+        let gradient: Vec<f32> = (0..n).map(|i| ((i % 17) as f32 - 8.0) * 0.01).collect();
+        let start: Vec<f32> = (0..n).map(|i| ((i % 13) as f32 - 6.0) * 0.1).collect();
+        let s = Step { learning_rate: 0.01, betas: (0.9, 0.95), eps: 1e-8, weight_decay: 0.1, gradient_scale: 0.5, update: 1 };
+        let decayed = [10..50, BLOCK - 20..BLOCK + 20];
+        let (mut w, mut m, mut v) = (start.clone(), vec![0.0; n], vec![0.0; n]);
+        for k in 1..=3 {
+            step(Threading::Pool, Step { update: k, ..s }, &decayed, &mut w, &gradient, &mut m, &mut v);
+        }
+        for i in 0..n {
+            let (mut ew, mut em, mut ev) = (f64::from(start[i]), 0f64, 0f64);
+            for k in 1..=3 {
+                let g = f64::from(gradient[i]) * 0.5;
+                em = 0.9 * em + 0.1 * g;
+                ev = 0.95 * ev + 0.05 * g * g;
+                let decay = if decayed.iter().any(|r| r.contains(&i)) { 0.1 } else { 0.0 };
+                let (mh, vh) = (em / (1.0 - 0.9f64.powi(k)), ev / (1.0 - 0.95f64.powi(k)));
+                ew -= 0.01 * (mh / (vh.sqrt() + 1e-8) + decay * ew);
+            }
+            assert!((f64::from(w[i]) - ew).abs() < 2e-6, "element {i}: {} against {ew}", w[i]);
+        }
+        let norm = global_norm(Threading::Pool, &gradient);
+        let want = gradient.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
+        assert!((norm / want - 1.0).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,244 @@
+//! [`Device`] on the CPU.
+use super::attention::{self, Heads, Workspace};
+use super::cache::{self, Cache};
+use super::head::{self, Kept, TargetStatistics};
+use super::linear::{self, Weight};
+use super::panel::{pack_rows, panel_len};
+use super::parallel::{Shared, Threading};
+use super::rope::{self, Direction, Table};
+use super::{adamw, norm, swiglu};
+use crate::batch::{Packed, Target};
+use crate::device::{Device, Weights};
+use crate::layout::Matrix;
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The CPU: f32 throughout, work shared over rayon's current pool.
+pub struct Cpu {
+    threading: Threading,
+    attention: Mutex<Workspace>,
+    packed: Mutex<Vec<f32>>,
+}
+
+impl Cpu {
+    /// A device whose operators use the pool of the thread that calls them, or only that thread.
+    pub fn new(threading: Threading) -> Self {
+        Self { threading, attention: Mutex::default(), packed: Mutex::default() }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Scratch space holds nothing that a panic could leave half done.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Every matrix of a model as panels of its rows.
+pub struct PackedMatrices {
+    panels: Vec<f32>,
+    places: HashMap<usize, Range<usize>>,
+}
+
+fn weight<'a>(w: Weights<'a, Cpu>, m: &Matrix) -> Weight<'a> {
+    let panels = w.packed.and_then(|p| p.places.get(&m.weight.start).map(|at| &p.panels[at.clone()]));
+    Weight { data: &w.arena[m.weight.clone()], panels, outputs: m.outputs, inputs: m.inputs }
+}
+
+impl Device for Cpu {
+    type Buffer = Vec<f32>;
+    type PackedWeights = PackedMatrices;
+    type Rotation = Table;
+    type HeadState = Kept;
+    type Cache = Cache;
+
+    fn zeros(&self, len: usize) -> Vec<f32> {
+        vec![0.0; len]
+    }
+
+    fn upload(&self, values: &[f32]) -> Vec<f32> {
+        values.to_vec()
+    }
+
+    fn download(&self, buffer: &Vec<f32>, range: Range<usize>, out: &mut [f32]) {
+        out.copy_from_slice(&buffer[range]);
+    }
+
+    fn write(&self, buffer: &mut Vec<f32>, start: usize, values: &[f32]) {
+        buffer[start..start + values.len()].copy_from_slice(values);
+    }
+
+    fn clear(&self, buffer: &mut Vec<f32>) {
+        let len = buffer.len();
+        let shared = Shared::new(buffer);
+        // SAFETY: each task has its own elements.
+        self.threading.rows(len, 1 << 18, |first, count| unsafe { shared.slice(first, count) }.fill(0.0));
+    }
+
+    fn pack(&self, arena: &Vec<f32>, matrices: &[&Matrix]) -> PackedMatrices {
+        let mut places = HashMap::new();
+        let mut next = 0;
+        for m in matrices {
+            places.entry(m.weight.start).or_insert_with(|| {
+                next += panel_len(m.outputs, m.inputs);
+                next - panel_len(m.outputs, m.inputs)..next
+            });
+        }
+        let mut panels = vec![0.0; next];
+        let shared = Shared::new(&mut panels);
+        for m in matrices {
+            let to = &places[&m.weight.start];
+            self.threading.rows(m.outputs, 64, |first, count| {
+                let from = &arena[m.weight.start + first * m.inputs..][..count * m.inputs];
+                // SAFETY: each task has its own panels.
+                let panels = unsafe { shared.slice(to.start + first * m.inputs, panel_len(count, m.inputs)) };
+                pack_rows(from, count, m.inputs, panels);
+            });
+        }
+        PackedMatrices { panels, places }
+    }
+
+    fn rotation(&self, inverse_frequencies: &[f32], positions: usize) -> Table {
+        Table::new(inverse_frequencies, positions)
+    }
+
+    fn embed(&self, tokens: &[u32], w: Weights<Self>, table: &Matrix, x: &mut Vec<f32>) {
+        let table_rows = &w.arena[table.weight.clone()];
+        for (&token, x) in tokens.iter().zip(x.chunks_exact_mut(table.inputs)) {
+            x.copy_from_slice(&table_rows[token as usize * table.inputs..][..table.inputs]);
+        }
+    }
+
+    fn embed_backward(&self, tokens: &[u32], dx: &Vec<f32>, table: &Matrix, grads: &mut Vec<f32>) {
+        let grads = &mut grads[table.weight.clone()];
+        for (&token, dx) in tokens.iter().zip(dx.chunks_exact(table.inputs)) {
+            for (g, &d) in grads[token as usize * table.inputs..][..table.inputs].iter_mut().zip(dx) {
+                *g += d;
+            }
+        }
+    }
+
+    fn gather(&self, x: &Vec<f32>, width: usize, rows: &[u32], out: &mut Vec<f32>) {
+        for (&row, out) in rows.iter().zip(out.chunks_exact_mut(width)) {
+            out.copy_from_slice(&x[row as usize * width..][..width]);
+        }
+    }
+
+    fn scatter(&self, x: &Vec<f32>, width: usize, rows: &[u32], total: usize, out: &mut Vec<f32>) {
+        out[..total * width].fill(0.0);
+        for (&row, x) in rows.iter().zip(x.chunks_exact(width)) {
+            out[row as usize * width..][..width].copy_from_slice(x);
+        }
+    }
+
+    fn norm(&self, rows: usize, x: &Vec<f32>, w: Weights<Self>, weight: &Range<usize>, eps: f32, y: &mut Vec<f32>) {
+        norm::normalise(self.threading, rows, x, &w.arena[weight.clone()], eps, y);
+    }
+
+    fn add_norm(&self, rows: usize, x: &Vec<f32>, delta: &Vec<f32>, sum: &mut Vec<f32>, w: Weights<Self>, weight: &Range<usize>, eps: f32, y: &mut Vec<f32>) {
+        norm::add_normalise(self.threading, rows, x, delta, sum, &w.arena[weight.clone()], eps, y);
+    }
+
+    fn norm_backward(&self, rows: usize, x: &Vec<f32>, w: Weights<Self>, weight: &Range<usize>, eps: f32, dy: &Vec<f32>, dx: &mut Vec<f32>, grads: &mut Vec<f32>) {
+        norm::backward(self.threading, rows, x, &w.arena[weight.clone()], eps, dy, dx, &mut grads[weight.clone()]);
+    }
+
+    fn add(&self, len: usize, x: &Vec<f32>, delta: &Vec<f32>, sum: &mut Vec<f32>) {
+        norm::add(self.threading, &x[..len], &delta[..len], &mut sum[..len]);
+    }
+
+    fn linear(&self, rows: usize, x: &Vec<f32>, w: Weights<Self>, m: &Matrix, y: &mut Vec<f32>) {
+        if let Some(bias) = &m.bias {
+            let bias = &w.arena[bias.clone()];
+            y[..rows * m.outputs].chunks_exact_mut(m.outputs).for_each(|y| y.copy_from_slice(bias));
+        }
+        linear::forward(self.threading, rows, x, weight(w, m), y, m.outputs, m.bias.is_some());
+    }
+
+    fn linear_backward_input(&self, rows: usize, dy: &Vec<f32>, w: Weights<Self>, m: &Matrix, dx: &mut Vec<f32>) {
+        linear::backward_input(self.threading, rows, dy, weight(w, m), dx, false);
+    }
+
+    fn linear_backward_weight(&self, rows: usize, dy: &Vec<f32>, x: &Vec<f32>, m: &Matrix, grads: &mut Vec<f32>) {
+        let dw = &mut grads[m.weight.clone()];
+        linear::backward_weight(self.threading, rows, dy, m.outputs, m.outputs, x, m.inputs, &mut lock(&self.packed), dw);
+        if let Some(bias) = &m.bias {
+            let grads = &mut grads[bias.clone()];
+            for dy in dy[..rows * m.outputs].chunks_exact(m.outputs) {
+                grads.iter_mut().zip(dy).for_each(|(g, &d)| *g += d);
+            }
+        }
+    }
+
+    fn qk_norm(&self, rows: usize, heads: Heads, raw: &Vec<f32>, w: Weights<Self>, norms: &(Range<usize>, Range<usize>), eps: f32, qkv: &mut Vec<f32>) {
+        qkv[..rows * heads.stride()].copy_from_slice(&raw[..rows * heads.stride()]);
+        for (part, weight) in head_parts(heads, norms) {
+            norm::heads_forward(self.threading, rows, part, raw, &w.arena[weight.clone()], eps, qkv);
+        }
+    }
+
+    fn qk_norm_backward(&self, rows: usize, heads: Heads, raw: &Vec<f32>, w: Weights<Self>, norms: &(Range<usize>, Range<usize>), eps: f32, dqkv: &mut Vec<f32>, grads: &mut Vec<f32>) {
+        for (part, weight) in head_parts(heads, norms) {
+            let dw = &mut grads[weight.clone()];
+            norm::heads_backward(self.threading, rows, part, raw, &w.arena[weight.clone()], eps, dqkv, dw);
+        }
+    }
+
+    fn rope(&self, positions: &[u32], heads: Heads, rotation: &Table, qkv: &mut Vec<f32>, direction: Direction) {
+        rope::rotate_rows(self.threading, positions, heads.queries + heads.keys, rotation, qkv, heads.stride(), direction);
+    }
+
+    fn attention(&self, batch: &Packed, heads: Heads, qkv: &Vec<f32>, out: &mut Vec<f32>, lse: &mut Vec<f32>) {
+        attention::forward(self.threading, batch, heads, qkv, &mut lock(&self.attention), out, lse);
+    }
+
+    fn attention_backward(&self, batch: &Packed, heads: Heads, qkv: &Vec<f32>, out: &Vec<f32>, lse: &Vec<f32>, dout: &Vec<f32>, dqkv: &mut Vec<f32>) {
+        attention::backward(self.threading, batch, heads, qkv, out, lse, dout, &mut lock(&self.attention), dqkv);
+    }
+
+    fn swiglu(&self, rows: usize, width: usize, gate_up: &Vec<f32>, act: &mut Vec<f32>) {
+        swiglu::forward(self.threading, rows, width, gate_up, act);
+    }
+
+    fn swiglu_backward(&self, rows: usize, width: usize, gate_up: &mut Vec<f32>, act: &mut Vec<f32>) {
+        swiglu::backward(self.threading, rows, width, gate_up, act);
+    }
+
+    fn head(&self, rows: usize, hidden: &Vec<f32>, w: Weights<Self>, m: &Matrix, scale: f32, targets: &[Target], state: &mut Kept) -> TargetStatistics {
+        head::forward(self.threading, rows, hidden, weight(w, m), scale, targets, state)
+    }
+
+    fn head_backward(&self, rows: usize, hidden: &Vec<f32>, w: Weights<Self>, m: &Matrix, scale: f32, targets: &[Target], grad_logp: &[f32], state: &mut Kept, dhidden: &mut Vec<f32>, grads: &mut Vec<f32>) {
+        let dw = &mut grads[m.weight.clone()];
+        head::backward(self.threading, rows, hidden, weight(w, m), scale, targets, grad_logp, state, &mut lock(&self.packed), dhidden, dw);
+    }
+
+    fn cache(&self, layers: usize, heads: Heads, prefix: Option<Arc<Cache>>) -> Cache {
+        Cache::new(layers, heads, prefix)
+    }
+
+    fn cached(&self, cache: &Cache) -> usize {
+        cache.tokens()
+    }
+
+    fn append(&self, cache: &mut Cache, layer: usize, qkv: &Vec<f32>, first: usize, count: usize) {
+        cache.append(layer, qkv, first, count);
+    }
+
+    fn decode_attention(&self, caches: &[&Cache], layer: usize, heads: Heads, qkv: &Vec<f32>, out: &mut Vec<f32>) {
+        cache::decode_attention(self.threading, caches, layer, heads, qkv, out);
+    }
+
+    fn adamw(&self, step: adamw::Step, decayed: &[Range<usize>], weights: &mut Vec<f32>, grads: &Vec<f32>, first: &mut Vec<f32>, second: &mut Vec<f32>) {
+        adamw::step(self.threading, step, decayed, weights, grads, first, second);
+    }
+
+    fn norm_of(&self, buffer: &Vec<f32>) -> f64 {
+        adamw::global_norm(self.threading, buffer)
+    }
+}
+
+/// The query heads with their norm, and the key heads with theirs.
+fn head_parts<'a>(heads: Heads, norms: &'a (Range<usize>, Range<usize>)) -> [(norm::Heads, &'a Range<usize>); 2] {
+    let part = |first: usize, count: usize| norm::Heads { stride: heads.stride(), first: first * heads.dim, count };
+    [(part(0, heads.queries), &norms.0), (part(heads.queries, heads.keys), &norms.1)]
+}

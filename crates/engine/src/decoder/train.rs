@@ -1,0 +1,204 @@
+//! Forward and backward over packed sequences.
+use super::Decoder;
+use crate::batch::{Packed, Target};
+use crate::device::{Device, Direction, TargetStatistics, Weights};
+
+/// What one layer keeps for its backward pass; everything else is computed again from it.
+struct LayerTape<B> {
+    /// Input of the layer, `[T, H]`.
+    x: B,
+    /// Queries, keys and values before QK-norm and rotation; only with QK-norm.
+    raw: Option<B>,
+    /// Queries, keys and values as the attention reads them.
+    qkv: B,
+    /// Output of the attention, `[T, queries x dim]`.
+    attended: B,
+    /// Log of each softmax's sum, `[T, queries]`.
+    lse: B,
+    /// Residual stream between attention and feed-forward part, `[T, H]`.
+    mid: B,
+    /// Gate and up projections, `[T, 2F]`.
+    gate_up: B,
+}
+
+/// Activations of one forward pass and scratch space, allocated once for micro-batches up to a size.
+pub struct Tape<D: Device> {
+    rows: usize,
+    layers: Vec<LayerTape<D::Buffer>>,
+    /// Output of the last layer, then gradient of the residual stream.
+    x: D::Buffer,
+    /// `[T, H]`
+    normed: D::Buffer,
+    /// `[T, H]`: what a sublayer adds, or the gradient of a norm's output.
+    delta: D::Buffer,
+    /// `[T, max(F, queries x dim)]`: activations, or the gradient of the attention's output.
+    wide: D::Buffer,
+    /// `[T, qkv]`: gradient of queries, keys and values.
+    dqkv: D::Buffer,
+    head: HeadTape<D>,
+}
+
+struct HeadTape<D: Device> {
+    /// Distinct rows that targets refer to, in order.
+    rows: Vec<u32>,
+    /// Targets with their row replaced by its index in `rows`, in order of row.
+    targets: Vec<Target>,
+    /// Where each target stands in the caller's list.
+    order: Vec<usize>,
+    x: D::Buffer,
+    normed: D::Buffer,
+    state: D::HeadState,
+    scale: f32,
+}
+
+/// Log-probability and entropy of every target, in the caller's order.
+pub type Predictions = TargetStatistics;
+
+impl<D: Device> Tape<D> {
+    /// A tape for micro-batches of up to `rows` tokens.
+    pub fn new(decoder: &Decoder<D>, rows: usize) -> Self {
+        let zeros = |width: usize| decoder.device.zeros(rows * width);
+        let (hidden, heads) = (decoder.hidden, decoder.heads);
+        let layer = |l: &crate::layout::Layer| LayerTape {
+            x: zeros(hidden),
+            raw: l.qk_norm.as_ref().map(|_| zeros(heads.stride())),
+            qkv: zeros(heads.stride()),
+            attended: zeros(heads.width()),
+            lse: zeros(heads.queries),
+            mid: zeros(hidden),
+            gate_up: zeros(2 * decoder.ffn),
+        };
+        Self {
+            rows,
+            layers: decoder.layout.layers.iter().map(layer).collect(),
+            x: zeros(hidden),
+            normed: zeros(hidden),
+            delta: zeros(hidden),
+            wide: zeros(decoder.ffn.max(heads.width())),
+            dqkv: zeros(heads.stride()),
+            head: HeadTape {
+                rows: Vec::new(),
+                targets: Vec::new(),
+                order: Vec::new(),
+                x: zeros(hidden),
+                normed: zeros(hidden),
+                state: D::HeadState::default(),
+                scale: 1.0,
+            },
+        }
+    }
+
+    /// Most tokens of a micro-batch.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+}
+
+impl<D: Device> Decoder<D> {
+    /// Log-probabilities of `targets` under `softmax(logits * scale)`, keeping what [`Decoder::backward`] needs.
+    ///
+    /// # Panics
+    /// If the batch has more tokens than the tape has rows, or a token or position is out of range.
+    pub fn forward(&self, w: Weights<D>, batch: &Packed, targets: &[Target], scale: f32, tape: &mut Tape<D>) -> Predictions {
+        self.hidden_states(w, batch, tape);
+        self.predict(w, targets, scale, tape)
+    }
+
+    /// Runs the layers; the residual stream of the last is left in `tape.x`.
+    fn hidden_states(&self, w: Weights<D>, batch: &Packed, tape: &mut Tape<D>) {
+        let (d, rows) = (&self.device, batch.len());
+        assert!(rows <= tape.rows, "{rows} tokens on a tape of {} rows", tape.rows);
+        d.embed(batch.tokens(), w, &self.layout.embedding, &mut tape.layers[0].x);
+        let Tape { layers, x, normed, delta, wide, .. } = tape;
+        for l in 0..layers.len() {
+            let layer = &self.layout.layers[l];
+            let (now, later) = layers[l..].split_first_mut().expect("a layer");
+            if l == 0 {
+                d.norm(rows, &now.x, w, &layer.input_norm, self.eps, normed);
+            }
+            match (&mut now.raw, &layer.qk_norm) {
+                (Some(raw), Some(norms)) => {
+                    d.linear(rows, normed, w, &layer.qkv, raw);
+                    d.qk_norm(rows, self.heads, raw, w, norms, self.eps, &mut now.qkv);
+                }
+                _ => d.linear(rows, normed, w, &layer.qkv, &mut now.qkv),
+            }
+            d.rope(batch.positions(), self.heads, &self.rotation, &mut now.qkv, Direction::Forward);
+            d.attention(batch, self.heads, &now.qkv, &mut now.attended, &mut now.lse);
+            d.linear(rows, &now.attended, w, &layer.output, delta);
+            d.add_norm(rows, &now.x, delta, &mut now.mid, w, &layer.mlp_norm, self.eps, normed);
+            d.linear(rows, normed, w, &layer.gate_up, &mut now.gate_up);
+            d.swiglu(rows, self.ffn, &now.gate_up, wide);
+            d.linear(rows, wide, w, &layer.down, delta);
+            match later.first_mut() {
+                Some(next) => {
+                    let norm = &self.layout.layers[l + 1].input_norm;
+                    d.add_norm(rows, &now.mid, delta, &mut next.x, w, norm, self.eps, normed);
+                }
+                None => d.add(rows * self.hidden, &now.mid, delta, x),
+            }
+        }
+    }
+
+    /// Final norm and head, over the rows that a target refers to.
+    fn predict(&self, w: Weights<D>, targets: &[Target], scale: f32, tape: &mut Tape<D>) -> Predictions {
+        let (d, head) = (&self.device, &mut tape.head);
+        head.order = (0..targets.len()).collect();
+        head.order.sort_by_key(|&i| targets[i].row);
+        head.rows.clear();
+        head.targets.clear();
+        for &i in &head.order {
+            if head.rows.last() != Some(&targets[i].row) {
+                head.rows.push(targets[i].row);
+            }
+            head.targets.push(Target { row: head.rows.len() as u32 - 1, token: targets[i].token });
+        }
+        head.scale = scale;
+        let rows = head.rows.len();
+        d.gather(&tape.x, self.hidden, &head.rows, &mut head.x);
+        d.norm(rows, &head.x, w, &self.layout.norm, self.eps, &mut head.normed);
+        let sorted = d.head(rows, &head.normed, w, &self.layout.head, scale, &head.targets, &mut head.state);
+        let mut found = Predictions { logp: vec![0.0; targets.len()], entropy: vec![0.0; targets.len()] };
+        for (k, &i) in head.order.iter().enumerate() {
+            found.logp[i] = sorted.logp[k];
+            found.entropy[i] = sorted.entropy[k];
+        }
+        found
+    }
+
+    /// Adds the gradient of `sum_i grad_logp[i] logp[i]` to `grads`, for the targets of the last [`Decoder::forward`]
+    /// on this tape, whose activations are used up.
+    pub fn backward(&self, w: Weights<D>, batch: &Packed, grad_logp: &[f32], tape: &mut Tape<D>, grads: &mut D::Buffer) {
+        let (d, rows, eps) = (&self.device, batch.len(), self.eps);
+        let Tape { layers, x: dx, normed, delta, wide, dqkv, head, .. } = tape;
+        let sorted: Vec<f32> = head.order.iter().map(|&i| grad_logp[i]).collect();
+        let count = head.rows.len();
+        d.head_backward(count, &head.normed, w, &self.layout.head, head.scale, &head.targets, &sorted, &mut head.state, delta, grads);
+        d.clear(normed);
+        d.norm_backward(count, &head.x, w, &self.layout.norm, eps, delta, normed, grads);
+        d.scatter(normed, self.hidden, &head.rows, rows, dx);
+        for (layer, kept) in self.layout.layers.iter().zip(layers).rev() {
+            // Feed-forward part.
+            d.linear_backward_input(rows, dx, w, &layer.down, wide);
+            d.swiglu_backward(rows, self.ffn, &mut kept.gate_up, wide);
+            d.linear_backward_weight(rows, dx, wide, &layer.down, grads);
+            d.norm(rows, &kept.mid, w, &layer.mlp_norm, eps, normed);
+            d.linear_backward_weight(rows, &kept.gate_up, normed, &layer.gate_up, grads);
+            d.linear_backward_input(rows, &kept.gate_up, w, &layer.gate_up, delta);
+            d.norm_backward(rows, &kept.mid, w, &layer.mlp_norm, eps, delta, dx, grads);
+            // Attention.
+            d.linear_backward_weight(rows, dx, &kept.attended, &layer.output, grads);
+            d.linear_backward_input(rows, dx, w, &layer.output, wide);
+            d.attention_backward(batch, self.heads, &kept.qkv, &kept.attended, &kept.lse, wide, dqkv);
+            d.rope(batch.positions(), self.heads, &self.rotation, dqkv, Direction::Backward);
+            if let (Some(raw), Some(norms)) = (&kept.raw, &layer.qk_norm) {
+                d.qk_norm_backward(rows, self.heads, raw, w, norms, eps, dqkv, grads);
+            }
+            d.norm(rows, &kept.x, w, &layer.input_norm, eps, normed);
+            d.linear_backward_weight(rows, dqkv, normed, &layer.qkv, grads);
+            d.linear_backward_input(rows, dqkv, w, &layer.qkv, delta);
+            d.norm_backward(rows, &kept.x, w, &layer.input_norm, eps, delta, dx, grads);
+        }
+        d.embed_backward(batch.tokens(), dx, &self.layout.embedding, grads);
+    }
+}

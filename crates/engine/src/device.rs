@@ -1,0 +1,125 @@
+//! The operators that a device implements; the decoder is written once over them.
+//!
+//! A device owns its memory: a [`Device::Buffer`] is a run of f32 values (whatever the device computes with), and all
+//! matrices are dense and row-major. `T` is the number of rows (tokens) of a call, `H` the width of the residual
+//! stream, `F` that of the feed-forward part, `V` the vocabulary.
+use crate::batch::{Packed, Target};
+use crate::layout::Matrix;
+use std::ops::Range;
+
+pub use crate::cpu::adamw::Step;
+pub use crate::cpu::attention::Heads;
+pub use crate::cpu::head::TargetStatistics;
+pub use crate::cpu::rope::Direction;
+
+/// All parameters in one arena ([`crate::layout::Layout`]), and a copy in the device's fastest form if there is one.
+pub struct Weights<'a, D: Device + ?Sized> {
+    /// Every parameter.
+    pub arena: &'a D::Buffer,
+    /// [`Device::pack`] of them, made when the same weights are used many times (decoding).
+    pub packed: Option<&'a D::PackedWeights>,
+}
+
+impl<D: Device + ?Sized> Clone for Weights<'_, D> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<D: Device + ?Sized> Copy for Weights<'_, D> {}
+
+/// A device: its memory and its operators. Unless said otherwise results are written, not added.
+pub trait Device: Send + Sync {
+    /// A run of f32 values.
+    type Buffer: Send + Sync;
+    /// Weights laid out for products with few rows.
+    type PackedWeights: Send + Sync;
+    /// Rotation table of [`Device::rope`].
+    type Rotation: Send + Sync;
+    /// What the head's forward pass leaves for its backward pass.
+    type HeadState: Default + Send;
+    /// Keys and values of one sequence, or of a prefix that several share.
+    type Cache: Send + Sync;
+
+    /// A buffer of zeros.
+    fn zeros(&self, len: usize) -> Self::Buffer;
+    /// A copy of host values.
+    fn upload(&self, values: &[f32]) -> Self::Buffer;
+    /// Copies a range of a buffer to the host.
+    fn download(&self, buffer: &Self::Buffer, range: Range<usize>, out: &mut [f32]);
+    /// Overwrites a range of a buffer.
+    fn write(&self, buffer: &mut Self::Buffer, start: usize, values: &[f32]);
+    /// Sets a buffer to zero.
+    fn clear(&self, buffer: &mut Self::Buffer);
+    /// Lays out the given matrices for repeated use.
+    fn pack(&self, arena: &Self::Buffer, matrices: &[&Matrix]) -> Self::PackedWeights;
+    /// Cosines and sines for positions below `positions`.
+    fn rotation(&self, inverse_frequencies: &[f32], positions: usize) -> Self::Rotation;
+
+    /// `x[t] = table[tokens[t]]`, `[T, H]`.
+    fn embed(&self, tokens: &[u32], w: Weights<Self>, table: &Matrix, x: &mut Self::Buffer);
+    /// `dtable[tokens[t]] += dx[t]`, tokens in order.
+    fn embed_backward(&self, tokens: &[u32], dx: &Self::Buffer, table: &Matrix, grads: &mut Self::Buffer);
+    /// `out[i] = x[rows[i]]`.
+    fn gather(&self, x: &Self::Buffer, width: usize, rows: &[u32], out: &mut Self::Buffer);
+    /// `out` is zero but `out[rows[i]] = x[i]`; rows are distinct.
+    fn scatter(&self, x: &Self::Buffer, width: usize, rows: &[u32], total: usize, out: &mut Self::Buffer);
+
+    /// `y = RMSNorm(x) * weight`, `[T, n]` with `n` the weight's length.
+    fn norm(&self, rows: usize, x: &Self::Buffer, w: Weights<Self>, weight: &Range<usize>, eps: f32, y: &mut Self::Buffer);
+    /// `sum = x + delta; y = RMSNorm(sum) * weight`: the residual connection and the norm after it.
+    #[allow(clippy::too_many_arguments)]
+    fn add_norm(&self, rows: usize, x: &Self::Buffer, delta: &Self::Buffer, sum: &mut Self::Buffer, w: Weights<Self>, weight: &Range<usize>, eps: f32, y: &mut Self::Buffer);
+    /// `dx += d(norm)/dx . dy` and the weight's gradient.
+    #[allow(clippy::too_many_arguments)]
+    fn norm_backward(&self, rows: usize, x: &Self::Buffer, w: Weights<Self>, weight: &Range<usize>, eps: f32, dy: &Self::Buffer, dx: &mut Self::Buffer, grads: &mut Self::Buffer);
+    /// `sum = x + delta`.
+    fn add(&self, len: usize, x: &Self::Buffer, delta: &Self::Buffer, sum: &mut Self::Buffer);
+
+    /// `y = x Wᵀ + bias`, `[T, inputs] -> [T, outputs]`.
+    fn linear(&self, rows: usize, x: &Self::Buffer, w: Weights<Self>, m: &Matrix, y: &mut Self::Buffer);
+    /// `dx = dy W`.
+    fn linear_backward_input(&self, rows: usize, dy: &Self::Buffer, w: Weights<Self>, m: &Matrix, dx: &mut Self::Buffer);
+    /// `dW += dyᵀ x`, `dbias += sum_t dy[t]`.
+    fn linear_backward_weight(&self, rows: usize, dy: &Self::Buffer, x: &Self::Buffer, m: &Matrix, grads: &mut Self::Buffer);
+
+    /// Per-head norms of queries and keys: `qkv = raw` with the query and key heads normalised.
+    #[allow(clippy::too_many_arguments)]
+    fn qk_norm(&self, rows: usize, heads: Heads, raw: &Self::Buffer, w: Weights<Self>, norms: &(Range<usize>, Range<usize>), eps: f32, qkv: &mut Self::Buffer);
+    /// Gradient of [`Device::qk_norm`], in place in `dqkv`.
+    #[allow(clippy::too_many_arguments)]
+    fn qk_norm_backward(&self, rows: usize, heads: Heads, raw: &Self::Buffer, w: Weights<Self>, norms: &(Range<usize>, Range<usize>), eps: f32, dqkv: &mut Self::Buffer, grads: &mut Self::Buffer);
+    /// Rotates query and key heads in place.
+    fn rope(&self, positions: &[u32], heads: Heads, rotation: &Self::Rotation, qkv: &mut Self::Buffer, direction: Direction);
+    /// Causal attention: `out` is `[T, queries x dim]`, `lse` `[T, queries]`.
+    fn attention(&self, batch: &Packed, heads: Heads, qkv: &Self::Buffer, out: &mut Self::Buffer, lse: &mut Self::Buffer);
+    /// Gradient of [`Device::attention`]: writes `dqkv`.
+    #[allow(clippy::too_many_arguments)]
+    fn attention_backward(&self, batch: &Packed, heads: Heads, qkv: &Self::Buffer, out: &Self::Buffer, lse: &Self::Buffer, dout: &Self::Buffer, dqkv: &mut Self::Buffer);
+    /// `act = silu(gate) * up`; a row of `gate_up` is `[gate, up]`.
+    fn swiglu(&self, rows: usize, width: usize, gate_up: &Self::Buffer, act: &mut Self::Buffer);
+    /// Turns `gate_up` into its gradient and `act`, which holds the gradient of `act`, into `act` again.
+    fn swiglu_backward(&self, rows: usize, width: usize, gate_up: &mut Self::Buffer, act: &mut Self::Buffer);
+
+    /// Log-probability and entropy of each target under `softmax(scale * hidden Wᵀ)`; targets in order of row.
+    #[allow(clippy::too_many_arguments)]
+    fn head(&self, rows: usize, hidden: &Self::Buffer, w: Weights<Self>, m: &Matrix, scale: f32, targets: &[Target], state: &mut Self::HeadState) -> TargetStatistics;
+    /// Gradient of `sum_i grad_logp[i] logp[i]`: writes `dhidden`, adds the weight's.
+    #[allow(clippy::too_many_arguments)]
+    fn head_backward(&self, rows: usize, hidden: &Self::Buffer, w: Weights<Self>, m: &Matrix, scale: f32, targets: &[Target], grad_logp: &[f32], state: &mut Self::HeadState, dhidden: &mut Self::Buffer, grads: &mut Self::Buffer);
+
+    /// An empty cache for `layers` layers, that continues `prefix` if given.
+    fn cache(&self, layers: usize, heads: Heads, prefix: Option<std::sync::Arc<Self::Cache>>) -> Self::Cache;
+    /// Tokens that a cache holds, those of its prefix included.
+    fn cached(&self, cache: &Self::Cache) -> usize;
+    /// Appends the keys and values of `count` rows from `first` on, for one layer; the last layer counts the tokens.
+    fn append(&self, cache: &mut Self::Cache, layer: usize, qkv: &Self::Buffer, first: usize, count: usize);
+    /// Attention of one new token a sequence over its cache, in which it is already: `out[b]` for `caches[b]`.
+    fn decode_attention(&self, caches: &[&Self::Cache], layer: usize, heads: Heads, qkv: &Self::Buffer, out: &mut Self::Buffer);
+
+    /// One AdamW step; weight decay applies to the `decayed` ranges.
+    #[allow(clippy::too_many_arguments)]
+    fn adamw(&self, step: Step, decayed: &[Range<usize>], weights: &mut Self::Buffer, grads: &Self::Buffer, first: &mut Self::Buffer, second: &mut Self::Buffer);
+    /// Euclidean norm of a buffer.
+    fn norm_of(&self, buffer: &Self::Buffer) -> f64;
+}
