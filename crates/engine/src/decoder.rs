@@ -26,7 +26,8 @@ pub struct Decoder<D: Device> {
 impl<D: Device> Decoder<D> {
     /// The decoder of `config`, for sequences of at most `positions` tokens.
     pub fn new(device: D, config: &ModelConfig, positions: usize) -> Self {
-        let heads = Heads { queries: config.num_attention_heads, keys: config.num_key_value_heads, dim: config.head_dim };
+        let heads =
+            Heads { queries: config.num_attention_heads, keys: config.num_key_value_heads, dim: config.head_dim };
         let rotation = device.rotation(&config.inverse_frequencies(), positions);
         Self {
             layout: Layout::new(config),

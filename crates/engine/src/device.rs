@@ -28,6 +28,37 @@ impl<D: Device + ?Sized> Clone for Weights<'_, D> {
 
 impl<D: Device + ?Sized> Copy for Weights<'_, D> {}
 
+/// How a next token is drawn from `softmax(logits / temperature)`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sampling {
+    /// 0 takes the most probable token.
+    pub temperature: f32,
+    /// Keep the smallest set of tokens with at least this probability; 1 keeps all.
+    pub top_p: f32,
+    /// Keep this many tokens; 0 keeps all.
+    pub top_k: usize,
+}
+
+impl Sampling {
+    /// Whether tokens are left out, so that the sampler's distribution is not the policy's.
+    pub fn truncates(&self) -> bool {
+        self.top_p < 1.0 || self.top_k > 0
+    }
+}
+
+/// A token that was drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Choice {
+    /// The token.
+    pub token: u32,
+    /// Its log-probability under the tempered distribution, before top-k and top-p (what training compares with).
+    pub logp: f32,
+    /// Its log-probability under the distribution that it was drawn from.
+    pub logp_behavior: f32,
+    /// Entropy of the tempered distribution, in nats.
+    pub entropy: f32,
+}
+
 /// A device: its memory and its operators. Unless said otherwise results are written, not added.
 pub trait Device: Send + Sync {
     /// A run of f32 values.
@@ -66,36 +97,120 @@ pub trait Device: Send + Sync {
     fn scatter(&self, x: &Self::Buffer, width: usize, rows: &[u32], total: usize, out: &mut Self::Buffer);
 
     /// `y = RMSNorm(x) * weight`, `[T, n]` with `n` the weight's length.
-    fn norm(&self, rows: usize, x: &Self::Buffer, w: Weights<Self>, weight: &Range<usize>, eps: f32, y: &mut Self::Buffer);
+    fn norm(
+        &self,
+        rows: usize,
+        x: &Self::Buffer,
+        w: Weights<Self>,
+        weight: &Range<usize>,
+        eps: f32,
+        y: &mut Self::Buffer,
+    );
     /// `sum = x + delta; y = RMSNorm(sum) * weight`: the residual connection and the norm after it.
     #[allow(clippy::too_many_arguments)]
-    fn add_norm(&self, rows: usize, x: &Self::Buffer, delta: &Self::Buffer, sum: &mut Self::Buffer, w: Weights<Self>, weight: &Range<usize>, eps: f32, y: &mut Self::Buffer);
+    fn add_norm(
+        &self,
+        rows: usize,
+        x: &Self::Buffer,
+        delta: &Self::Buffer,
+        sum: &mut Self::Buffer,
+        w: Weights<Self>,
+        weight: &Range<usize>,
+        eps: f32,
+        y: &mut Self::Buffer,
+    );
     /// `dx += d(norm)/dx . dy` and the weight's gradient.
     #[allow(clippy::too_many_arguments)]
-    fn norm_backward(&self, rows: usize, x: &Self::Buffer, w: Weights<Self>, weight: &Range<usize>, eps: f32, dy: &Self::Buffer, dx: &mut Self::Buffer, grads: &mut Self::Buffer);
+    fn norm_backward(
+        &self,
+        rows: usize,
+        x: &Self::Buffer,
+        w: Weights<Self>,
+        weight: &Range<usize>,
+        eps: f32,
+        dy: &Self::Buffer,
+        dx: &mut Self::Buffer,
+        grads: &mut Self::Buffer,
+    );
     /// `sum = x + delta`.
     fn add(&self, len: usize, x: &Self::Buffer, delta: &Self::Buffer, sum: &mut Self::Buffer);
 
     /// `y = x Wᵀ + bias`, `[T, inputs] -> [T, outputs]`.
     fn linear(&self, rows: usize, x: &Self::Buffer, w: Weights<Self>, m: &Matrix, y: &mut Self::Buffer);
     /// `dx = dy W`.
-    fn linear_backward_input(&self, rows: usize, dy: &Self::Buffer, w: Weights<Self>, m: &Matrix, dx: &mut Self::Buffer);
+    fn linear_backward_input(
+        &self,
+        rows: usize,
+        dy: &Self::Buffer,
+        w: Weights<Self>,
+        m: &Matrix,
+        dx: &mut Self::Buffer,
+    );
     /// `dW += dyᵀ x`, `dbias += sum_t dy[t]`.
-    fn linear_backward_weight(&self, rows: usize, dy: &Self::Buffer, x: &Self::Buffer, m: &Matrix, grads: &mut Self::Buffer);
+    fn linear_backward_weight(
+        &self,
+        rows: usize,
+        dy: &Self::Buffer,
+        x: &Self::Buffer,
+        m: &Matrix,
+        grads: &mut Self::Buffer,
+    );
 
     /// Per-head norms of queries and keys: `qkv = raw` with the query and key heads normalised.
     #[allow(clippy::too_many_arguments)]
-    fn qk_norm(&self, rows: usize, heads: Heads, raw: &Self::Buffer, w: Weights<Self>, norms: &(Range<usize>, Range<usize>), eps: f32, qkv: &mut Self::Buffer);
+    fn qk_norm(
+        &self,
+        rows: usize,
+        heads: Heads,
+        raw: &Self::Buffer,
+        w: Weights<Self>,
+        norms: &(Range<usize>, Range<usize>),
+        eps: f32,
+        qkv: &mut Self::Buffer,
+    );
     /// Gradient of [`Device::qk_norm`], in place in `dqkv`.
     #[allow(clippy::too_many_arguments)]
-    fn qk_norm_backward(&self, rows: usize, heads: Heads, raw: &Self::Buffer, w: Weights<Self>, norms: &(Range<usize>, Range<usize>), eps: f32, dqkv: &mut Self::Buffer, grads: &mut Self::Buffer);
+    fn qk_norm_backward(
+        &self,
+        rows: usize,
+        heads: Heads,
+        raw: &Self::Buffer,
+        w: Weights<Self>,
+        norms: &(Range<usize>, Range<usize>),
+        eps: f32,
+        dqkv: &mut Self::Buffer,
+        grads: &mut Self::Buffer,
+    );
     /// Rotates query and key heads in place.
-    fn rope(&self, positions: &[u32], heads: Heads, rotation: &Self::Rotation, qkv: &mut Self::Buffer, direction: Direction);
+    fn rope(
+        &self,
+        positions: &[u32],
+        heads: Heads,
+        rotation: &Self::Rotation,
+        qkv: &mut Self::Buffer,
+        direction: Direction,
+    );
     /// Causal attention: `out` is `[T, queries x dim]`, `lse` `[T, queries]`.
-    fn attention(&self, batch: &Packed, heads: Heads, qkv: &Self::Buffer, out: &mut Self::Buffer, lse: &mut Self::Buffer);
+    fn attention(
+        &self,
+        batch: &Packed,
+        heads: Heads,
+        qkv: &Self::Buffer,
+        out: &mut Self::Buffer,
+        lse: &mut Self::Buffer,
+    );
     /// Gradient of [`Device::attention`]: writes `dqkv`.
     #[allow(clippy::too_many_arguments)]
-    fn attention_backward(&self, batch: &Packed, heads: Heads, qkv: &Self::Buffer, out: &Self::Buffer, lse: &Self::Buffer, dout: &Self::Buffer, dqkv: &mut Self::Buffer);
+    fn attention_backward(
+        &self,
+        batch: &Packed,
+        heads: Heads,
+        qkv: &Self::Buffer,
+        out: &Self::Buffer,
+        lse: &Self::Buffer,
+        dout: &Self::Buffer,
+        dqkv: &mut Self::Buffer,
+    );
     /// `act = silu(gate) * up`; a row of `gate_up` is `[gate, up]`.
     fn swiglu(&self, rows: usize, width: usize, gate_up: &Self::Buffer, act: &mut Self::Buffer);
     /// Turns `gate_up` into its gradient and `act`, which holds the gradient of `act`, into `act` again.
@@ -103,10 +218,31 @@ pub trait Device: Send + Sync {
 
     /// Log-probability and entropy of each target under `softmax(scale * hidden Wᵀ)`; targets in order of row.
     #[allow(clippy::too_many_arguments)]
-    fn head(&self, rows: usize, hidden: &Self::Buffer, w: Weights<Self>, m: &Matrix, scale: f32, targets: &[Target], state: &mut Self::HeadState) -> TargetStatistics;
+    fn head(
+        &self,
+        rows: usize,
+        hidden: &Self::Buffer,
+        w: Weights<Self>,
+        m: &Matrix,
+        scale: f32,
+        targets: &[Target],
+        state: &mut Self::HeadState,
+    ) -> TargetStatistics;
     /// Gradient of `sum_i grad_logp[i] logp[i]`: writes `dhidden`, adds the weight's.
     #[allow(clippy::too_many_arguments)]
-    fn head_backward(&self, rows: usize, hidden: &Self::Buffer, w: Weights<Self>, m: &Matrix, scale: f32, targets: &[Target], grad_logp: &[f32], state: &mut Self::HeadState, dhidden: &mut Self::Buffer, grads: &mut Self::Buffer);
+    fn head_backward(
+        &self,
+        rows: usize,
+        hidden: &Self::Buffer,
+        w: Weights<Self>,
+        m: &Matrix,
+        scale: f32,
+        targets: &[Target],
+        grad_logp: &[f32],
+        state: &mut Self::HeadState,
+        dhidden: &mut Self::Buffer,
+        grads: &mut Self::Buffer,
+    );
 
     /// An empty cache for `layers` layers, that continues `prefix` if given.
     fn cache(&self, layers: usize, heads: Heads, prefix: Option<std::sync::Arc<Self::Cache>>) -> Self::Cache;
@@ -115,11 +251,33 @@ pub trait Device: Send + Sync {
     /// Appends the keys and values of `count` rows from `first` on, for one layer; the last layer counts the tokens.
     fn append(&self, cache: &mut Self::Cache, layer: usize, qkv: &Self::Buffer, first: usize, count: usize);
     /// Attention of one new token a sequence over its cache, in which it is already: `out[b]` for `caches[b]`.
-    fn decode_attention(&self, caches: &[&Self::Cache], layer: usize, heads: Heads, qkv: &Self::Buffer, out: &mut Self::Buffer);
+    fn decode_attention(
+        &self,
+        caches: &[&Self::Cache],
+        layer: usize,
+        heads: Heads,
+        qkv: &Self::Buffer,
+        out: &mut Self::Buffer,
+    );
+
+    /// Draws one token from each of the first `uniforms.len()` rows of logits; `uniforms[b]` in [0, 1) decides row `b`.
+    fn sample(&self, logits: &Self::Buffer, vocabulary: usize, rule: &Sampling, uniforms: &[f32]) -> Vec<Choice>;
+
+    /// Draws a token from one row of logits.
+    fn sample_row(&self, logits: &Self::Buffer, row: usize, vocabulary: usize, rule: &Sampling, uniform: f32)
+    -> Choice;
 
     /// One AdamW step; weight decay applies to the `decayed` ranges.
     #[allow(clippy::too_many_arguments)]
-    fn adamw(&self, step: Step, decayed: &[Range<usize>], weights: &mut Self::Buffer, grads: &Self::Buffer, first: &mut Self::Buffer, second: &mut Self::Buffer);
+    fn adamw(
+        &self,
+        step: Step,
+        decayed: &[Range<usize>],
+        weights: &mut Self::Buffer,
+        grads: &Self::Buffer,
+        first: &mut Self::Buffer,
+        second: &mut Self::Buffer,
+    );
     /// Euclidean norm of a buffer.
     fn norm_of(&self, buffer: &Self::Buffer) -> f64;
 }

@@ -89,10 +89,14 @@ impl Layout {
             })
             .collect();
         let norm = cursor.take(hidden);
-        let head =
-            if config.tie_word_embeddings { embedding.clone() } else { cursor.matrix(config.vocab_size, hidden, false) };
+        let head = if config.tie_word_embeddings {
+            embedding.clone()
+        } else {
+            cursor.matrix(config.vocab_size, hidden, false)
+        };
         let mut layout = Self { embedding, layers, norm, head, len: cursor.next, places: Vec::new() };
-        layout.places = config.parameters().into_iter().map(|p| (p.clone(), layout.place(&p.name, queries, keys, ffn))).collect();
+        layout.places =
+            config.parameters().into_iter().map(|p| (p.clone(), layout.place(&p.name, queries, keys, ffn))).collect();
         layout
     }
 

@@ -3,8 +3,10 @@
 pub mod batch;
 pub mod config;
 pub mod cpu;
+pub mod decoder;
 pub mod device;
 pub mod folder;
+pub mod generate;
 pub mod layout;
-pub mod decoder;
 pub mod model;
+pub mod random;

@@ -118,7 +118,11 @@ fn logits_match_in_prefill_and_in_decoding() {
             close(&format!("{family} prefill"), &got, &logits[(first + split - 1) * vocabulary..][..vocabulary]);
             for (i, &token) in tokens.iter().enumerate().skip(split) {
                 let got = decoder.decode(w, &[token], &mut [&mut caches[0]], &mut scratch);
-                close(&format!("{family} decode"), &got[..vocabulary], &logits[(first + i) * vocabulary..][..vocabulary]);
+                close(
+                    &format!("{family} decode"),
+                    &got[..vocabulary],
+                    &logits[(first + i) * vocabulary..][..vocabulary],
+                );
             }
             first += tokens.len();
         }

@@ -53,7 +53,15 @@ kernel! {
 }
 
 /// `w -= lr * (m_hat / (sqrt(v_hat) + eps) + decay * w)`, decay only in the ranges `decayed` (sorted, disjoint).
-pub fn step(threading: Threading, s: Step, decayed: &[Range<usize>], weights: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32]) {
+pub fn step(
+    threading: Threading,
+    s: Step,
+    decayed: &[Range<usize>],
+    weights: &mut [f32],
+    gradient: &[f32],
+    first: &mut [f32],
+    second: &mut [f32],
+) {
     let (b1, b2) = (f64::from(s.betas.0), f64::from(s.betas.1));
     let n = s.update as f64;
     let rate = (f64::from(s.learning_rate) / (1.0 - b1.powf(n))) as f32;
@@ -66,7 +74,11 @@ pub fn step(threading: Threading, s: Step, decayed: &[Range<usize>], weights: &m
         let run = |range: Range<usize>, decay: f32| {
             // SAFETY: each task has its own elements.
             unsafe {
-                let (w, m, v) = (weights.slice(range.start, range.len()), first.slice(range.start, range.len()), second.slice(range.start, range.len()));
+                let (w, m, v) = (
+                    weights.slice(range.start, range.len()),
+                    first.slice(range.start, range.len()),
+                    second.slice(range.start, range.len()),
+                );
                 update(w, &gradient[range], m, v, s, rate, root, decay);
             }
         };
@@ -107,7 +119,14 @@ mod tests {
         let n = BLOCK + 100;
         let gradient: Vec<f32> = (0..n).map(|i| ((i % 17) as f32 - 8.0) * 0.01).collect();
         let start: Vec<f32> = (0..n).map(|i| ((i % 13) as f32 - 6.0) * 0.1).collect();
-        let s = Step { learning_rate: 0.01, betas: (0.9, 0.95), eps: 1e-8, weight_decay: 0.1, gradient_scale: 0.5, update: 1 };
+        let s = Step {
+            learning_rate: 0.01,
+            betas: (0.9, 0.95),
+            eps: 1e-8,
+            weight_decay: 0.1,
+            gradient_scale: 0.5,
+            update: 1,
+        };
         let decayed = [10..50, BLOCK - 20..BLOCK + 20];
         let (mut w, mut m, mut v) = (start.clone(), vec![0.0; n], vec![0.0; n]);
         for k in 1..=3 {

@@ -118,7 +118,16 @@ kernel! {
 }
 
 /// Copies the heads that start at `at(head)` of every segment; `with_panels` says whether panels are needed too.
-fn copy_heads(threading: Threading, batch: &Packed, blocks: &Blocks, heads: Heads, qkv: &[f32], at: impl Fn(usize) -> usize + Sync, with_panels: bool, to: &mut Copied) {
+fn copy_heads(
+    threading: Threading,
+    batch: &Packed,
+    blocks: &Blocks,
+    heads: Heads,
+    qkv: &[f32],
+    at: impl Fn(usize) -> usize + Sync,
+    with_panels: bool,
+    to: &mut Copied,
+) {
     let (stride, dim, padded) = (heads.stride(), heads.dim, heads.padded());
     to.rows.resize(heads.keys * blocks.total * LANES * padded, 0.0);
     to.panels.resize(if with_panels { heads.keys * blocks.total * LANES * dim } else { 0 }, 0.0);
@@ -132,7 +141,14 @@ fn copy_heads(threading: Threading, batch: &Packed, blocks: &Blocks, heads: Head
         // SAFETY: each task has its own segment and head.
         let (rows, panels) = unsafe {
             let rows = rows.slice(first * LANES * padded, count * LANES * padded);
-            (rows, if with_panels { panels.slice(first * LANES * dim, count * LANES * dim) } else { &mut [] as &mut [f32] })
+            (
+                rows,
+                if with_panels {
+                    panels.slice(first * LANES * dim, count * LANES * dim)
+                } else {
+                    &mut [] as &mut [f32]
+                },
+            )
         };
         copy_head(&qkv[segment.start * stride..], stride, at(head), dim, segment.len, padded, rows, panels);
     });
@@ -161,7 +177,11 @@ impl<'a> View<'a> {
         let segment = &batch.segments()[s];
         let span = |data: &'a [f32], block: usize| {
             let at = |s: usize| {
-                if data.is_empty() { std::ptr::null() } else { data[(head * blocks.total + blocks.first[s]) * block..].as_ptr() }
+                if data.is_empty() {
+                    std::ptr::null()
+                } else {
+                    data[(head * blocks.total + blocks.first[s]) * block..].as_ptr()
+                }
             };
             Span { prefix: segment.prefix.map_or(std::ptr::null(), at), own: at(s) }
         };
@@ -236,7 +256,15 @@ impl<'a> View<'a> {
 }
 
 /// Attention of every token; `out` is `[T, queries x dim]`, `lse` is `[T, queries]`: the log of each softmax's sum.
-pub fn forward(threading: Threading, batch: &Packed, heads: Heads, qkv: &[f32], space: &mut Workspace, out: &mut [f32], lse: &mut [f32]) {
+pub fn forward(
+    threading: Threading,
+    batch: &Packed,
+    heads: Heads,
+    qkv: &[f32],
+    space: &mut Workspace,
+    out: &mut [f32],
+    lse: &mut [f32],
+) {
     let blocks = Blocks::new(batch);
     copy_heads(threading, batch, &blocks, heads, qkv, |h| heads.key_at(h), true, &mut space.keys);
     copy_heads(threading, batch, &blocks, heads, qkv, |h| heads.value_at(h), false, &mut space.values);
@@ -326,7 +354,17 @@ fn families(batch: &Packed) -> Vec<Vec<usize>> {
 
 /// Gradient of [`forward`]: `dqkv` is written whole. `qkv`, `out` and `lse` are the forward pass's.
 #[allow(clippy::too_many_arguments)]
-pub fn backward(threading: Threading, batch: &Packed, heads: Heads, qkv: &[f32], out: &[f32], lse: &[f32], dout: &[f32], space: &mut Workspace, dqkv: &mut [f32]) {
+pub fn backward(
+    threading: Threading,
+    batch: &Packed,
+    heads: Heads,
+    qkv: &[f32],
+    out: &[f32],
+    lse: &[f32],
+    dout: &[f32],
+    space: &mut Workspace,
+    dqkv: &mut [f32],
+) {
     let blocks = Blocks::new(batch);
     copy_heads(threading, batch, &blocks, heads, qkv, |h| heads.key_at(h), true, &mut space.keys);
     copy_heads(threading, batch, &blocks, heads, qkv, |h| heads.value_at(h), true, &mut space.values);
@@ -365,8 +403,24 @@ pub fn backward(threading: Threading, batch: &Packed, heads: Heads, qkv: &[f32],
                         for t in (0..count).step_by(ROWS) {
                             let rows = ROWS.min(count - t);
                             let at = |buffer: &mut [f32]| buffer[t * ld..].as_mut_ptr();
-                            view.scores(rows, queries[t * padded..].as_ptr(), padded, view.key_panels, own, at(&mut p), ld);
-                            view.scores(rows, douts[t * padded..].as_ptr(), padded, view.value_panels, own, at(&mut ds), ld);
+                            view.scores(
+                                rows,
+                                queries[t * padded..].as_ptr(),
+                                padded,
+                                view.key_panels,
+                                own,
+                                at(&mut p),
+                                ld,
+                            );
+                            view.scores(
+                                rows,
+                                douts[t * padded..].as_ptr(),
+                                padded,
+                                view.value_panels,
+                                own,
+                                at(&mut ds),
+                                ld,
+                            );
                         }
                         for t in 0..count {
                             let o = &out[(row + t) * width + query * dim..][..dim];
@@ -385,7 +439,15 @@ pub fn backward(threading: Threading, batch: &Packed, heads: Heads, qkv: &[f32],
                         }
                         for (weights, values, gradient) in [(&p, &douts, &mut dv), (&ds, &queries, &mut dk)] {
                             scatter(&weights[..], ld, count, view.prefix, &values[..], padded, gradient);
-                            scatter(&weights[view.prefix..], ld, count, own, &values[..], padded, &mut gradient[first * padded..]);
+                            scatter(
+                                &weights[view.prefix..],
+                                ld,
+                                count,
+                                own,
+                                &values[..],
+                                padded,
+                                &mut gradient[first * padded..],
+                            );
                         }
                     }
                 }
@@ -412,7 +474,15 @@ pub fn backward(threading: Threading, batch: &Packed, heads: Heads, qkv: &[f32],
 ///
 /// # Safety
 /// `weights` covers `count` rows at distance `ld`, `values` as many padded heads, `gradient` the keys.
-unsafe fn scatter(weights: &[f32], ld: usize, count: usize, keys: usize, values: &[f32], padded: usize, gradient: &mut [f32]) {
+unsafe fn scatter(
+    weights: &[f32],
+    ld: usize,
+    count: usize,
+    keys: usize,
+    values: &[f32],
+    padded: usize,
+    gradient: &mut [f32],
+) {
     debug_assert!(gradient.len() >= keys * padded);
     for j in (0..keys).step_by(ROWS) {
         let tile = Tile {

@@ -150,7 +150,14 @@ impl Cache {
 }
 
 /// Attention of one new token a sequence.
-pub fn decode_attention(threading: Threading, caches: &[&Cache], layer: usize, heads: Heads, qkv: &[f32], out: &mut [f32]) {
+pub fn decode_attention(
+    threading: Threading,
+    caches: &[&Cache],
+    layer: usize,
+    heads: Heads,
+    qkv: &[f32],
+    out: &mut [f32],
+) {
     let (stride, width) = (heads.stride(), heads.width());
     let out = Shared::new(&mut out[..caches.len() * width]);
     threading.rows(caches.len(), 4, |first, count| {

@@ -6,9 +6,9 @@ use super::linear::{self, Weight};
 use super::panel::{pack_rows, panel_len};
 use super::parallel::{Shared, Threading};
 use super::rope::{self, Direction, Table};
-use super::{adamw, norm, swiglu};
+use super::{adamw, norm, sample, swiglu};
 use crate::batch::{Packed, Target};
-use crate::device::{Device, Weights};
+use crate::device::{Choice, Device, Sampling, Weights};
 use crate::layout::Matrix;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -134,11 +134,31 @@ impl Device for Cpu {
         norm::normalise(self.threading, rows, x, &w.arena[weight.clone()], eps, y);
     }
 
-    fn add_norm(&self, rows: usize, x: &Vec<f32>, delta: &Vec<f32>, sum: &mut Vec<f32>, w: Weights<Self>, weight: &Range<usize>, eps: f32, y: &mut Vec<f32>) {
+    fn add_norm(
+        &self,
+        rows: usize,
+        x: &Vec<f32>,
+        delta: &Vec<f32>,
+        sum: &mut Vec<f32>,
+        w: Weights<Self>,
+        weight: &Range<usize>,
+        eps: f32,
+        y: &mut Vec<f32>,
+    ) {
         norm::add_normalise(self.threading, rows, x, delta, sum, &w.arena[weight.clone()], eps, y);
     }
 
-    fn norm_backward(&self, rows: usize, x: &Vec<f32>, w: Weights<Self>, weight: &Range<usize>, eps: f32, dy: &Vec<f32>, dx: &mut Vec<f32>, grads: &mut Vec<f32>) {
+    fn norm_backward(
+        &self,
+        rows: usize,
+        x: &Vec<f32>,
+        w: Weights<Self>,
+        weight: &Range<usize>,
+        eps: f32,
+        dy: &Vec<f32>,
+        dx: &mut Vec<f32>,
+        grads: &mut Vec<f32>,
+    ) {
         norm::backward(self.threading, rows, x, &w.arena[weight.clone()], eps, dy, dx, &mut grads[weight.clone()]);
     }
 
@@ -160,7 +180,17 @@ impl Device for Cpu {
 
     fn linear_backward_weight(&self, rows: usize, dy: &Vec<f32>, x: &Vec<f32>, m: &Matrix, grads: &mut Vec<f32>) {
         let dw = &mut grads[m.weight.clone()];
-        linear::backward_weight(self.threading, rows, dy, m.outputs, m.outputs, x, m.inputs, &mut lock(&self.packed), dw);
+        linear::backward_weight(
+            self.threading,
+            rows,
+            dy,
+            m.outputs,
+            m.outputs,
+            x,
+            m.inputs,
+            &mut lock(&self.packed),
+            dw,
+        );
         if let Some(bias) = &m.bias {
             let grads = &mut grads[bias.clone()];
             for dy in dy[..rows * m.outputs].chunks_exact(m.outputs) {
@@ -169,14 +199,33 @@ impl Device for Cpu {
         }
     }
 
-    fn qk_norm(&self, rows: usize, heads: Heads, raw: &Vec<f32>, w: Weights<Self>, norms: &(Range<usize>, Range<usize>), eps: f32, qkv: &mut Vec<f32>) {
+    fn qk_norm(
+        &self,
+        rows: usize,
+        heads: Heads,
+        raw: &Vec<f32>,
+        w: Weights<Self>,
+        norms: &(Range<usize>, Range<usize>),
+        eps: f32,
+        qkv: &mut Vec<f32>,
+    ) {
         qkv[..rows * heads.stride()].copy_from_slice(&raw[..rows * heads.stride()]);
         for (part, weight) in head_parts(heads, norms) {
             norm::heads_forward(self.threading, rows, part, raw, &w.arena[weight.clone()], eps, qkv);
         }
     }
 
-    fn qk_norm_backward(&self, rows: usize, heads: Heads, raw: &Vec<f32>, w: Weights<Self>, norms: &(Range<usize>, Range<usize>), eps: f32, dqkv: &mut Vec<f32>, grads: &mut Vec<f32>) {
+    fn qk_norm_backward(
+        &self,
+        rows: usize,
+        heads: Heads,
+        raw: &Vec<f32>,
+        w: Weights<Self>,
+        norms: &(Range<usize>, Range<usize>),
+        eps: f32,
+        dqkv: &mut Vec<f32>,
+        grads: &mut Vec<f32>,
+    ) {
         for (part, weight) in head_parts(heads, norms) {
             let dw = &mut grads[weight.clone()];
             norm::heads_backward(self.threading, rows, part, raw, &w.arena[weight.clone()], eps, dqkv, dw);
@@ -184,14 +233,31 @@ impl Device for Cpu {
     }
 
     fn rope(&self, positions: &[u32], heads: Heads, rotation: &Table, qkv: &mut Vec<f32>, direction: Direction) {
-        rope::rotate_rows(self.threading, positions, heads.queries + heads.keys, rotation, qkv, heads.stride(), direction);
+        rope::rotate_rows(
+            self.threading,
+            positions,
+            heads.queries + heads.keys,
+            rotation,
+            qkv,
+            heads.stride(),
+            direction,
+        );
     }
 
     fn attention(&self, batch: &Packed, heads: Heads, qkv: &Vec<f32>, out: &mut Vec<f32>, lse: &mut Vec<f32>) {
         attention::forward(self.threading, batch, heads, qkv, &mut lock(&self.attention), out, lse);
     }
 
-    fn attention_backward(&self, batch: &Packed, heads: Heads, qkv: &Vec<f32>, out: &Vec<f32>, lse: &Vec<f32>, dout: &Vec<f32>, dqkv: &mut Vec<f32>) {
+    fn attention_backward(
+        &self,
+        batch: &Packed,
+        heads: Heads,
+        qkv: &Vec<f32>,
+        out: &Vec<f32>,
+        lse: &Vec<f32>,
+        dout: &Vec<f32>,
+        dqkv: &mut Vec<f32>,
+    ) {
         attention::backward(self.threading, batch, heads, qkv, out, lse, dout, &mut lock(&self.attention), dqkv);
     }
 
@@ -203,13 +269,46 @@ impl Device for Cpu {
         swiglu::backward(self.threading, rows, width, gate_up, act);
     }
 
-    fn head(&self, rows: usize, hidden: &Vec<f32>, w: Weights<Self>, m: &Matrix, scale: f32, targets: &[Target], state: &mut Kept) -> TargetStatistics {
+    fn head(
+        &self,
+        rows: usize,
+        hidden: &Vec<f32>,
+        w: Weights<Self>,
+        m: &Matrix,
+        scale: f32,
+        targets: &[Target],
+        state: &mut Kept,
+    ) -> TargetStatistics {
         head::forward(self.threading, rows, hidden, weight(w, m), scale, targets, state)
     }
 
-    fn head_backward(&self, rows: usize, hidden: &Vec<f32>, w: Weights<Self>, m: &Matrix, scale: f32, targets: &[Target], grad_logp: &[f32], state: &mut Kept, dhidden: &mut Vec<f32>, grads: &mut Vec<f32>) {
+    fn head_backward(
+        &self,
+        rows: usize,
+        hidden: &Vec<f32>,
+        w: Weights<Self>,
+        m: &Matrix,
+        scale: f32,
+        targets: &[Target],
+        grad_logp: &[f32],
+        state: &mut Kept,
+        dhidden: &mut Vec<f32>,
+        grads: &mut Vec<f32>,
+    ) {
         let dw = &mut grads[m.weight.clone()];
-        head::backward(self.threading, rows, hidden, weight(w, m), scale, targets, grad_logp, state, &mut lock(&self.packed), dhidden, dw);
+        head::backward(
+            self.threading,
+            rows,
+            hidden,
+            weight(w, m),
+            scale,
+            targets,
+            grad_logp,
+            state,
+            &mut lock(&self.packed),
+            dhidden,
+            dw,
+        );
     }
 
     fn cache(&self, layers: usize, heads: Heads, prefix: Option<Arc<Cache>>) -> Cache {
@@ -228,7 +327,23 @@ impl Device for Cpu {
         cache::decode_attention(self.threading, caches, layer, heads, qkv, out);
     }
 
-    fn adamw(&self, step: adamw::Step, decayed: &[Range<usize>], weights: &mut Vec<f32>, grads: &Vec<f32>, first: &mut Vec<f32>, second: &mut Vec<f32>) {
+    fn sample(&self, logits: &Vec<f32>, vocabulary: usize, rule: &Sampling, uniforms: &[f32]) -> Vec<Choice> {
+        sample::sample(self.threading, logits, vocabulary, rule, uniforms)
+    }
+
+    fn sample_row(&self, logits: &Vec<f32>, row: usize, vocabulary: usize, rule: &Sampling, uniform: f32) -> Choice {
+        sample::choose(&logits[row * vocabulary..][..vocabulary], rule, uniform)
+    }
+
+    fn adamw(
+        &self,
+        step: adamw::Step,
+        decayed: &[Range<usize>],
+        weights: &mut Vec<f32>,
+        grads: &Vec<f32>,
+        first: &mut Vec<f32>,
+        second: &mut Vec<f32>,
+    ) {
         adamw::step(self.threading, step, decayed, weights, grads, first, second);
     }
 

@@ -99,7 +99,15 @@ fn targets_of(targets: &[Target], first: usize, count: usize) -> std::ops::Range
 
 /// Statistics of `targets` (in order of row) from the normalised hidden states `[rows, hidden]`; `scale` is one over
 /// the temperature.
-pub fn forward(threading: Threading, rows: usize, hidden: &[f32], head: Weight, scale: f32, targets: &[Target], kept: &mut Kept) -> TargetStatistics {
+pub fn forward(
+    threading: Threading,
+    rows: usize,
+    hidden: &[f32],
+    head: Weight,
+    scale: f32,
+    targets: &[Target],
+    kept: &mut Kept,
+) -> TargetStatistics {
     let (vocabulary, width) = (head.outputs, head.inputs);
     let block = block_rows(vocabulary);
     kept.rows.clear();
@@ -140,7 +148,19 @@ fn statistics(threading: Threading, scale: f32, vocabulary: usize, logits: &[f32
 
 /// Gradient of `sum_i grad_logp[i] * logp[i]`: `dhidden` is written, `dw` is added to.
 #[allow(clippy::too_many_arguments)]
-pub fn backward(threading: Threading, rows: usize, hidden: &[f32], head: Weight, scale: f32, targets: &[Target], grad_logp: &[f32], kept: &mut Kept, packed: &mut Vec<f32>, dhidden: &mut [f32], dw: &mut [f32]) {
+pub fn backward(
+    threading: Threading,
+    rows: usize,
+    hidden: &[f32],
+    head: Weight,
+    scale: f32,
+    targets: &[Target],
+    grad_logp: &[f32],
+    kept: &mut Kept,
+    packed: &mut Vec<f32>,
+    dhidden: &mut [f32],
+    dw: &mut [f32],
+) {
     let (vocabulary, width) = (head.outputs, head.inputs);
     let block = block_rows(vocabulary);
     for first in (0..rows).step_by(block) {

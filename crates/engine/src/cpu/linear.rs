@@ -46,7 +46,17 @@ pub(super) fn with_scratch<R>(len: usize, body: impl FnOnce(&mut [f32]) -> R) ->
 /// # Safety
 /// As [`Tile::run`], for every row.
 #[allow(clippy::too_many_arguments)]
-unsafe fn block(rows: usize, columns: usize, depth: usize, a: *const f32, lda: usize, panels: *const f32, c: *mut f32, ldc: usize, accumulate: bool) {
+unsafe fn block(
+    rows: usize,
+    columns: usize,
+    depth: usize,
+    a: *const f32,
+    lda: usize,
+    panels: *const f32,
+    c: *mut f32,
+    ldc: usize,
+    accumulate: bool,
+) {
     let whole = columns / LANES;
     let rest = columns % LANES;
     let mut row0 = 0;
@@ -63,7 +73,20 @@ unsafe fn block(rows: usize, columns: usize, depth: usize, a: *const f32, lda: u
                     let count = ROWS.min(row_end - row);
                     unsafe {
                         let (a, c) = (a.add(row * lda + k0), c.add(row * ldc + p * LANES));
-                        let tile = Tile { rows: count, depth: kb, left: Left::Rows, a, lda, b, ldb: LANES, panels: 1, panel: 0, c, ldc, accumulate };
+                        let tile = Tile {
+                            rows: count,
+                            depth: kb,
+                            left: Left::Rows,
+                            a,
+                            lda,
+                            b,
+                            ldb: LANES,
+                            panels: 1,
+                            panel: 0,
+                            c,
+                            ldc,
+                            accumulate,
+                        };
                         if p < whole {
                             tile.run();
                         } else {
@@ -172,7 +195,15 @@ pub struct Weight<'a> {
 }
 
 /// `y = x Wᵀ`, or `y += x Wᵀ` continued from what `y` holds (a bias) if `accumulate`; `y` has rows of `stride` elements.
-pub fn forward(threading: Threading, rows: usize, x: &[f32], w: Weight, y: &mut [f32], stride: usize, accumulate: bool) {
+pub fn forward(
+    threading: Threading,
+    rows: usize,
+    x: &[f32],
+    w: Weight,
+    y: &mut [f32],
+    stride: usize,
+    accumulate: bool,
+) {
     let right = w.panels.map_or(Columns::WeightRows(w.data), Columns::Packed);
     product(threading, rows, x, w.inputs, right, w.outputs, Output { data: y, stride, accumulate });
 }
@@ -186,8 +217,20 @@ pub fn backward_input(threading: Threading, rows: usize, dy: &[f32], w: Weight, 
 /// `dW += dyᵀ x`, the chain of each element continued over the tokens in order; `dy` has rows of `dy_stride` elements.
 /// `packed` is scratch space that grows to the panels of `x`.
 #[allow(clippy::too_many_arguments)]
-pub fn backward_weight(threading: Threading, rows: usize, dy: &[f32], dy_stride: usize, outputs: usize, x: &[f32], inputs: usize, packed: &mut Vec<f32>, dw: &mut [f32]) {
-    assert!(dw.len() >= outputs * inputs && dy.len() >= (rows.max(1) - 1) * dy_stride + outputs && x.len() >= rows * inputs);
+pub fn backward_weight(
+    threading: Threading,
+    rows: usize,
+    dy: &[f32],
+    dy_stride: usize,
+    outputs: usize,
+    x: &[f32],
+    inputs: usize,
+    packed: &mut Vec<f32>,
+    dw: &mut [f32],
+) {
+    assert!(
+        dw.len() >= outputs * inputs && dy.len() >= (rows.max(1) - 1) * dy_stride + outputs && x.len() >= rows * inputs
+    );
     let need = panel_len(inputs, rows);
     if packed.len() < need {
         packed.resize(need, 0.0);

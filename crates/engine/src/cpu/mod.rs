@@ -11,6 +11,7 @@ pub mod norm;
 pub mod panel;
 pub mod parallel;
 pub mod rope;
+pub mod sample;
 pub mod simd;
 pub mod swiglu;
 pub mod tile;

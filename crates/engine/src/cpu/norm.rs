@@ -61,7 +61,16 @@ kernel! {
 
 /// `sum = x + delta` (the residual connection), then `y = norm(sum)`.
 #[allow(clippy::too_many_arguments)]
-pub fn add_normalise(threading: Threading, rows: usize, x: &[f32], delta: &[f32], sum: &mut [f32], weight: &[f32], eps: f32, y: &mut [f32]) {
+pub fn add_normalise(
+    threading: Threading,
+    rows: usize,
+    x: &[f32],
+    delta: &[f32],
+    sum: &mut [f32],
+    weight: &[f32],
+    eps: f32,
+    y: &mut [f32],
+) {
     let n = weight.len();
     let (sum, y) = (Shared::new(&mut sum[..rows * n]), Shared::new(&mut y[..rows * n]));
     threading.rows(rows, ROWS, |first, count| {
@@ -99,7 +108,16 @@ pub fn normalise(threading: Threading, rows: usize, x: &[f32], weight: &[f32], e
 
 /// `dx += d(norm)/dx . dy` and `dw += d(norm)/dw . dy`.
 #[allow(clippy::too_many_arguments)]
-pub fn backward(threading: Threading, rows: usize, x: &[f32], weight: &[f32], eps: f32, dy: &[f32], dx: &mut [f32], dw: &mut [f32]) {
+pub fn backward(
+    threading: Threading,
+    rows: usize,
+    x: &[f32],
+    weight: &[f32],
+    eps: f32,
+    dy: &[f32],
+    dx: &mut [f32],
+    dw: &mut [f32],
+) {
     let n = weight.len();
     with_scratch(rows, |inv| {
         let (dx, inv_out) = (Shared::new(&mut dx[..rows * n]), Shared::new(&mut *inv));
@@ -133,7 +151,15 @@ pub struct Heads {
 }
 
 /// Normalises every head of `raw` into the same place of `out` (QK-norm of Qwen3: one weight for all heads).
-pub fn heads_forward(threading: Threading, rows: usize, heads: Heads, raw: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
+pub fn heads_forward(
+    threading: Threading,
+    rows: usize,
+    heads: Heads,
+    raw: &[f32],
+    weight: &[f32],
+    eps: f32,
+    out: &mut [f32],
+) {
     let out = Shared::new(&mut out[..rows * heads.stride]);
     threading.rows(rows, ROWS, |first, count| {
         for t in first..first + count {
@@ -148,7 +174,16 @@ pub fn heads_forward(threading: Threading, rows: usize, heads: Heads, raw: &[f32
 
 /// Turns the gradient of the normalised heads in `d` into that of the raw ones, and adds the weight's to `dw`.
 #[allow(clippy::too_many_arguments)]
-pub fn heads_backward(threading: Threading, rows: usize, heads: Heads, raw: &[f32], weight: &[f32], eps: f32, d: &mut [f32], dw: &mut [f32]) {
+pub fn heads_backward(
+    threading: Threading,
+    rows: usize,
+    heads: Heads,
+    raw: &[f32],
+    weight: &[f32],
+    eps: f32,
+    d: &mut [f32],
+    dw: &mut [f32],
+) {
     let n = weight.len();
     with_scratch(rows * heads.count * (n + 1), |scratch| {
         let (inv, products) = scratch.split_at_mut(rows * heads.count);

@@ -45,7 +45,15 @@ kernel! {
 }
 
 /// Rotates the first `heads` heads of every row of `x` (rows of `stride` elements) in place.
-pub fn rotate_rows(threading: Threading, positions: &[u32], heads: usize, table: &Table, x: &mut [f32], stride: usize, direction: Direction) {
+pub fn rotate_rows(
+    threading: Threading,
+    positions: &[u32],
+    heads: usize,
+    table: &Table,
+    x: &mut [f32],
+    stride: usize,
+    direction: Direction,
+) {
     let width = heads * 2 * table.half;
     let sign = if direction == Direction::Forward { 1.0 } else { -1.0 };
     let shared = Shared::new(&mut x[..positions.len() * stride]);

@@ -49,7 +49,13 @@ impl<D: Device> Decoder<D> {
 
     /// Fills `caches[s]` with the keys and values of segment `s`, and returns the logits of every segment's last
     /// token, `[segments, V]`. Segments must have no prefix.
-    pub fn prefill<'s>(&self, w: Weights<D>, batch: &Packed, caches: &mut [D::Cache], s: &'s mut Scratch<D>) -> &'s D::Buffer {
+    pub fn prefill<'s>(
+        &self,
+        w: Weights<D>,
+        batch: &Packed,
+        caches: &mut [D::Cache],
+        s: &'s mut Scratch<D>,
+    ) -> &'s D::Buffer {
         let d = &self.device;
         assert!(batch.len() <= s.rows && caches.len() == batch.segments().len());
         self.layers(w, batch.tokens(), batch.positions(), s, |layer, s| {
@@ -66,7 +72,13 @@ impl<D: Device> Decoder<D> {
     }
 
     /// One step of decoding: `tokens[b]` follows what `caches[b]` holds, and joins it. Returns the logits, `[B, V]`.
-    pub fn decode<'s>(&self, w: Weights<D>, tokens: &[u32], caches: &mut [&mut D::Cache], s: &'s mut Scratch<D>) -> &'s D::Buffer {
+    pub fn decode<'s>(
+        &self,
+        w: Weights<D>,
+        tokens: &[u32],
+        caches: &mut [&mut D::Cache],
+        s: &'s mut Scratch<D>,
+    ) -> &'s D::Buffer {
         let d = &self.device;
         assert!(tokens.len() <= s.rows && tokens.len() == caches.len());
         let positions: Vec<u32> = caches.iter().map(|c| d.cached(c) as u32).collect();
@@ -83,7 +95,14 @@ impl<D: Device> Decoder<D> {
     }
 
     /// All layers; `attend(layer, scratch)` turns `scratch.qkv` into `scratch.attended`. The result is left in `s.x`.
-    fn layers(&self, w: Weights<D>, tokens: &[u32], positions: &[u32], s: &mut Scratch<D>, mut attend: impl FnMut(usize, &mut Scratch<D>)) {
+    fn layers(
+        &self,
+        w: Weights<D>,
+        tokens: &[u32],
+        positions: &[u32],
+        s: &mut Scratch<D>,
+        mut attend: impl FnMut(usize, &mut Scratch<D>),
+    ) {
         let (d, rows, eps) = (&self.device, tokens.len(), self.eps);
         d.embed(tokens, w, &self.layout.embedding, &mut s.x);
         d.norm(rows, &s.x, w, &self.layout.layers[0].input_norm, eps, &mut s.normed);

@@ -99,7 +99,14 @@ impl<D: Device> Decoder<D> {
     ///
     /// # Panics
     /// If the batch has more tokens than the tape has rows, or a token or position is out of range.
-    pub fn forward(&self, w: Weights<D>, batch: &Packed, targets: &[Target], scale: f32, tape: &mut Tape<D>) -> Predictions {
+    pub fn forward(
+        &self,
+        w: Weights<D>,
+        batch: &Packed,
+        targets: &[Target],
+        scale: f32,
+        tape: &mut Tape<D>,
+    ) -> Predictions {
         self.hidden_states(w, batch, tape);
         self.predict(w, targets, scale, tape)
     }
@@ -168,12 +175,30 @@ impl<D: Device> Decoder<D> {
 
     /// Adds the gradient of `sum_i grad_logp[i] logp[i]` to `grads`, for the targets of the last [`Decoder::forward`]
     /// on this tape, whose activations are used up.
-    pub fn backward(&self, w: Weights<D>, batch: &Packed, grad_logp: &[f32], tape: &mut Tape<D>, grads: &mut D::Buffer) {
+    pub fn backward(
+        &self,
+        w: Weights<D>,
+        batch: &Packed,
+        grad_logp: &[f32],
+        tape: &mut Tape<D>,
+        grads: &mut D::Buffer,
+    ) {
         let (d, rows, eps) = (&self.device, batch.len(), self.eps);
         let Tape { layers, x: dx, normed, delta, wide, dqkv, head, .. } = tape;
         let sorted: Vec<f32> = head.order.iter().map(|&i| grad_logp[i]).collect();
         let count = head.rows.len();
-        d.head_backward(count, &head.normed, w, &self.layout.head, head.scale, &head.targets, &sorted, &mut head.state, delta, grads);
+        d.head_backward(
+            count,
+            &head.normed,
+            w,
+            &self.layout.head,
+            head.scale,
+            &head.targets,
+            &sorted,
+            &mut head.state,
+            delta,
+            grads,
+        );
         d.clear(normed);
         d.norm_backward(count, &head.x, w, &self.layout.norm, eps, delta, normed, grads);
         d.scatter(normed, self.hidden, &head.rows, rows, dx);

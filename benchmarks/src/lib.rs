@@ -1,0 +1,80 @@
+//! Shapes and measurements that the benchmarks share.
+use anyhow::{Context, Result};
+use std::path::Path;
+use surefoot_engine::config::ModelConfig;
+use surefoot_engine::layout::Layout;
+use surefoot_engine::model::Model;
+
+/// A model and a batch to measure with.
+pub struct Shape {
+    /// The model.
+    pub model: Model,
+    /// Sequences of a training step.
+    pub sequences: usize,
+    /// Tokens of a sequence.
+    pub tokens: usize,
+}
+
+/// `S`, `M`, or a model folder (8 sequences of 256 tokens).
+pub fn shape(name: &str) -> Result<Shape> {
+    let (hidden, layers, ffn, vocabulary, sequences) = match name {
+        "S" => (256, 4, 768, 512, 16),
+        "M" => (512, 8, 1536, 4096, 8),
+        folder => {
+            let folder = Path::new(folder);
+            let (model, _) = Model::load(folder, ModelConfig::from_folder(folder)?)?;
+            return Ok(Shape { model, sequences: 8, tokens: 256 });
+        }
+    };
+    let json = serde_json::json!({
+        "architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "vocab_size": vocabulary, "hidden_size": hidden,
+        "intermediate_size": ffn, "num_hidden_layers": layers, "num_attention_heads": 8, "num_key_value_heads": 4,
+        "head_dim": hidden / 8, "rms_norm_eps": 1e-6, "rope_theta": 1e6, "max_position_embeddings": 1024,
+        "tie_word_embeddings": true, "hidden_act": "silu",
+    });
+    let config = ModelConfig::from_json(&json.to_string(), Path::new("shape")).context("the shape's configuration")?;
+    let layout = Layout::new(&config);
+    let mut random = Lcg(7);
+    let mut weights = vec![0.0; layout.len];
+    for (parameter, range) in layout.parameters() {
+        let (mean, width) = if parameter.shape.len() == 1 { (1.0, 0.1) } else { (0.0, 0.087) };
+        weights[range].iter_mut().for_each(|w| *w = mean + width * (2.0 * random.next() - 1.0));
+    }
+    Ok(Shape { model: Model { config, weights }, sequences, tokens: 256 })
+}
+
+/// A small generator for inputs whose values do not matter.
+pub struct Lcg(pub u64);
+
+impl Lcg {
+    /// Uniform in [0, 1).
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> f32 {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (self.0 >> 40) as f32 / (1u64 << 24) as f32
+    }
+
+    /// A token.
+    pub fn token(&mut self, vocabulary: usize) -> u32 {
+        (self.next() * vocabulary as f32) as u32
+    }
+}
+
+/// CPU seconds of this process so far, and its peak memory in MB.
+pub fn usage() -> (f64, f64) {
+    // SAFETY: `getrusage` fills the struct that it is given.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_SELF, &mut usage);
+        usage
+    };
+    let seconds = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 * 1e-6;
+    let unit = if cfg!(target_os = "macos") { 1e6 } else { 1e3 };
+    (seconds(usage.ru_utime) + seconds(usage.ru_stime), usage.ru_maxrss as f64 / unit)
+}
+
+/// The middle of a list of measurements.
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
