@@ -3,9 +3,9 @@
 use crate::aggregation::{Denominators, trained_tokens};
 use crate::batch::{Advantages, TokenBatch};
 use crate::block::{BLOCK, Block, Column, Pick, SequenceValues, any_not_finite};
-use crate::control::{Inputs, Outputs};
+use crate::control::{Control, Inputs, Outputs};
 use crate::error::ObjectiveError;
-use crate::exponential::{LOG_UNDERFLOW, greater, lesser, parts};
+use crate::exponential::{LOG_UNDERFLOW, exp, greater, lesser, parts};
 use crate::objective::Objective;
 use crate::region::{Bounds, Region};
 use crate::regularizer::{Drift, ReferenceEstimator};
@@ -97,6 +97,9 @@ impl<'a> Evaluation<'a> {
         if objective.regularizer.reference_coefficient != 0.0 && batch.logp_ref.is_none() {
             return missing("logp_ref", "with_logp_ref", "the reference constraint".to_owned());
         }
+        if objective.control.weighs_epochs() && batch.logp_epoch.is_none() {
+            return missing("logp_epoch", "with_logp_epoch", "epoch_weight = \"truncated\"".to_owned());
+        }
         let tokens = batch.tokens();
         let zeros = || vec![0.0; tokens];
         let bounds = objective.control.bounds().unwrap_or(Bounds::REPORT);
@@ -165,7 +168,7 @@ impl<'a> Evaluation<'a> {
             self.push_sequence(span[0], &picked, values)?;
         }
         self.flush()?;
-        let rule = self.objective.control.clip_rule();
+        let rule = self.objective.control.formula().clip_rule();
         let stats = self.collector.finish(rule, self.objective.control.multiplier_bound());
         if stats.tokens == 0 {
             return Err(ObjectiveError::NothingTrained);
@@ -198,6 +201,7 @@ impl<'a> Evaluation<'a> {
         }
         self.check(n)?;
         self.ratios(n);
+        self.weigh_epoch(n);
         self.terms(n);
         self.weigh(n);
         if let Some(drift) = self.objective.control.drift() {
@@ -275,8 +279,18 @@ impl<'a> Evaluation<'a> {
         if self.by_sequence {
             let (control, ratio) = (&self.block.control[..n], &mut self.scratch.control_ratio[..n]);
             for i in 0..n {
-                ratio[i] = crate::exponential::exp(control[i]);
+                ratio[i] = exp(control[i]);
             }
+        }
+    }
+
+    /// CPGD §6.1: `A ← clip(π_epoch/π_old, 1−ε, 1+ε)·A`.
+    fn weigh_epoch(&mut self, n: usize) {
+        let Some(bounds) = self.objective.control.formula().epoch_bounds() else { return };
+        let (floor, cap) = ((1.0 - bounds.low) as f32, (1.0 + bounds.high) as f32);
+        let block = &mut *self.block;
+        for (advantage, &log_ratio) in block.advantage[..n].iter_mut().zip(&block.log_epoch_ratio[..n]) {
+            *advantage = finite(*advantage * greater(lesser(exp(log_ratio), cap), floor));
         }
     }
 
@@ -302,9 +316,10 @@ impl<'a> Evaluation<'a> {
             zeta: &mut scratch.zeta[..n],
             survival: &mut scratch.survival[..n],
         };
-        self.objective.control.columns(&inputs, &mut outputs);
-        self.collector.add_dual(self.objective.control.count_dual(&inputs));
-        if matches!(self.objective.control, crate::control::Control::Mhpo(_)) {
+        let formula = self.objective.control.formula();
+        formula.columns(&inputs, &mut outputs);
+        self.collector.add_dual(formula.count_dual(&inputs));
+        if matches!(self.objective.control, Control::Mhpo(_)) {
             self.collector.add_hazard(&scratch.psi[..n], &scratch.zeta[..n], &scratch.survival[..n]);
         }
         self.collector.add(&Observed {

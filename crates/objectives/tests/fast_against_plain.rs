@@ -25,12 +25,13 @@ fn log_ratios() -> Vec<f32> {
 }
 
 /// Relative error allowed between the two, for each unit of the term's logarithm: the exponent `ψ − ζ` rounds in
-/// `f32`, so the error grows with it.
-const TOLERANCE: f64 = 8e-7;
+/// `f32`, so the error grows with it, and with the powers in `ζ`.
+const TOLERANCE: f64 = 4e-7;
+const TOLERANCE_HIGH_POWERS: f64 = 1.2e-6;
 /// Terms below it may be flushed to 0.
 const FLOOR: f64 = 1e-30;
 
-fn check(objective: &Objective, what: &str) {
+fn check(objective: &Objective, what: &str, tolerance: f64) {
     let grid = log_ratios();
     let (mut logp, mut logp_old, mut advantages) = (Vec::new(), Vec::new(), Vec::new());
     for &log_ratio in &grid {
@@ -51,6 +52,8 @@ fn check(objective: &Objective, what: &str) {
         let (log_ratio, advantage) = (f64::from(logp[i]), f64::from(advantages[i]));
         let token = Token { logp: log_ratio, log_ratio, advantage, progress: 1.0 };
         let plain = objective.term(token, 0.0);
+        // clip term and drift may cancel: the error is relative to either
+        let cancelling = if objective.control.drift().is_some() { advantage.abs() } else { 0.0 };
         for (name, fast, plain) in [
             ("coefficient", detail.coefficient[i], plain.coefficient),
             ("surrogate", detail.surrogate[i], plain.surrogate),
@@ -60,7 +63,7 @@ fn check(objective: &Objective, what: &str) {
             if plain.abs() > 1e-30 && plain.abs() < 1e37 {
                 worst = larger(worst, (error / plain.abs(), log_ratio));
             }
-            let allowed = TOLERANCE * (1.0 + plain.abs().max(FLOOR).ln().abs()) * plain.abs() + FLOOR;
+            let allowed = tolerance * (2.0 + plain.abs().max(FLOOR).ln().abs()) * (plain.abs() + cancelling) + FLOOR;
             assert!(
                 error <= allowed || plain.abs() > 3e38,
                 "{what}: {name} at ℓ = {log_ratio:e}, A = {advantage}: {fast:e}, plainly {plain:e}"
@@ -81,7 +84,7 @@ fn every_objective_with_its_defaults() {
         let mut objective = Objective::named(recipe.key).unwrap();
         // one token a sequence: every aggregation weighs them alike
         objective.set("aggregation", "token-mean").unwrap();
-        check(&objective, recipe.key);
+        check(&objective, recipe.key, TOLERANCE);
     }
 }
 
@@ -99,7 +102,7 @@ fn mhpo_with_other_options() {
         for (key, value) in options {
             objective.set(key, *value).unwrap();
         }
-        check(&objective, &format!("{options:?}"));
+        check(&objective, &format!("{options:?}"), TOLERANCE_HIGH_POWERS);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Hard clipping of the ratio: GRPO and PPO, DAPO's asymmetric bounds, dual clip.
 
-use super::{Inputs, Outputs, Term, Token};
+use super::{ClipRule, Formula, Inputs, Outputs, Term, Token};
 use crate::exponential::{LOG_LIMIT, lesser};
 use crate::option::{Entry, Range};
 use crate::region::{Bounds, Region};
@@ -26,12 +26,11 @@ impl HardClip {
     pub const DAPO: Self = Self { bounds: Bounds { low: 0.2, high: 0.28 }, dual_clip: None };
     /// Dual clip at c = 3 (CPGD §4.2).
     pub const DUAL: Self = Self { dual_clip: Some(3.0), ..Self::GRPO };
+}
 
-    pub(crate) fn entries(&mut self) -> Vec<Entry<'_>> {
-        let mut entries = vec![
-            Entry::number("clip_low", &mut self.bounds.low, Range::BelowOne, "ε_l: the lower bound is 1 − ε_l"),
-            Entry::number("clip_high", &mut self.bounds.high, Range::NonNegative, "ε_h: the upper bound is 1 + ε_h"),
-        ];
+impl Formula for HardClip {
+    fn entries(&mut self) -> Vec<Entry<'_>> {
+        let mut entries = bound_entries(&mut self.bounds);
         if let Some(dual_clip) = &mut self.dual_clip {
             entries.push(Entry::number(
                 "dual_clip",
@@ -43,8 +42,7 @@ impl HardClip {
         entries
     }
 
-    /// The formula for one token.
-    pub fn term(&self, token: Token) -> Term {
+    fn term(&self, token: Token) -> Term {
         let ratio = token.log_ratio.min(f64::from(LOG_LIMIT)).exp();
         let (value, multiplier) = match self.bounds.region(token.log_ratio, token.advantage) {
             Region::LowNegative => (1.0 - self.bounds.low, 0.0),
@@ -57,7 +55,7 @@ impl HardClip {
         Term { surrogate: value * token.advantage, coefficient: multiplier * token.advantage }
     }
 
-    pub(crate) fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
+    fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
         let bounds = self.bounds.log_f32();
         let (floor, cap) = ((1.0 - self.bounds.low) as f32, (1.0 + self.bounds.high) as f32);
         let n = inputs.ratio.len();
@@ -81,19 +79,36 @@ impl HardClip {
         }
     }
 
-    pub(crate) fn count_dual(&self, inputs: &Inputs<'_>) -> u64 {
+    fn clip_rule(&self) -> ClipRule {
+        ClipRule::Outward
+    }
+
+    fn count_dual(&self, inputs: &Inputs<'_>) -> u64 {
         let Some(limit) = self.dual_clip else { return 0 };
         let log_limit = crate::region::greatest_at_most(limit.ln());
         let at_limit = |(log_ratio, advantage): (&f32, &f32)| u32::from((*log_ratio > log_limit) & (*advantage < 0.0));
         u64::from(inputs.log_ratio.iter().zip(inputs.advantage).map(at_limit).sum::<u32>())
     }
 
-    pub(crate) fn bounds(&self) -> Option<Bounds> {
+    fn bounds(&self) -> Option<Bounds> {
         Some(self.bounds)
     }
 
     /// `r` is unbounded in HN unless dual clip is on.
-    pub(crate) fn multiplier_bound(&self) -> Option<f64> {
+    fn multiplier_bound(&self) -> Option<f64> {
         self.dual_clip.map(|limit| limit.max(1.0 + self.bounds.high))
     }
+}
+
+/// `clip_low` below 1 and `clip_high`.
+pub(super) fn bound_entries(bounds: &mut Bounds) -> Vec<Entry<'_>> {
+    vec![
+        Entry::number("clip_low", &mut bounds.low, Range::BelowOne, "ε_l: the lower bound of the ratio is 1 − ε_l"),
+        Entry::number(
+            "clip_high",
+            &mut bounds.high,
+            Range::NonNegative,
+            "ε_h: the upper bound of the ratio is 1 + ε_h",
+        ),
+    ]
 }

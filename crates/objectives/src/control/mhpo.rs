@@ -1,10 +1,9 @@
 //! MHPO: a log-fidelity modulator and a decoupled hazard penalty in place of clipping.
 
-use super::{Inputs, Outputs, Term, Token};
+use super::{Formula, Inputs, Outputs, Term, Token, maximum::maximum};
 use crate::exponential::{LOG_LIMIT, exp, greater, lesser, ln, ln_1p, parts};
 use crate::keyed::keyed_enum;
 use crate::option::{Entry, Range};
-use crate::region::Bounds;
 
 keyed_enum! {
     /// The hazard penalty ζ of MHPO.
@@ -80,7 +79,42 @@ impl Mhpo {
         anchor: Anchor::Printed,
     };
 
-    pub(crate) fn entries(&mut self) -> Vec<Entry<'_>> {
+    fn hazard(&self, psi: f64) -> f64 {
+        match self.hazard {
+            Hazard::None => 0.0,
+            Hazard::Weibull => {
+                (softplus(psi) / self.scale_positive).powf(self.shape_positive)
+                    + (softplus(-psi) / self.scale_negative).powf(self.shape_negative)
+            }
+        }
+    }
+
+    fn anchor_hazard(&self) -> f64 {
+        match self.anchor {
+            Anchor::Printed => 0.0,
+            Anchor::Unit => self.hazard(0.0),
+        }
+    }
+
+    /// ψ, ζ, the survival weight and dψ/dℓ at a log-ratio.
+    pub fn modulation(&self, log_ratio: f64) -> Modulation {
+        let psi = self.bound * (log_ratio / self.bound).tanh();
+        let zeta = self.hazard(psi) - self.anchor_hazard();
+        // 4u/(1+u)² with u = e^(−2|x|) is sech²(x) without the cancellation of 1 − tanh²
+        let u = (-2.0 * (log_ratio / self.bound).abs()).exp();
+        Modulation { psi, zeta, survival: (-zeta).exp(), slope: 4.0 * u / ((1.0 + u) * (1.0 + u)) }
+    }
+
+    /// `sup_r exp(ψ)·sech²(ℓ/c) = 2e^(√(1+c²)−1)/(√(1+c²)+1)`, the bound of eq. 12 in closed form: an upper bound of
+    /// the printed multiplier, attained without the penalty.
+    pub fn modulator_bound(&self) -> f64 {
+        let root = self.bound.hypot(1.0);
+        2.0 * (root - 1.0).exp() / (root + 1.0)
+    }
+}
+
+impl Formula for Mhpo {
+    fn entries(&mut self) -> Vec<Entry<'_>> {
         let bound = Range::Between(1e-3, 64.0);
         vec![
             Entry::number("bound", &mut self.bound, bound, "c: the modulated log-ratio stays within ±c (MHPO eq. 5)"),
@@ -117,71 +151,24 @@ impl Mhpo {
         ]
     }
 
-    fn hazard(&self, psi: f64) -> f64 {
-        match self.hazard {
-            Hazard::None => 0.0,
-            Hazard::Weibull => {
-                (softplus(psi) / self.scale_positive).powf(self.shape_positive)
-                    + (softplus(-psi) / self.scale_negative).powf(self.shape_negative)
-            }
-        }
-    }
-
-    fn anchor_hazard(&self) -> f64 {
-        match self.anchor {
-            Anchor::Printed => 0.0,
-            Anchor::Unit => self.hazard(0.0),
-        }
-    }
-
-    /// ψ, ζ, the survival weight and dψ/dℓ at a log-ratio.
-    pub fn modulation(&self, log_ratio: f64) -> Modulation {
-        let psi = self.bound * (log_ratio / self.bound).tanh();
-        let zeta = self.hazard(psi) - self.anchor_hazard();
-        // 4u/(1+u)² with u = e^(−2|x|) is sech²(x) without the cancellation of 1 − tanh²
-        let u = (-2.0 * (log_ratio / self.bound).abs()).exp();
-        Modulation { psi, zeta, survival: (-zeta).exp(), slope: 4.0 * u / ((1.0 + u) * (1.0 + u)) }
-    }
-
-    /// The formula for one token.
-    pub fn term(&self, token: Token) -> Term {
+    fn term(&self, token: Token) -> Term {
         let at = self.modulation(token.log_ratio);
         let value = (at.psi - at.zeta).min(f64::from(LOG_LIMIT)).exp();
         Term { surrogate: value * token.advantage, coefficient: value * at.slope * token.advantage }
     }
 
-    /// `sup_r exp(ψ)·sech²(ℓ/c) = 2e^(√(1+c²)−1)/(√(1+c²)+1)`, the bound of eq. 12 in closed form: an upper bound of
-    /// the printed multiplier, attained without the penalty.
-    pub fn modulator_bound(&self) -> f64 {
-        let root = self.bound.hypot(1.0);
-        2.0 * (root - 1.0).exp() / (root + 1.0)
-    }
-
-    pub(crate) fn bounds(&self) -> Option<Bounds> {
-        None
-    }
-
     /// The greatest value that the multiplier takes; found by search, as the penalty leaves no closed form.
-    pub(crate) fn multiplier_bound(&self) -> Option<f64> {
+    fn multiplier_bound(&self) -> Option<f64> {
         if self.hazard == Hazard::None {
             return Some(self.modulator_bound());
         }
         let multiplier =
             |log_ratio: f64| self.term(Token { logp: 0.0, log_ratio, advantage: 1.0, progress: 1.0 }).coefficient;
-        // sech² has fallen below e^(−16)·4 at |ℓ| = 8c
-        const STEPS: i32 = 400;
-        let step = 8.0 * self.bound / f64::from(STEPS);
-        let best =
-            (-STEPS..=STEPS).map(|i| f64::from(i) * step).max_by(|a, b| multiplier(*a).total_cmp(&multiplier(*b)))?;
-        let (mut low, mut high) = (best - step, best + step);
-        for _ in 0..80 {
-            let (a, b) = (low + (high - low) / 3.0, high - (high - low) / 3.0);
-            if multiplier(a) < multiplier(b) { low = a } else { high = b }
-        }
-        Some(multiplier(0.5 * (low + high)))
+        // sech² has fallen below 4e^(−16) at |ℓ| = 8c
+        Some(maximum(multiplier, -8.0 * self.bound, 8.0 * self.bound))
     }
 
-    pub(crate) fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
+    fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
         let n = inputs.log_ratio.len();
         let c = self.bound as f32;
         let log_ratio = &inputs.log_ratio[..n];

@@ -4,11 +4,28 @@
 //! `f64`, as plain as the paper has it, and `columns` is the vector form in `f32` that training runs. A test holds
 //! one against the other.
 
+mod aspo;
+mod cispo;
 mod clip;
+mod cpgd;
+mod dgpo;
+mod gppo;
+mod gspo;
+mod maximum;
 mod mhpo;
+mod policy_gradient;
+mod sapo;
 
+pub use aspo::Aspo;
+pub use cispo::Cispo;
 pub use clip::HardClip;
-pub use mhpo::{Anchor, Hazard, Mhpo};
+pub use cpgd::{ClipSchedule, Cpgd, EpochWeight};
+pub use dgpo::Dgpo;
+pub use gppo::{Betas, Gppo};
+pub use gspo::Gspo;
+pub use mhpo::{Anchor, Hazard, Mhpo, Modulation};
+pub use policy_gradient::{ImportanceSampling, PolicyGradient};
+pub use sapo::Sapo;
 
 use crate::option::Entry;
 use crate::region::Bounds;
@@ -56,15 +73,6 @@ pub(crate) struct Outputs<'c> {
     pub survival: &'c mut [f32],
 }
 
-/// The ratio-control part of an objective, with its options.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Control {
-    /// Hard clipping: `grpo`, `dapo`, `ppo_dual_clip`.
-    HardClip(HardClip),
-    /// `mhpo`.
-    Mhpo(Mhpo),
-}
-
 /// Which tokens count as clipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ClipRule {
@@ -78,65 +86,140 @@ pub(crate) enum ClipRule {
     Zeroed,
 }
 
-macro_rules! dispatch {
-    ($self:expr, $inner:ident => $result:expr) => {
-        match $self {
-            Control::HardClip($inner) => $result,
-            Control::Mhpo($inner) => $result,
-        }
-    };
+/// What an objective's type says about itself. A new objective is one type that does this, a variant of [`Control`]
+/// and a line of the catalog.
+pub(crate) trait Formula {
+    /// The formula for one token in `f64`.
+    fn term(&self, token: Token) -> Term;
+    /// The same for columns in `f32`.
+    fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>);
+    /// The options.
+    fn entries(&mut self) -> Vec<Entry<'_>>;
+    /// The bounds on the ratio that it acts on.
+    fn bounds(&self) -> Option<Bounds> {
+        None
+    }
+    /// Which tokens count as clipped.
+    fn clip_rule(&self) -> ClipRule {
+        ClipRule::Unbounded
+    }
+    /// How many tokens are at `dual_clip`.
+    fn count_dual(&self, _inputs: &Inputs<'_>) -> u64 {
+        0
+    }
+    /// `sup F` over all ratios and both signs of the advantage.
+    fn multiplier_bound(&self) -> Option<f64> {
+        None
+    }
+    /// Whether it reads the sequence's mean log-ratio.
+    fn controls_sequences(&self) -> bool {
+        false
+    }
+    /// The policy drift that is part of it.
+    fn drift(&self) -> Option<Drift> {
+        None
+    }
+    /// The bounds of the weight that a later epoch puts on the advantage.
+    fn epoch_bounds(&self) -> Option<Bounds> {
+        None
+    }
+}
+
+/// The ratio-control part of an objective, with its options.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Control {
+    /// `pg`.
+    PolicyGradient(PolicyGradient),
+    /// `is`.
+    ImportanceSampling(ImportanceSampling),
+    /// `grpo`, `dapo`, `ppo_dual_clip`, and the recipes that differ in advantages or aggregation alone.
+    HardClip(HardClip),
+    /// `gspo`.
+    Gspo(Gspo),
+    /// `sapo`.
+    Sapo(Sapo),
+    /// `cispo`.
+    Cispo(Cispo),
+    /// `gppo`, `ce_gppo`.
+    Gppo(Gppo),
+    /// `aspo`.
+    Aspo(Aspo),
+    /// `mhpo`.
+    Mhpo(Mhpo),
+    /// `dgpo`.
+    Dgpo(Dgpo),
+    /// `cpgd`, `cpg`, `pgd`.
+    Cpgd(Cpgd),
 }
 
 impl Control {
-    /// `J` and `g` of one token, without regularisers.
-    pub fn term(&self, token: Token) -> Term {
-        dispatch!(self, inner => inner.term(token))
-    }
-
-    pub(crate) fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
-        dispatch!(self, inner => inner.columns(inputs, outputs));
+    pub(crate) fn formula(&self) -> &dyn Formula {
+        match self {
+            Self::PolicyGradient(inner) => inner,
+            Self::ImportanceSampling(inner) => inner,
+            Self::HardClip(inner) => inner,
+            Self::Gspo(inner) => inner,
+            Self::Sapo(inner) => inner,
+            Self::Cispo(inner) => inner,
+            Self::Gppo(inner) => inner,
+            Self::Aspo(inner) => inner,
+            Self::Mhpo(inner) => inner,
+            Self::Dgpo(inner) => inner,
+            Self::Cpgd(inner) => inner,
+        }
     }
 
     pub(crate) fn entries(&mut self) -> Vec<Entry<'_>> {
-        dispatch!(self, inner => inner.entries())
+        match self {
+            Self::PolicyGradient(inner) => inner.entries(),
+            Self::ImportanceSampling(inner) => inner.entries(),
+            Self::HardClip(inner) => inner.entries(),
+            Self::Gspo(inner) => inner.entries(),
+            Self::Sapo(inner) => inner.entries(),
+            Self::Cispo(inner) => inner.entries(),
+            Self::Gppo(inner) => inner.entries(),
+            Self::Aspo(inner) => inner.entries(),
+            Self::Mhpo(inner) => inner.entries(),
+            Self::Dgpo(inner) => inner.entries(),
+            Self::Cpgd(inner) => inner.entries(),
+        }
+    }
+
+    /// `J` and `g` of one token, without the regularisers of [`crate::Regularizer`].
+    ///
+    /// Where the formula itself would overflow `f32`, the exponent saturates at 88.
+    pub fn term(&self, token: Token) -> Term {
+        let mut term = self.formula().term(token);
+        if let Some(drift) = self.drift() {
+            let drift = drift.term(token.logp, token.log_ratio);
+            term.surrogate += drift.surrogate;
+            term.coefficient += drift.coefficient;
+        }
+        term
     }
 
     /// The bounds on the ratio that the objective acts on, `None` for objectives without.
     pub fn bounds(&self) -> Option<Bounds> {
-        dispatch!(self, inner => inner.bounds())
+        self.formula().bounds()
     }
 
     /// `sup F` over all ratios and both signs of the advantage, `None` where it is unbounded.
     pub fn multiplier_bound(&self) -> Option<f64> {
-        dispatch!(self, inner => inner.multiplier_bound())
-    }
-
-    pub(crate) fn clip_rule(&self) -> ClipRule {
-        match self {
-            Self::HardClip(_) => ClipRule::Outward,
-            Self::Mhpo(_) => ClipRule::Unbounded,
-        }
-    }
-
-    /// Tokens at `dual_clip`.
-    pub(crate) fn count_dual(&self, inputs: &Inputs<'_>) -> u64 {
-        match self {
-            Self::HardClip(clip) => clip.count_dual(inputs),
-            Self::Mhpo(_) => 0,
-        }
+        self.formula().multiplier_bound()
     }
 
     /// Whether the objective controls the mean log-ratio of a sequence instead of that of each token.
     pub fn controls_sequences(&self) -> bool {
-        match self {
-            Self::HardClip(_) | Self::Mhpo(_) => false,
-        }
+        self.formula().controls_sequences()
     }
 
     /// The policy drift that is part of the objective itself.
     pub fn drift(&self) -> Option<Drift> {
-        match self {
-            Self::HardClip(_) | Self::Mhpo(_) => None,
-        }
+        self.formula().drift()
+    }
+
+    /// Whether the objective reads `logp_epoch`.
+    pub fn weighs_epochs(&self) -> bool {
+        self.formula().epoch_bounds().is_some()
     }
 }
