@@ -75,7 +75,6 @@ fn check(objective: &Objective, what: &str, tolerance: f64) {
         let weight = (1.0 / logp.len() as f64) as f32;
         assert_eq!(result.grad_logp[i], 0.0 - weight * detail.coefficient[i], "{what}");
     }
-    println!("{what}: worst relative error {:.1e} at ℓ = {}", worst.0, worst.1);
 }
 
 #[test]
