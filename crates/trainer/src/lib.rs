@@ -1,1 +1,4 @@
 //! Trainer: prompts, rollout, reward, update, checkpoint, metrics.
+
+pub mod config;
+pub mod reward;
