@@ -57,6 +57,16 @@ choice! {
 }
 
 choice! {
+    /// What happens to a row without an answer.
+    Incomplete {
+        /// The run does not start.
+        Error = "error",
+        /// It is left out, and the number left out is reported.
+        Drop = "drop",
+    }
+}
+
+choice! {
     /// Whether the tokenizer's chat template is applied to a problem.
     Chat {
         /// When the tokenizer has a template.

@@ -11,6 +11,7 @@ mod entry;
 mod error;
 mod load;
 mod nearest;
+pub use nearest::nearest;
 pub mod objective;
 pub mod stages;
 mod table;

@@ -5,8 +5,8 @@
 //! practices" (section 4.1), so the rest follows what the neighbouring papers print and the trainers in use do.
 
 use super::choice::{
-    AnswerFormat, Chat, DataFormat, Estimator, GroupWeight, KlEstimator, OnNonfinite, Overlong, Precision, Recompute,
-    Schedule, StdKind,
+    AnswerFormat, Chat, DataFormat, Estimator, GroupWeight, Incomplete, KlEstimator, OnNonfinite, Overlong, Precision,
+    Recompute, Schedule, StdKind,
 };
 use super::table::stage;
 
@@ -44,6 +44,8 @@ stage! {
         problem_key: Option<String> = None, "ours";
         /// Column that holds the answer, where it has none of the usual names.
         answer_key: Option<String> = None, "ours";
+        /// What happens to a row without an answer.
+        incomplete: Incomplete = Incomplete::Error, "ours: a wrong column name must not pass";
         /// Only the first so many rows of all files together.
         limit: Option<usize> = None, "verl `data.train_max_samples`";
         /// A new order in each epoch, drawn from `train.seed`.
