@@ -2,6 +2,8 @@
 
 pub mod config;
 pub mod data;
+pub mod metrics;
 pub mod random;
 pub mod reward;
+pub mod run_folder;
 pub mod tasks;
