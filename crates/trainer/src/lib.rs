@@ -1,1 +1,9 @@
 //! Trainer: prompts, rollout, reward, update, checkpoint, metrics.
+
+pub mod config;
+pub mod data;
+pub mod metrics;
+pub mod random;
+pub mod reward;
+pub mod run_folder;
+pub mod tasks;

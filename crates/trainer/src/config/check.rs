@@ -1,0 +1,186 @@
+//! Values that make no sense, alone or together, found before anything is loaded.
+
+use super::choice::{Estimator, GroupWeight, Schedule};
+use super::{Config, Purpose};
+
+/// `(section.key, what is wrong and what to do)`.
+type Found = Vec<(&'static str, String)>;
+
+/// Everything that is wrong with the values of `config`.
+pub(super) fn check(config: &Config) -> Found {
+    let mut found = Found::new();
+    shared(config, &mut found);
+    match config.purpose {
+        Purpose::Train => {
+            rollout(config, &mut found);
+            reward(config, &mut found);
+            advantage(config, &mut found);
+            update(config, &mut found);
+        }
+        Purpose::Sft => {
+            positive(&mut found, "sft.batch", config.sft.batch);
+            positive(&mut found, "sft.max_tokens", config.sft.max_tokens);
+        }
+    }
+    found
+}
+
+fn positive(found: &mut Found, key: &'static str, value: usize) {
+    if value == 0 {
+        found.push((key, "is 0; it must be at least 1".to_string()));
+    }
+}
+
+fn within(found: &mut Found, key: &'static str, value: f64, allowed: bool, rule: &str) {
+    if !allowed {
+        found.push((key, format!("is {value}; it must be {rule}")));
+    }
+}
+
+fn shared(config: &Config, found: &mut Found) {
+    let Config { train, model, data, prompt, optimizer, update, checkpoint, .. } = config;
+    positive(found, "train.steps", train.steps as usize);
+    if model.path.is_empty() {
+        found.push(("model.path", "is not set: name the folder of a Hugging Face model".to_string()));
+    }
+    if data.train.is_empty() || data.train.iter().any(String::is_empty) {
+        found.push((
+            "data.train",
+            "is not set: name a JSONL or parquet file, or a built-in task as \"task:addition\"".to_string(),
+        ));
+    }
+    if data.limit == Some(0) {
+        found.push(("data.limit", "is 0, which leaves no row; leave it out to use every row".to_string()));
+    }
+    if !prompt.template.contains("{problem}") {
+        found.push(("prompt.template", "must contain {problem}".to_string()));
+    }
+    positive(found, "prompt.max_tokens", prompt.max_tokens);
+    let rate = optimizer.learning_rate;
+    within(found, "optimizer.learning_rate", rate, rate > 0.0, "greater than 0");
+    for beta in optimizer.betas {
+        within(found, "optimizer.betas", beta, (0.0..1.0).contains(&beta), "at least 0 and less than 1");
+    }
+    within(found, "optimizer.eps", optimizer.eps, optimizer.eps > 0.0, "greater than 0");
+    let decay = optimizer.weight_decay;
+    within(found, "optimizer.weight_decay", decay, decay >= 0.0, "0 or more");
+    let ratio = optimizer.min_ratio;
+    within(found, "optimizer.min_ratio", ratio, (0.0..=1.0).contains(&ratio), "between 0 and 1");
+    if ratio > 0.0 && optimizer.schedule == Schedule::Constant {
+        found.push((
+            "optimizer.min_ratio",
+            "has no effect with schedule = \"constant\"; leave it out or choose \"cosine\" or \"linear\"".to_string(),
+        ));
+    }
+    positive(found, "update.tokens_per_micro_batch", update.tokens_per_micro_batch);
+    within(found, "update.clip_grad_norm", update.clip_grad_norm, update.clip_grad_norm >= 0.0, "0 (off) or more");
+    positive(found, "checkpoint.keep", checkpoint.keep);
+}
+
+fn rollout(config: &Config, found: &mut Found) {
+    let rollout = &config.rollout;
+    positive(found, "rollout.prompts", rollout.prompts);
+    positive(found, "rollout.samples", rollout.samples);
+    positive(found, "rollout.max_new_tokens", rollout.max_new_tokens);
+    positive(found, "rollout.batch", rollout.batch);
+    let temperature = rollout.temperature;
+    let hint = "greater than 0 (training needs samples that differ)";
+    within(found, "rollout.temperature", temperature, temperature > 0.0, hint);
+    within(
+        found,
+        "rollout.top_p",
+        rollout.top_p,
+        rollout.top_p > 0.0 && rollout.top_p <= 1.0,
+        "greater than 0 and at most 1 (1 is off)",
+    );
+    if rollout.top_k == 1 {
+        found.push(("rollout.top_k", "is 1, so that every sample of a group is the same; 0 is off".to_string()));
+    }
+    if rollout.stop.iter().any(String::is_empty) {
+        found.push(("rollout.stop", "holds an empty text, which would end every completion at once".to_string()));
+    }
+}
+
+fn reward(config: &Config, found: &mut Found) {
+    let reward = &config.reward;
+    if !crate::reward::NAMES.contains(&reward.name.as_str()) {
+        found.push(("reward.name", format!("is \"{}\"; rewards are {}", reward.name, crate::reward::NAMES.join(", "))));
+    }
+    match (reward.name == "command", reward.command.is_empty()) {
+        (true, true) => {
+            found.push(("reward.command", "is not set: name the program of the `command` reward".to_string()))
+        }
+        (false, false) => found.push((
+            "reward.command",
+            format!("has no effect with reward.name = \"{}\"; set it to \"command\"", reward.name),
+        )),
+        _ => {}
+    }
+    within(found, "reward.timeout_seconds", reward.timeout_seconds, reward.timeout_seconds > 0.0, "greater than 0");
+    let share = reward.max_error_share;
+    within(found, "reward.max_error_share", share, (0.0..=1.0).contains(&share), "between 0 and 1");
+}
+
+fn advantage(config: &Config, found: &mut Found) {
+    let (advantage, samples) = (&config.advantage, config.rollout.samples);
+    let compares = match advantage.estimator {
+        Estimator::Grpo | Estimator::DrGrpo | Estimator::Rloo => true,
+        Estimator::ReinforcePlusPlus | Estimator::Raw => false,
+    };
+    if compares && samples == 1 {
+        let name = advantage.estimator.name();
+        found.push(("rollout.samples", format!(
+            "is 1, but advantage.estimator = \"{name}\" compares the samples of a group: use at least 2, or \"reinforce_plus_plus\""
+        )));
+    }
+    within(found, "advantage.weight_bound", advantage.weight_bound, advantage.weight_bound >= 1.0, "at least 1");
+    if advantage.estimator == Estimator::Grpo && advantage.weight == GroupWeight::Std {
+        found.push((
+            "advantage.weight",
+            "is \"std\", but the estimator \"grpo\" divides by the standard deviation already; use \"dr_grpo\""
+                .to_string(),
+        ));
+    }
+}
+
+fn update(config: &Config, found: &mut Found) {
+    let (update, rollout) = (&config.update, &config.rollout);
+    positive(found, "update.mini_batches", update.mini_batches);
+    positive(found, "update.epochs", update.epochs);
+    if update.mini_batches > 0 && rollout.prompts > 0 && !rollout.prompts.is_multiple_of(update.mini_batches) {
+        let divisors: Vec<String> =
+            (1..=rollout.prompts).filter(|n| rollout.prompts.is_multiple_of(*n)).map(|n| n.to_string()).collect();
+        found.push((
+            "update.mini_batches",
+            format!(
+                "is {}, which does not divide the {} groups of rollout.prompts; possible are {}",
+                update.mini_batches,
+                rollout.prompts,
+                divisors.join(", ")
+            ),
+        ));
+    }
+    let longest = config.prompt.max_tokens + rollout.max_new_tokens;
+    if update.tokens_per_micro_batch > 0 && update.tokens_per_micro_batch < longest {
+        found.push(("update.tokens_per_micro_batch", format!(
+            "is {}, less than one sequence of prompt.max_tokens + rollout.max_new_tokens = {longest}; raise it to that at least",
+            update.tokens_per_micro_batch
+        )));
+    }
+    let regularizer = &config.regularizer;
+    within(
+        found,
+        "regularizer.drift_coefficient",
+        regularizer.drift_coefficient,
+        regularizer.drift_coefficient >= 0.0,
+        "0 (off) or more",
+    );
+    within(found, "regularizer.drift_bound", regularizer.drift_bound, regularizer.drift_bound > 0.0, "greater than 0");
+    within(
+        found,
+        "regularizer.reference_coefficient",
+        regularizer.reference_coefficient,
+        regularizer.reference_coefficient >= 0.0,
+        "0 (off) or more",
+    );
+}

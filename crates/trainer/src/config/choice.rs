@@ -1,0 +1,195 @@
+//! Keys with a fixed set of values.
+
+use toml::Value;
+
+use super::entry::{Entry, Mismatch};
+use super::nearest::nearest;
+
+/// Declares an enum whose variants have names in the configuration.
+macro_rules! choice {
+    ($(#[$meta:meta])* $name:ident { $( $(#[$doc:meta])+ $variant:ident = $text:literal ),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name { $( $(#[$doc])+ $variant, )+ }
+
+        impl $name {
+            /// Every value with its name in the configuration.
+            pub const ALL: &'static [($name, &'static str)] = &[ $( ($name::$variant, $text) ),+ ];
+
+            /// Name in the configuration.
+            pub const fn name(self) -> &'static str {
+                match self { $( $name::$variant => $text ),+ }
+            }
+        }
+
+        impl Entry for $name {
+            fn expects() -> String {
+                let names: Vec<String> = Self::ALL.iter().map(|(_, name)| format!("\"{name}\"")).collect();
+                names.join(" or ")
+            }
+            fn read(value: &Value) -> Result<Self, Mismatch> {
+                let Some(text) = value.as_str() else { return Err(super::entry::mismatch::<Self>(value)) };
+                if let Some((choice, _)) = Self::ALL.iter().find(|(_, name)| *name == text) {
+                    return Ok(*choice);
+                }
+                let hint = nearest(text, Self::ALL.iter().map(|(_, name)| *name))
+                    .map(|name| format!(" (did you mean \"{name}\"?)"))
+                    .unwrap_or_default();
+                Err(Mismatch { expected: Self::expects(), found: format!("\"{text}\"{hint}") })
+            }
+            fn to_toml(&self) -> Option<String> {
+                Some(format!("\"{}\"", self.name()))
+            }
+        }
+    };
+}
+
+choice! {
+    /// How a data file is read.
+    DataFormat {
+        /// By the file's extension: `.parquet` is parquet, all else JSON lines.
+        Auto = "auto",
+        /// One JSON object a line.
+        Jsonl = "jsonl",
+        /// Apache Parquet.
+        Parquet = "parquet",
+    }
+}
+
+choice! {
+    /// What happens to a row without an answer.
+    Incomplete {
+        /// The run does not start.
+        Error = "error",
+        /// It is left out, and the number left out is reported.
+        Drop = "drop",
+    }
+}
+
+choice! {
+    /// Whether the tokenizer's chat template is applied to a problem.
+    Chat {
+        /// When the tokenizer has a template.
+        Auto = "auto",
+        /// Always; a tokenizer without a template is an error.
+        Always = "always",
+        /// Never: the prompt is the plain text.
+        Never = "never",
+    }
+}
+
+choice! {
+    /// What happens to a prompt that is too long.
+    Overlong {
+        /// It is left out, and the number left out is reported.
+        Drop = "drop",
+        /// The run does not start.
+        Error = "error",
+    }
+}
+
+choice! {
+    /// How advantages come from rewards.
+    Estimator {
+        /// `(R - mean) / (std + eps)` in the group.
+        Grpo = "grpo",
+        /// `R - mean` in the group.
+        DrGrpo = "dr_grpo",
+        /// `R` minus the mean of the other samples of the group.
+        Rloo = "rloo",
+        /// Normalised over the whole batch.
+        ReinforcePlusPlus = "reinforce_plus_plus",
+        /// The reward itself.
+        Raw = "raw",
+    }
+}
+
+choice! {
+    /// Weight of a prompt's group (CPGD section 3).
+    GroupWeight {
+        /// 1 for every group.
+        Equal = "equal",
+        /// 1 / std of the group.
+        Std = "std",
+        /// min(bound, number of groups / number of groups with signal).
+        ClipFilter = "clip-filter",
+    }
+}
+
+choice! {
+    /// Which standard deviation normalises a group.
+    StdKind {
+        /// Bessel-corrected, divided by `G - 1`.
+        Sample = "sample",
+        /// Divided by `G`.
+        Population = "population",
+    }
+}
+
+choice! {
+    /// Estimator of the KL divergence to the reference policy.
+    KlEstimator {
+        /// `logp - logp_ref`
+        K1 = "k1",
+        /// `(logp - logp_ref)^2 / 2`
+        K2 = "k2",
+        /// `rho - 1 - ln rho` with `rho = exp(logp_ref - logp)`
+        K3 = "k3",
+    }
+}
+
+choice! {
+    /// How the learning rate moves over the run.
+    Schedule {
+        /// It stays.
+        Constant = "constant",
+        /// It falls along half a cosine.
+        Cosine = "cosine",
+        /// It falls along a line.
+        Linear = "linear",
+    }
+}
+
+choice! {
+    /// Number format of stored values.
+    Precision {
+        /// 32-bit floats.
+        F32 = "f32",
+        /// bfloat16.
+        Bf16 = "bf16",
+    }
+}
+
+choice! {
+    /// What happens when a loss or a gradient is not finite.
+    OnNonfinite {
+        /// The update is skipped and counted; the weights stay as they were.
+        Skip = "skip",
+        /// The run stops with an error that names the step.
+        Stop = "stop",
+    }
+}
+
+choice! {
+    /// Whether activations are recomputed in the backward pass.
+    Recompute {
+        /// When they would not fit in memory.
+        Auto = "auto",
+        /// Always: less memory, about a third more time.
+        Always = "always",
+        /// Never.
+        Never = "never",
+    }
+}
+
+choice! {
+    /// Format that a completion must have for the format bonus.
+    AnswerFormat {
+        /// No bonus.
+        None = "none",
+        /// The answer stands in `\boxed{}`.
+        Boxed = "boxed",
+        /// `<think>...</think>` followed by `<answer>...</answer>` and nothing else.
+        ThinkAnswer = "think-answer",
+    }
+}

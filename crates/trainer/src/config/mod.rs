@@ -1,0 +1,217 @@
+//! The configuration of a run: TOML, one struct per stage, every default in one place.
+//!
+//! [`stages`] defines every key with its default, a sentence and a source; `docs/config.md` is generated from there.
+//! [`Config::load`] reads a file and `--set` overrides, and reports every problem at once with file, line and the nearest
+//! valid key, before anything else is loaded. [`Config::to_toml`] writes the resolved configuration back.
+
+mod check;
+pub mod choice;
+pub mod document;
+mod entry;
+mod error;
+mod load;
+mod nearest;
+pub use nearest::nearest;
+pub mod objective;
+pub mod stages;
+mod table;
+
+use std::path::Path;
+
+pub use entry::{Entry, Mismatch};
+pub use error::{ConfigError, Origin, Problem, ProblemKind};
+pub use objective::{Objective, OptionValue};
+pub use stages::{
+    Advantage, Checkpoint, Data, Log, Model, Optimizer, Prompt, Regularizer, Reward, Rollout, Sft, Train, Update,
+};
+pub use table::{KeyDoc, Stage};
+
+/// What a configuration is for: it decides which sections are valid, which checks run, and a few defaults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// `surefoot train`: reinforcement learning.
+    Train,
+    /// `surefoot sft`: supervised fine-tuning.
+    Sft,
+}
+
+impl Purpose {
+    /// Sections that a file for this purpose may hold, in the order of the pipeline.
+    pub const fn sections(self) -> &'static [&'static str] {
+        match self {
+            Purpose::Train => &[
+                "train",
+                "model",
+                "data",
+                "prompt",
+                "rollout",
+                "reward",
+                "advantage",
+                "objective",
+                "regularizer",
+                "optimizer",
+                "update",
+                "checkpoint",
+                "log",
+            ],
+            Purpose::Sft => &["train", "model", "data", "prompt", "sft", "optimizer", "update", "checkpoint", "log"],
+        }
+    }
+
+    /// The command that reads such a configuration.
+    pub const fn command(self) -> &'static str {
+        match self {
+            Purpose::Train => "train",
+            Purpose::Sft => "sft",
+        }
+    }
+}
+
+/// A resolved configuration: every key has a value.
+///
+/// ```
+/// use surefoot_trainer::config::{Config, Purpose};
+///
+/// let text = "[model]\npath = \"smollm2\"\n[data]\ntrain = \"gsm8k.jsonl\"\n";
+/// let sets = ["rollout.samples=4".to_string()];
+/// let config = Config::from_text("run.toml".as_ref(), text, &sets, Purpose::Train)?;
+/// assert_eq!(config.rollout.samples, 4);
+/// assert_eq!(config.objective.name, "mhpo");
+/// # Ok::<(), surefoot_trainer::config::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// What the configuration is for.
+    pub purpose: Purpose,
+    /// `[train]`
+    pub train: Train,
+    /// `[model]`
+    pub model: Model,
+    /// `[data]`
+    pub data: Data,
+    /// `[prompt]`
+    pub prompt: Prompt,
+    /// `[rollout]`
+    pub rollout: Rollout,
+    /// `[reward]`
+    pub reward: Reward,
+    /// `[advantage]`
+    pub advantage: Advantage,
+    /// `[objective]`
+    pub objective: Objective,
+    /// `[regularizer]`
+    pub regularizer: Regularizer,
+    /// `[sft]`
+    pub sft: Sft,
+    /// `[optimizer]`
+    pub optimizer: Optimizer,
+    /// `[update]`
+    pub update: Update,
+    /// `[checkpoint]`
+    pub checkpoint: Checkpoint,
+    /// `[log]`
+    pub log: Log,
+}
+
+impl Config {
+    /// The defaults of `purpose`, with nothing set; `model.path` and `data.train` are empty and must be given.
+    pub fn defaults(purpose: Purpose) -> Self {
+        let mut config = Config {
+            purpose,
+            train: Train::default(),
+            model: Model::default(),
+            data: Data::default(),
+            prompt: Prompt::default(),
+            rollout: Rollout::default(),
+            reward: Reward::default(),
+            advantage: Advantage::default(),
+            objective: Objective::default(),
+            regularizer: Regularizer::default(),
+            sft: Sft::default(),
+            optimizer: Optimizer::default(),
+            update: Update::default(),
+            checkpoint: Checkpoint::default(),
+            log: Log::default(),
+        };
+        if purpose == Purpose::Sft {
+            config.optimizer.learning_rate = stages::SFT_LEARNING_RATE;
+            config.update.mini_batches = 1;
+        }
+        config
+    }
+
+    /// Reads `path`, applies `sets` (each `section.key=value`) and checks the result.
+    ///
+    /// # Errors
+    /// [`ConfigError::Read`] when the file cannot be read, [`ConfigError::Problems`] with everything that is wrong with it.
+    pub fn load(path: &Path, sets: &[String], purpose: Purpose) -> Result<Self, ConfigError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_path_buf(), source })?;
+        Self::from_text(path, &text, sets, purpose)
+    }
+
+    /// As [`Config::load`] for a text; `path` names it in messages and gives `log.run_dir` its default.
+    ///
+    /// # Errors
+    /// [`ConfigError::Problems`] with everything that is wrong.
+    pub fn from_text(path: &Path, text: &str, sets: &[String], purpose: Purpose) -> Result<Self, ConfigError> {
+        load::resolve(path, text, sets, purpose)
+    }
+
+    /// The resolved configuration as TOML; reading it back gives an equal configuration.
+    pub fn to_toml(&self) -> String {
+        let mut text = format!("# Resolved configuration of `surefoot {}`.\n", self.purpose.command());
+        for stage in self.stages() {
+            text.push_str(&format!("\n[{}]\n", stage.section()));
+            for (key, value) in stage.entries() {
+                match value {
+                    Some(value) => text.push_str(&format!("{key} = {value}\n")),
+                    None => text.push_str(&format!("# {key} is not set\n")),
+                }
+            }
+        }
+        text
+    }
+
+    /// The sections of this purpose, in the order of [`Purpose::sections`].
+    pub fn stages(&self) -> Vec<&dyn Stage> {
+        let all: [&dyn Stage; 14] = [
+            &self.train,
+            &self.model,
+            &self.data,
+            &self.prompt,
+            &self.rollout,
+            &self.reward,
+            &self.advantage,
+            &self.objective,
+            &self.regularizer,
+            &self.sft,
+            &self.optimizer,
+            &self.update,
+            &self.checkpoint,
+            &self.log,
+        ];
+        all.into_iter().filter(|stage| self.purpose.sections().contains(&stage.section())).collect()
+    }
+
+    fn stage_mut(&mut self, section: &str) -> Option<&mut dyn Stage> {
+        let all: [&mut dyn Stage; 14] = [
+            &mut self.train,
+            &mut self.model,
+            &mut self.data,
+            &mut self.prompt,
+            &mut self.rollout,
+            &mut self.reward,
+            &mut self.advantage,
+            &mut self.objective,
+            &mut self.regularizer,
+            &mut self.sft,
+            &mut self.optimizer,
+            &mut self.update,
+            &mut self.checkpoint,
+            &mut self.log,
+        ];
+        let known = self.purpose.sections();
+        all.into_iter().find(|stage| stage.section() == section && known.contains(&section))
+    }
+}

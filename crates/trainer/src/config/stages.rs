@@ -1,0 +1,216 @@
+//! Every key of the configuration with its default, its meaning and where the default comes from.
+//!
+//! Sources: MHPO = arXiv 2603.16929, DGPO = arXiv 2603.14389, CPGD = arXiv 2505.12504; TRL and verl as released in 2026. MHPO
+//! prints its objective's parameters and its response lengths; "the remainder of the training pipeline follows standard
+//! practices" (section 4.1), so the rest follows what the neighbouring papers print and the trainers in use do.
+
+use super::choice::{
+    AnswerFormat, Chat, DataFormat, Estimator, GroupWeight, Incomplete, KlEstimator, OnNonfinite, Overlong, Precision,
+    Recompute, Schedule, StdKind,
+};
+use super::table::stage;
+
+/// Learning rate of `surefoot sft` where the file sets none: TRL's `SFTConfig`.
+pub const SFT_LEARNING_RATE: f64 = 2e-5;
+
+stage! {
+    /// The run as a whole.
+    Train in "train" {
+        /// Number of steps: rollouts with their updates for `train`, updates for `sft`.
+        steps: u64 = 100, "ours";
+        /// Seed of everything that is random: order of the data, sampling, fresh weights.
+        seed: u64 = 42, "DGPO B.3";
+        /// Threads; 0 takes every core. The result does not depend on it.
+        threads: usize = 0, "ours";
+    }
+}
+
+stage! {
+    /// The model that is trained.
+    Model in "model" {
+        /// Folder of a Hugging Face model. Must be given.
+        path: String = String::new(), "none";
+    }
+}
+
+stage! {
+    /// The problems to train on.
+    Data in "data" {
+        /// One file or a list: JSON lines, parquet, or a built-in task as `task:NAME`, `task:NAME,rows=2000,seed=1`. Must be given.
+        train: Vec<String> = Vec::new(), "none";
+        /// How the files are read.
+        format: DataFormat = DataFormat::Auto, "ours";
+        /// Column that holds the problem, where it has none of the usual names.
+        problem_key: Option<String> = None, "ours";
+        /// Column that holds the answer, where it has none of the usual names.
+        answer_key: Option<String> = None, "ours";
+        /// What happens to a row without an answer.
+        incomplete: Incomplete = Incomplete::Error, "ours: a wrong column name must not pass";
+        /// Only the first so many rows of all files together.
+        limit: Option<usize> = None, "verl `data.train_max_samples`";
+        /// A new order in each epoch, drawn from `train.seed`.
+        shuffle: bool = true, "verl `data.shuffle`";
+    }
+}
+
+stage! {
+    /// From a problem to the tokens that the model continues.
+    Prompt in "prompt" {
+        /// System message; empty for none. Without a chat template it stands before the problem.
+        system: String = String::new(), "ours";
+        /// The user's message; `{problem}` is replaced. Rows that are chats already are left as they are.
+        template: String = "{problem}".to_string(), "ours";
+        /// Whether the tokenizer's chat template is applied.
+        chat: Chat = Chat::Auto, "TRL, which decides by the shape of the row";
+        /// Longest prompt, in tokens.
+        max_tokens: usize = 1024, "verl `data.max_prompt_length` (its mathematics recipes)";
+        /// What happens to longer ones.
+        overlong: Overlong = Overlong::Drop, "verl `data.filter_overlong_prompts`";
+    }
+}
+
+stage! {
+    /// Sampling: G completions for each of P prompts.
+    Rollout in "rollout" {
+        /// Prompts a step (P).
+        prompts: usize = 64, "with 8 samples, DGPO Table 12's 512 samples a rollout";
+        /// Samples a prompt (G): the group.
+        samples: usize = 8, "CPGD 5.1, TRL `num_generations`";
+        /// Longest completion, in tokens.
+        max_new_tokens: usize = 2048, "MHPO 4.1, Qwen2.5 models (4096 for Qwen3-4B)";
+        /// Temperature; log-probabilities are those of the tempered distribution.
+        temperature: f64 = 1.0, "CPGD 5.1, DGPO B.4";
+        /// Nucleus: the smallest set of tokens with this probability; 1 is off.
+        top_p: f64 = 1.0, "DGPO B.4";
+        /// Only the so many most probable tokens; 0 is off.
+        top_k: usize = 0, "TRL `top_k`";
+        /// Sequences that are decoded together.
+        batch: usize = 64, "ours: memory of the key and value cache";
+        /// Texts that end a completion, beside the model's own end tokens.
+        stop: Vec<String> = Vec::new(), "ours";
+    }
+}
+
+stage! {
+    /// From a completion to a reward.
+    Reward in "reward" {
+        /// Reward function: `math` (1 or 0), `math_pm1` (1 or -1), `exact` (equal text, 1 or 0), `command` (your own program).
+        name: String = "math".to_string(), "CPGD 5.1 (0/1); DGPO B.2 uses `math_pm1`";
+        /// Only an answer in the requested form counts, not the last number of the text.
+        strict: bool = false, "ours";
+        /// Form that earns `format_bonus`.
+        format: AnswerFormat = AnswerFormat::None, "ours";
+        /// Added to the reward of a completion that has the form.
+        format_bonus: f64 = 0.1, "ours: small beside a right answer";
+        /// Program and arguments of the `command` reward: reads JSON lines, writes JSON lines.
+        command: Vec<String> = Vec::new(), "none";
+        /// Processes of the `command` reward; 0 is one a thread.
+        workers: usize = 0, "ours";
+        /// Seconds after which one answer of the `command` reward counts as an error and its process is started anew.
+        timeout_seconds: f64 = 30.0, "ours";
+        /// The run stops when a greater share of a step's rewards than this could not be had.
+        max_error_share: f64 = 0.1, "ours";
+    }
+}
+
+stage! {
+    /// From rewards to advantages.
+    Advantage in "advantage" {
+        /// The estimator.
+        estimator: Estimator = Estimator::Grpo, "MHPO section 3, Algorithm 1";
+        /// Weight of a group.
+        weight: GroupWeight = GroupWeight::Equal, "MHPO eq. 3";
+        /// Greatest weight of `clip-filter` (c_w).
+        weight_bound: f64 = 3.0, "CPGD, released code";
+        /// The standard deviation that `grpo` divides by.
+        std: StdKind = StdKind::Sample, "TRL, verl";
+    }
+}
+
+stage! {
+    /// Additive regularisers of any objective.
+    Regularizer in "regularizer" {
+        /// Weight of the policy drift; 0 is off.
+        drift_coefficient: f64 = 0.0, "MHPO Algorithm 1 has none";
+        /// Bound of the drift's `ratio - 1`.
+        drift_bound: f64 = 2.0, "CPGD, released code";
+        /// Weight of the KL divergence to the reference policy; 0 is off.
+        reference_coefficient: f64 = 0.0, "MHPO Algorithm 1 has none; DGPO B.4";
+        /// Its estimator.
+        reference_estimator: KlEstimator = KlEstimator::K3, "TRL `beta`";
+    }
+}
+
+stage! {
+    /// AdamW and its learning rate.
+    Optimizer in "optimizer" {
+        /// Peak learning rate.
+        learning_rate: f64 = 1e-6, "CPGD 5.1, DGPO Table 12 (1.5B)";
+        /// Decay of the two moments.
+        betas: [f64; 2] = [0.9, 0.95], "DGPO B.3";
+        /// Added to the root of the second moment.
+        eps: f64 = 1e-8, "PyTorch";
+        /// Decoupled weight decay.
+        weight_decay: f64 = 0.01, "verl `optim.weight_decay`; DGPO B.3 says small";
+        /// How the rate moves after the warm-up.
+        schedule: Schedule = Schedule::Constant, "DGPO B.3";
+        /// Updates in which the rate rises from 0.
+        warmup_steps: u64 = 0, "DGPO B.3";
+        /// Share of the peak rate at which `cosine` and `linear` end.
+        min_ratio: f64 = 0.0, "verl `optim.min_lr_ratio`";
+        /// How the moments are stored.
+        state: Precision = Precision::F32, "ours: exact";
+    }
+}
+
+stage! {
+    /// From a rollout to new weights.
+    Update in "update" {
+        /// Updates on one rollout: its samples are split into so many mini-batches, whole groups together.
+        mini_batches: usize = 4, "ours; DGPO Table 12 has 16, TRL 1";
+        /// Times that a rollout is gone through.
+        epochs: usize = 1, "CPGD 5.1";
+        /// Most tokens in one forward and backward pass; the result does not depend on it but for rounding.
+        tokens_per_micro_batch: usize = 8192, "ours: memory";
+        /// Greatest norm of the gradient; 0 is off.
+        clip_grad_norm: f64 = 1.0, "DGPO B.3";
+        /// What happens when a gradient is not finite.
+        on_nonfinite: OnNonfinite = OnNonfinite::Skip, "ours; verl skips as well";
+        /// Whether activations are recomputed.
+        recompute: Recompute = Recompute::Auto, "ours";
+    }
+}
+
+stage! {
+    /// Supervised fine-tuning (`surefoot sft` only).
+    Sft in "sft" {
+        /// Rows an update.
+        batch: usize = 16, "ours";
+        /// Longest row, prompt and target together; longer ones are left out and counted.
+        max_tokens: usize = 1024, "TRL `SFTConfig.max_length`";
+        /// Column with the text to learn, where it is not `completion`, `response`, `solution` or `answer` (the first of these that is there).
+        target_key: Option<String> = None, "ours";
+    }
+}
+
+stage! {
+    /// What can be resumed, and what is left at the end.
+    Checkpoint in "checkpoint" {
+        /// Steps between checkpoints; the last step always has one. 0 writes only that.
+        every: u64 = 20, "ours";
+        /// Checkpoints that are kept.
+        keep: usize = 2, "ours: the newest, and one in case";
+        /// Number format of the Hugging Face weights; a resume uses the exact ones in either case.
+        dtype: Precision = Precision::F32, "ours: exact";
+    }
+}
+
+stage! {
+    /// What is written down.
+    Log in "log" {
+        /// Run folder. Empty: `runs/` and the configuration's file name without `.toml`.
+        run_dir: String = String::new(), "ours";
+        /// Steps between files in `rollouts/` (prompts, completions, rewards, log-probabilities); 0 writes none.
+        rollouts_every: u64 = 1, "ours";
+    }
+}

@@ -1,0 +1,98 @@
+//! How a section of the configuration is declared: one macro, one row a key.
+
+use super::entry::Mismatch;
+
+/// One key of a section, as `docs/config.md` shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeyDoc {
+    /// Name within its section.
+    pub name: &'static str,
+    /// What values it takes, in words.
+    pub expects: String,
+    /// The default as TOML, or `None` when the key is not set by default.
+    pub default: Option<String>,
+    /// One or two sentences.
+    pub doc: String,
+    /// Where the default comes from.
+    pub source: &'static str,
+}
+
+/// A section of the configuration.
+pub trait Stage {
+    /// The section's name in TOML.
+    fn section(&self) -> &'static str;
+    /// One sentence about the section.
+    fn about(&self) -> &'static str;
+    /// Every key with its type, *current* value as default, meaning and source.
+    fn keys(&self) -> Vec<KeyDoc>;
+    /// Every key with its value as TOML (`None`: not set), in the order of declaration.
+    fn entries(&self) -> Vec<(String, Option<String>)>;
+    /// Sets `key`. `Ok(false)` when the section has no such key.
+    ///
+    /// # Errors
+    /// [`Mismatch`] when the value has the wrong type or is not one of those allowed.
+    fn set(&mut self, key: &str, value: &toml::Value) -> Result<bool, Mismatch>;
+}
+
+/// Declares a section: `key: Type = default, "source of the default";`, the doc comment being the key's meaning.
+macro_rules! stage {
+    (
+        $(#[doc = $about:literal])+
+        $name:ident in $section:literal {
+            $( $(#[doc = $doc:literal])+ $key:ident : $type:ty = $default:expr, $source:literal; )+
+        }
+    ) => {
+        $(#[doc = $about])+
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct $name {
+            $(
+                $(#[doc = $doc])+
+                #[doc = ""]
+                #[doc = concat!("Source of the default: ", $source, ".")]
+                pub $key: $type,
+            )+
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                $name { $( $key: $default, )+ }
+            }
+        }
+
+        impl $crate::config::Stage for $name {
+            fn section(&self) -> &'static str {
+                $section
+            }
+
+            fn about(&self) -> &'static str {
+                concat!($($about),+).trim()
+            }
+
+            fn keys(&self) -> Vec<$crate::config::KeyDoc> {
+                vec![$(
+                    $crate::config::KeyDoc {
+                        name: stringify!($key),
+                        expects: <$type as $crate::config::Entry>::expects(),
+                        default: $crate::config::Entry::to_toml(&self.$key),
+                        doc: concat!($($doc),+).trim().to_string(),
+                        source: $source,
+                    }
+                ),+]
+            }
+
+            fn entries(&self) -> Vec<(String, Option<String>)> {
+                vec![$( (stringify!($key).to_string(), $crate::config::Entry::to_toml(&self.$key)) ),+]
+            }
+
+            fn set(&mut self, key: &str, value: &toml::Value) -> Result<bool, $crate::config::Mismatch> {
+                match key {
+                    $( stringify!($key) => self.$key = <$type as $crate::config::Entry>::read(value)?, )+
+                    _ => return Ok(false),
+                }
+                Ok(true)
+            }
+        }
+    };
+}
+
+pub(crate) use stage;

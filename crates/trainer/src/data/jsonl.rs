@@ -1,0 +1,46 @@
+//! JSON lines.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::Take;
+use super::error::{DataError, Place};
+use super::row::{Columns, kind};
+
+/// Hands every row of `path` to `take`, until that says no. Blank lines are skipped.
+pub(super) fn read(path: &Path, columns: &Columns<'_>, take: &mut Take<'_>) -> Result<(), DataError> {
+    let unreadable = |source| DataError::Read { path: path.to_path_buf(), source };
+    let mut reader = BufReader::with_capacity(1 << 18, File::open(path).map_err(unreadable)?);
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        if reader.read_until(b'\n', &mut line).map_err(unreadable)? == 0 {
+            break;
+        }
+        let bytes = if number == 1 { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line) } else { &line };
+        let bytes = bytes.trim_ascii_end();
+        if bytes.is_empty() {
+            continue;
+        }
+        let place = || Place::Line(path.to_path_buf(), number);
+        let value: Value = serde_json::from_slice(bytes)
+            .map_err(|error| DataError::NotJson { place: place(), message: reason(&error) })?;
+        let Value::Object(row) = value else {
+            return Err(DataError::NotObject { place: place(), found: kind(&value) });
+        };
+        if !take(columns.row(&row, &place))? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The parser's message with the column instead of its own line number, which is always 1.
+fn reason(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let text = message.split(" at line ").next().unwrap_or_default();
+    format!("{text} at column {}", error.column())
+}

@@ -1,0 +1,160 @@
+//! Problems and answers: JSON lines, parquet, built-in tasks, and the order in which a run meets them.
+
+mod error;
+mod jsonl;
+pub mod order;
+mod parquet;
+mod row;
+mod solution;
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+
+pub use error::{DataError, Place};
+pub use order::{Order, Position};
+pub use row::{Columns, Message, Problem, Row, Wanted};
+pub use solution::answer_in;
+
+use crate::config::Data;
+use crate::config::choice::{DataFormat, Incomplete};
+use crate::tasks::TaskSpec;
+
+/// Prefix of `data.train` entries that name a built-in task.
+pub const TASK_PREFIX: &str = "task:";
+
+/// The rows of a run, in memory.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Dataset {
+    /// Every row, in the order of the files.
+    pub rows: Vec<Row>,
+    /// Rows left out because an equal one stands before them (DAPO-Math-17k repeats each of its rows a hundred times).
+    pub duplicates: usize,
+    /// Rows left out because they have no answer (`data.incomplete = "drop"`).
+    pub incomplete: usize,
+}
+
+/// Takes what a row of a file gives; says whether more rows are wanted.
+type Take<'a> = dyn FnMut(Result<Row, DataError>) -> Result<bool, DataError> + 'a;
+
+impl Dataset {
+    /// Reads what `[data]` names. `wanted` says what a row must hold: a gold answer, or a text to learn from `target_key`.
+    ///
+    /// ```
+    /// use surefoot_trainer::config::Data;
+    /// use surefoot_trainer::data::{Dataset, Wanted};
+    ///
+    /// let data = Data { train: vec!["task:addition,rows=10,seed=3".into()], ..Data::default() };
+    /// let dataset = Dataset::load(&data, Wanted::Answer)?;
+    /// assert_eq!(dataset.rows.len(), 10);
+    /// # Ok::<(), surefoot_trainer::data::DataError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`DataError`] names the file and the line or row.
+    pub fn load(data: &Data, wanted: Wanted<'_>) -> Result<Self, DataError> {
+        let columns = Columns { problem: data.problem_key.as_deref(), answer: data.answer_key.as_deref(), wanted };
+        let mut rows = Collector { data, dataset: Dataset::default(), seen: HashSet::new(), read: 0 };
+        for name in &data.train {
+            if rows.full() {
+                break;
+            }
+            let before = rows.read;
+            if let Some(spec) = name.strip_prefix(TASK_PREFIX) {
+                for (problem, answer) in TaskSpec::parse(spec)?.rows() {
+                    rows.take(Ok(Row { problem: Problem::Text(problem), answer }))?;
+                }
+                continue;
+            }
+            let path = Path::new(name);
+            match is_parquet(path, data.format) {
+                true => parquet::read(path, &columns, &mut |row| rows.take(row))?,
+                false => jsonl::read(path, &columns, &mut |row| rows.take(row))?,
+            }
+            if rows.read == before {
+                return Err(DataError::Empty { path: PathBuf::from(path) });
+            }
+        }
+        if rows.dataset.rows.is_empty() {
+            return Err(DataError::NoneComplete { incomplete: rows.dataset.incomplete });
+        }
+        Ok(rows.dataset)
+    }
+
+    /// A number that changes when any row does: a resumed run refuses data that is not the data it began with.
+    pub fn fingerprint(&self) -> u64 {
+        let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
+        for row in &self.rows {
+            match &row.problem {
+                Problem::Text(text) => hash.text(text),
+                Problem::Chat(messages) => messages.iter().for_each(|message| {
+                    hash.text(&message.role);
+                    hash.text(&message.content);
+                }),
+            }
+            hash.text(&row.answer);
+        }
+        hash.0
+    }
+}
+
+/// FNV-1a, because a fingerprint that is saved must not depend on the standard library's version.
+struct Fnv(u64);
+
+impl Fnv {
+    fn text(&mut self, text: &str) {
+        for byte in text.bytes().chain([0xff]) {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+}
+
+struct Collector<'a> {
+    data: &'a Data,
+    dataset: Dataset,
+    seen: HashSet<(u64, u64)>,
+    read: usize,
+}
+
+impl Collector<'_> {
+    fn take(&mut self, row: Result<Row, DataError>) -> Result<bool, DataError> {
+        if self.full() {
+            return Ok(false);
+        }
+        self.read += 1;
+        match row {
+            Ok(row) if self.seen.insert(digest(&row)) => self.dataset.rows.push(row),
+            Ok(_) => self.dataset.duplicates += 1,
+            Err(DataError::NoAnswer { .. } | DataError::NoFinalAnswer { .. })
+                if self.data.incomplete == Incomplete::Drop =>
+            {
+                self.dataset.incomplete += 1;
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(!self.full())
+    }
+
+    fn full(&self) -> bool {
+        self.data.limit.is_some_and(|limit| self.dataset.rows.len() >= limit)
+    }
+}
+
+/// 128 bits of a row: two rows with equal bits are taken as equal, so that duplicates cost 16 bytes and not their text.
+fn digest(row: &Row) -> (u64, u64) {
+    let half = |salt: u64| {
+        let mut hasher = DefaultHasher::new();
+        salt.hash(&mut hasher);
+        row.hash(&mut hasher);
+        hasher.finish()
+    };
+    (half(1), half(2))
+}
+
+fn is_parquet(path: &Path, format: DataFormat) -> bool {
+    match format {
+        DataFormat::Auto => path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("parquet")),
+        DataFormat::Jsonl => false,
+        DataFormat::Parquet => true,
+    }
+}

@@ -1,0 +1,224 @@
+//! One row: from a JSON object in any of the usual shapes to a problem and its answer.
+
+use serde_json::{Map, Value};
+
+use super::error::{DataError, Place};
+use super::solution::answer_in;
+
+/// A problem with its answer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Row {
+    /// What the model is asked.
+    pub problem: Problem,
+    /// The gold answer; for supervised fine-tuning, the text to learn.
+    pub answer: String,
+}
+
+/// What the model is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Problem {
+    /// A text, to be put into `prompt.template`.
+    Text(String),
+    /// A conversation that is complete as it stands.
+    Chat(Vec<Message>),
+}
+
+/// One message of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct Message {
+    /// `system`, `user` or `assistant`.
+    pub role: String,
+    /// Text of the message.
+    pub content: String,
+}
+
+/// What a row must hold beside its problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted<'a> {
+    /// A gold answer.
+    Answer,
+    /// A text to learn, from this column or from the first of the usual ones.
+    Target(Option<&'a str>),
+}
+
+/// Names of the columns, where the configuration gives any, and what is wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Columns<'a> {
+    /// `data.problem_key`.
+    pub problem: Option<&'a str>,
+    /// `data.answer_key`.
+    pub answer: Option<&'a str>,
+    /// What a row must hold.
+    pub wanted: Wanted<'a>,
+}
+
+const PROBLEM: &[&str] = &["problem", "prompt", "question"];
+const ANSWER: &[&str] = &["answer", "final_answer", "expected_answer", "ground_truth"];
+const SOLUTION: &[&str] = &["solution"];
+const TARGET: &[&str] = &["completion", "response", "solution", "answer"];
+/// verl's nesting of the gold answer.
+const REWARD_MODEL: &str = "reward_model";
+/// A whole conversation whose last message is the text to learn.
+const MESSAGES: &str = "messages";
+
+impl Columns<'_> {
+    /// Every column that may be read, so that the rest of a parquet file is not decoded.
+    pub(super) fn all(&self) -> Vec<&str> {
+        let mut all = [PROBLEM, ANSWER, SOLUTION, TARGET].concat();
+        all.extend([REWARD_MODEL, MESSAGES]);
+        all.extend(self.problem);
+        all.extend(self.answer);
+        if let Wanted::Target(Some(key)) = self.wanted {
+            all.push(key);
+        }
+        all
+    }
+
+    /// Reads one row; `place` is called for its place when something is wrong.
+    pub(super) fn row(&self, row: &Map<String, Value>, place: &dyn Fn() -> Place) -> Result<Row, DataError> {
+        if let (Wanted::Target(None), None, Some(Value::Array(messages))) =
+            (self.wanted, self.problem, row.get(MESSAGES))
+        {
+            return conversation(messages, place);
+        }
+        let problem = self.find_problem(row, place)?;
+        let answer = match self.wanted {
+            Wanted::Answer => self.find_answer(row, place)?,
+            Wanted::Target(key) => {
+                let names = key.map_or(TARGET.to_vec(), |key| vec![key]);
+                let Some((key, value)) = first(row, &names) else {
+                    return Err(DataError::NoAnswer { place: place(), expected: list(&names), found: keys(row) });
+                };
+                text(key, value, place)?
+            }
+        };
+        Ok(Row { problem, answer })
+    }
+
+    fn find_problem(&self, row: &Map<String, Value>, place: &dyn Fn() -> Place) -> Result<Problem, DataError> {
+        let names = self.problem.map_or(PROBLEM.to_vec(), |key| vec![key]);
+        let Some((key, value)) = first(row, &names) else {
+            return Err(DataError::NoProblem { place: place(), expected: list(&names), found: keys(row) });
+        };
+        match value {
+            Value::String(text) => Ok(Problem::Text(text.clone())),
+            Value::Array(items) => {
+                items.iter().map(|item| message(key, item, place)).collect::<Result<_, _>>().map(Problem::Chat)
+            }
+            other => Err(DataError::Shape {
+                place: place(),
+                key: key.into(),
+                expected: "a text or a list of messages",
+                found: kind(other),
+            }),
+        }
+    }
+
+    fn find_answer(&self, row: &Map<String, Value>, place: &dyn Fn() -> Place) -> Result<String, DataError> {
+        if let Some(key) = self.answer {
+            let Some((key, value)) = first(row, &[key]) else {
+                return Err(DataError::NoAnswer { place: place(), expected: list(&[key]), found: keys(row) });
+            };
+            let text = text(key, value, place)?;
+            return Ok(answer_in(&text).unwrap_or(text));
+        }
+        if let Some((key, value)) = first(row, ANSWER) {
+            let text = text(key, value, place)?;
+            // GSM8K as it is published keeps the solution in `answer`.
+            return Ok(if text.contains("####") { answer_in(&text).unwrap_or(text) } else { text });
+        }
+        if let Some(gold) =
+            row.get(REWARD_MODEL).and_then(|value| value.get("ground_truth")).filter(|gold| !is_blank(gold))
+        {
+            return text("reward_model.ground_truth", gold, place);
+        }
+        if let Some((key, value)) = first(row, SOLUTION) {
+            let solution = text(key, value, place)?;
+            return answer_in(&solution).ok_or_else(|| DataError::NoFinalAnswer { place: place(), key: key.into() });
+        }
+        let expected = format!("{}, `reward_model.ground_truth` or `solution`", list(ANSWER));
+        Err(DataError::NoAnswer { place: place(), expected, found: keys(row) })
+    }
+}
+
+/// A `messages` row: the last message is the text to learn.
+fn conversation(messages: &[Value], place: &dyn Fn() -> Place) -> Result<Row, DataError> {
+    let mut messages: Vec<Message> =
+        messages.iter().map(|item| message(MESSAGES, item, place)).collect::<Result<_, _>>()?;
+    match messages.pop() {
+        Some(last) if last.role == "assistant" && !messages.is_empty() => {
+            Ok(Row { problem: Problem::Chat(messages), answer: last.content })
+        }
+        _ => Err(DataError::Shape {
+            place: place(),
+            key: MESSAGES.into(),
+            expected: "a conversation that ends with an assistant message",
+            found: "another",
+        }),
+    }
+}
+
+fn message(key: &str, item: &Value, place: &dyn Fn() -> Place) -> Result<Message, DataError> {
+    match (item.get("role").and_then(Value::as_str), item.get("content").and_then(Value::as_str)) {
+        (Some(role), Some(content)) => Ok(Message { role: role.into(), content: content.into() }),
+        _ => Err(DataError::Shape {
+            place: place(),
+            key: key.into(),
+            expected: "a text or a list of messages, each with a `role` and a text `content`",
+            found: kind(item),
+        }),
+    }
+}
+
+/// The first of `names` that the row has and that is neither null nor blank.
+fn first<'r>(row: &'r Map<String, Value>, names: &[&'r str]) -> Option<(&'r str, &'r Value)> {
+    names.iter().find_map(|name| Some((*name, row.get(*name).filter(|value| !is_blank(value))?)))
+}
+
+fn is_blank(value: &Value) -> bool {
+    value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty())
+}
+
+/// A value as text: numbers as they are written, lists joined by commas.
+fn text(key: &str, value: &Value, place: &dyn Fn() -> Place) -> Result<String, DataError> {
+    match value {
+        Value::String(text) => Ok(text.clone()),
+        Value::Number(number) => Ok(number.to_string()),
+        Value::Bool(flag) => Ok(flag.to_string()),
+        Value::Array(items) if !items.is_empty() => {
+            let parts: Vec<String> = items.iter().map(|item| text(key, item, place)).collect::<Result<_, _>>()?;
+            Ok(parts.join(", "))
+        }
+        other => Err(DataError::Shape {
+            place: place(),
+            key: key.into(),
+            expected: "a text or a number",
+            found: kind(other),
+        }),
+    }
+}
+
+pub(super) fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(items) if items.is_empty() => "an empty list",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+fn keys(row: &Map<String, Value>) -> String {
+    let shown = |(key, value): (&String, &Value)| match value {
+        Value::Null => format!("`{key}` (null)"),
+        Value::String(text) if text.trim().is_empty() => format!("`{key}` (empty)"),
+        _ => format!("`{key}`"),
+    };
+    row.iter().map(shown).collect::<Vec<_>>().join(", ")
+}
+
+fn list(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,102 @@
+//! Every metric: its name, unit, meaning and, where it has one, its equation. `docs/metrics.md` is generated from here.
+//!
+//! Notation: P prompts, G samples a prompt, `R` a reward, `l = logp - logp_old`, `ratio = exp(l)`; means over tokens are over
+//! the tokens that are trained, of all updates of the step.
+
+/// One metric. The constants of this module are the only ones there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Metric {
+    /// `stage/name`, as in `metrics.jsonl`.
+    pub name: &'static str,
+    /// Unit of the value; `1` for pure numbers.
+    pub unit: &'static str,
+    /// What it is.
+    pub meaning: &'static str,
+    /// Its equation, or an empty text.
+    pub equation: &'static str,
+}
+
+macro_rules! metrics {
+    ($( $constant:ident = $name:literal, $unit:literal, $meaning:literal, $equation:literal; )+) => {
+        $(
+            #[doc = concat!("`", $name, "`: ", $meaning, ".")]
+            pub const $constant: Metric = Metric { name: $name, unit: $unit, meaning: $meaning, equation: $equation };
+        )+
+
+        /// Every metric, by stage.
+        pub const METRICS: &[Metric] = &[$($constant),+];
+    };
+}
+
+metrics! {
+    REWARD_MEAN = "reward/mean", "reward", "mean reward of the step's samples", "Σ R / (P·G)";
+    REWARD_STD = "reward/std", "reward", "standard deviation of the step's rewards", "√(Σ (R − mean)² / (P·G))";
+    REWARD_GROUPS_WITHOUT_SIGNAL = "reward/groups_without_signal", "share", "groups whose rewards are all equal, so that they teach nothing", "#{groups with std = 0} / P";
+    REWARD_CORRECT = "reward/correct", "share", "samples with a correct answer", "";
+    REWARD_WRONG = "reward/wrong", "share", "samples with a wrong answer", "";
+    REWARD_UNPARSEABLE = "reward/unparseable", "share", "samples in which no answer could be read; rewarded as wrong", "";
+    REWARD_OVER_BUDGET = "reward/over_budget", "share", "samples that could not be judged within the verifier's budget; they get their group's mean", "";
+    REWARD_UNJUDGED = "reward/unjudged", "share", "samples whose gold answer cannot be read or whose reward program failed; they get their group's mean", "";
+    REWARD_FORMAT = "reward/format", "share", "samples that have the form of `reward.format`", "";
+
+    ROLLOUT_LENGTH_MEAN = "rollout/length_mean", "tokens", "mean length of the completions, end token included", "";
+    ROLLOUT_LENGTH_MAX = "rollout/length_max", "tokens", "length of the longest completion", "";
+    ROLLOUT_TRUNCATED = "rollout/truncated", "share", "completions that were cut at `rollout.max_new_tokens`", "";
+    ROLLOUT_ENTROPY = "rollout/entropy", "nats", "mean entropy of the distributions that tokens were sampled from", "mean_t −Σ_v π(v) ln π(v)";
+    ROLLOUT_TOKENS = "rollout/tokens", "tokens", "tokens that were sampled", "";
+    ROLLOUT_TOKENS_PER_SECOND = "rollout/tokens_per_second", "tokens/s", "sampled tokens by the seconds of the rollout", "";
+    ROLLOUT_EPOCH = "rollout/epoch", "epochs", "how often the data was gone through", "rows handed out / rows";
+
+    UPDATE_LOSS = "update/loss", "1", "mean loss of the step's updates (minimised)", "";
+    UPDATE_GRAD_NORM = "update/grad_norm", "1", "mean norm of the gradient before clipping", "‖∇L‖₂";
+    UPDATE_GRAD_NORM_MAX = "update/grad_norm_max", "1", "greatest norm of the gradient before clipping", "";
+    UPDATE_RATIO_MEAN = "update/ratio_mean", "1", "mean importance ratio", "mean_t exp(l)";
+    UPDATE_RATIO_MAX = "update/ratio_max", "1", "greatest importance ratio", "max_t exp(l)";
+    UPDATE_KL_K1 = "update/kl_k1", "nats", "divergence from the policy that sampled, k1 estimator", "mean_t −l";
+    UPDATE_KL_K3 = "update/kl_k3", "nats", "divergence from the policy that sampled, k3 estimator", "mean_t (exp(l) − 1 − l)";
+    UPDATE_REGION_LN = "update/region_ln", "share", "trained tokens with a low ratio and a negative advantage", "ratio < 1 − clip_low, A < 0";
+    UPDATE_REGION_HP = "update/region_hp", "share", "trained tokens with a high ratio and a positive advantage", "ratio > 1 + clip_high, A > 0";
+    UPDATE_REGION_LP = "update/region_lp", "share", "trained tokens with a low ratio and a positive advantage", "ratio < 1 − clip_low, A > 0";
+    UPDATE_REGION_HN = "update/region_hn", "share", "trained tokens with a high ratio and a negative advantage", "ratio > 1 + clip_high, A < 0";
+    UPDATE_REGION_M = "update/region_m", "share", "all other trained tokens", "";
+    UPDATE_MULTIPLIER_MEAN = "update/multiplier_mean", "1", "mean of the objective's gradient multiplier", "mean_t |g / A|, g = ∂J/∂logp";
+    UPDATE_MULTIPLIER_MAX = "update/multiplier_max", "1", "greatest gradient multiplier", "max_t |g / A|";
+    UPDATE_MULTIPLIER_BOUND = "update/multiplier_bound", "1", "what the multiplier cannot exceed, where the objective has a bound", "MHPO: sup_r exp(ψ − ζ)·sech²(l/c)";
+    UPDATE_LEARNING_RATE = "update/learning_rate", "1", "learning rate of the step's last update", "";
+    UPDATE_SKIPPED_STEPS = "update/skipped_steps", "updates", "updates of this step that were skipped because a loss or gradient was not finite", "";
+    UPDATE_TOKENS = "update/tokens", "tokens", "tokens that went forward and backward, prompts included once a group", "";
+    UPDATE_TOKENS_PER_SECOND = "update/tokens_per_second", "tokens/s", "those tokens by the seconds of the updates", "";
+
+    SFT_LOSS = "sft/loss", "nats", "mean negative log-likelihood of the tokens to learn", "mean_t −logp";
+    SFT_TOKENS = "sft/tokens", "tokens", "tokens to learn", "";
+
+    TIME_ROLLOUT = "time/rollout", "s", "seconds of sampling", "";
+    TIME_REWARD = "time/reward", "s", "seconds of rewarding", "";
+    TIME_UPDATE = "time/update", "s", "seconds of the updates", "";
+    TIME_CHECKPOINT = "time/checkpoint", "s", "seconds of writing a checkpoint, in steps that write one", "";
+    TIME_STEP = "time/step", "s", "seconds of the whole step", "";
+}
+
+/// The metric of this name.
+pub fn by_name(name: &str) -> Option<Metric> {
+    METRICS.iter().copied().find(|metric| metric.name == name)
+}
+
+/// Whether a metric depends on the clock, so that two equal runs differ in it.
+pub fn depends_on_the_clock(name: &str) -> bool {
+    name.starts_with("time/") || name.ends_with("tokens_per_second")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::METRICS;
+
+    #[test]
+    fn names_are_distinct_and_have_a_stage() {
+        let mut names: Vec<&str> = METRICS.iter().map(|metric| metric.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), METRICS.len());
+        assert!(names.iter().all(|name| name.split('/').count() == 2));
+    }
+}

@@ -1,0 +1,111 @@
+//! `metrics.jsonl`: one line a step, in steps that only grow, whatever kills the run.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use super::Record;
+use crate::run_folder::atomic;
+
+/// Why metrics cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum MetricsError {
+    /// The file system's error.
+    #[error("cannot {action} {}: {source}", path.display())]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: std::io::Error,
+    },
+    /// A line that is no record, and not the last one.
+    #[error("{}:{line}: not a line of metrics; move the file away to go on without it", path.display())]
+    Broken {
+        /// The file.
+        path: PathBuf,
+        /// The line (1-based).
+        line: usize,
+    },
+}
+
+/// The open file of a run.
+#[derive(Debug)]
+pub struct MetricsFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl MetricsFile {
+    /// Opens `path` for a run that goes on after `step` (0 for a new run): a last line that was cut in the middle goes, and so
+    /// do the lines of later steps, which will be made again.
+    ///
+    /// # Errors
+    /// [`MetricsError`] when the file cannot be used.
+    pub fn open(path: &Path, step: u64) -> Result<Self, MetricsError> {
+        let failed = |action| move |source| MetricsError::File { action, path: path.to_path_buf(), source };
+        let mut kept = String::new();
+        for record in read(path)? {
+            if record.step <= step {
+                kept.push_str(&record.to_line());
+                kept.push('\n');
+            }
+        }
+        if std::fs::read(path).map_or(!kept.is_empty(), |now| now != kept.as_bytes()) {
+            atomic::write(path, kept.as_bytes()).map_err(failed("write"))?;
+        }
+        let file = OpenOptions::new().create(true).append(true).open(path).map_err(failed("open"))?;
+        Ok(MetricsFile { path: path.to_path_buf(), file })
+    }
+
+    /// Appends one line in one write.
+    ///
+    /// # Errors
+    /// [`MetricsError::File`], for instance on a full disk.
+    pub fn append(&mut self, record: &Record) -> Result<(), MetricsError> {
+        let line = record.to_line() + "\n";
+        self.file.write_all(line.as_bytes()).map_err(self.failed("write"))
+    }
+
+    /// Makes sure that every line is on the disk; to be called before a checkpoint that relies on them.
+    ///
+    /// # Errors
+    /// [`MetricsError::File`].
+    pub fn sync(&self) -> Result<(), MetricsError> {
+        self.file.sync_data().map_err(self.failed("write"))
+    }
+
+    fn failed(&self, action: &'static str) -> impl FnOnce(std::io::Error) -> MetricsError + use<> {
+        let path = self.path.clone();
+        move |source| MetricsError::File { action, path, source }
+    }
+}
+
+/// Every record of a metrics file, in its order; none when there is no file. A cut last line is passed over.
+///
+/// # Errors
+/// [`MetricsError::Broken`] names a line in the middle that is no record.
+pub fn read(path: &Path) -> Result<Vec<Record>, MetricsError> {
+    let failed = |source| MetricsError::File { action: "read", path: path.to_path_buf(), source };
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut reader = BufReader::new(file);
+    let (mut records, mut line) = (Vec::new(), Vec::new());
+    for number in 1.. {
+        line.clear();
+        if reader.read_until(b'\n', &mut line).map_err(failed)? == 0 {
+            break;
+        }
+        let whole = line.ends_with(b"\n");
+        match std::str::from_utf8(&line).ok().and_then(Record::from_line) {
+            Some(record) if whole => records.push(record),
+            _ if !whole => {}
+            _ => return Err(MetricsError::Broken { path: path.to_path_buf(), line: number }),
+        }
+    }
+    Ok(records)
+}

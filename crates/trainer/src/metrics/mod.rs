@@ -1,0 +1,11 @@
+//! What is measured, and `metrics.jsonl`.
+
+pub mod definition;
+mod document;
+mod file;
+mod record;
+
+pub use definition::{METRICS, Metric};
+pub use document::page;
+pub use file::{MetricsError, MetricsFile, read};
+pub use record::Record;

@@ -1,0 +1,54 @@
+//! What can be wrong with a run folder.
+
+use std::path::{Path, PathBuf};
+
+/// Why a run folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RunFolderError {
+    /// A new run in the folder of another.
+    #[error("{} holds a run already; go on with `--resume {}`, or choose another log.run_dir", path.display(), path.display())]
+    Exists {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Nothing to resume.
+    #[error("{} holds no run (no config.toml)", path.display())]
+    NoRun {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Another process writes to it.
+    #[error("{} is in use by {owner}; wait for it to end, or choose another log.run_dir", path.display())]
+    Busy {
+        /// The folder.
+        path: PathBuf,
+        /// The process that holds it.
+        owner: String,
+    },
+    /// The file system's error.
+    #[error("cannot {action} {}: {source}", path.display())]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The reason.
+        source: std::io::Error,
+    },
+    /// A rollout file that cannot be written or read.
+    #[error("{}: {message}", path.display())]
+    Rollout {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        message: String,
+    },
+}
+
+impl RunFolderError {
+    /// For `map_err` on the file system's errors.
+    pub fn file(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
+        let path = path.to_path_buf();
+        move |source| RunFolderError::File { action, path, source }
+    }
+}

@@ -1,0 +1,42 @@
+//! One writer a run folder: an advisory lock that the system frees when its process dies, however it dies.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::Path;
+
+use super::error::RunFolderError;
+
+/// A held lock; dropping it frees it.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock file at `path`, whose text says who holds it. What a dead process left is taken over.
+    pub(super) fn take(path: &Path) -> Result<Self, RunFolderError> {
+        let failed = |action| RunFolderError::file(action, path);
+        let mut file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(path)
+            .map_err(failed("open"))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut owner = String::new();
+                let _unreadable = file.read_to_string(&mut owner);
+                let owner =
+                    if owner.trim().is_empty() { "another process".to_string() } else { owner.trim().to_string() };
+                let folder = path.parent().unwrap_or(path).to_path_buf();
+                return Err(RunFolderError::Busy { path: folder, owner });
+            }
+            Err(TryLockError::Error(source)) => return Err(failed("lock")(source)),
+        }
+        file.set_len(0).and_then(|()| file.rewind()).map_err(failed("write"))?;
+        writeln!(file, "process {}", std::process::id()).map_err(failed("write"))?;
+        Ok(Lock { _file: file })
+    }
+}

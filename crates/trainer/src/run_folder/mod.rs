@@ -1,0 +1,109 @@
+//! The folder of a run: what lies where, who may write to it, and how it stays whole.
+//!
+//! ```text
+//! config.toml        resolved configuration, with every default
+//! metrics.jsonl      one line a step
+//! rollouts/          step-000001.parquet …: prompts, completions, rewards, token log-probabilities
+//! checkpoints/       step-20/ …: a Hugging Face folder and what a resume needs
+//! lock               held by the process that writes
+//! ```
+
+pub mod atomic;
+mod checkpoints;
+mod error;
+mod lock;
+pub mod rollouts;
+
+use std::path::{Path, PathBuf};
+
+pub use checkpoints::{Checkpoints, PartialCheckpoint};
+pub use error::RunFolderError;
+use lock::Lock;
+
+/// A run folder that this process may write to; nobody else may until it is dropped.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    _lock: Lock,
+}
+
+impl RunFolder {
+    /// Makes the folder of a new run. A folder that holds a run already is refused.
+    ///
+    /// ```
+    /// use surefoot_trainer::run_folder::RunFolder;
+    ///
+    /// let parent = tempfile::tempdir()?;
+    /// let run = RunFolder::create(&parent.path().join("first"))?;
+    /// run.write_config("[train]\nsteps = 3\n")?;
+    /// assert!(RunFolder::create(run.path()).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`RunFolderError::Exists`] for a folder with a run, [`RunFolderError::Busy`] when another process writes to it.
+    pub fn create(path: &Path) -> Result<Self, RunFolderError> {
+        std::fs::create_dir_all(path.join("checkpoints")).map_err(RunFolderError::file("make", path))?;
+        std::fs::create_dir_all(path.join("rollouts")).map_err(RunFolderError::file("make", path))?;
+        let lock = Lock::take(&path.join("lock"))?;
+        let folder = RunFolder { path: path.to_path_buf(), _lock: lock };
+        if folder.config().exists() || folder.metrics().exists() {
+            return Err(RunFolderError::Exists { path: path.to_path_buf() });
+        }
+        Ok(folder)
+    }
+
+    /// Opens the folder of a run that goes on, and clears what a killed process left half-written.
+    ///
+    /// # Errors
+    /// [`RunFolderError::NoRun`] when there is none, [`RunFolderError::Busy`] when another process writes to it.
+    pub fn resume(path: &Path) -> Result<Self, RunFolderError> {
+        if !path.join("config.toml").is_file() {
+            return Err(RunFolderError::NoRun { path: path.to_path_buf() });
+        }
+        let folder = RunFolder { path: path.to_path_buf(), _lock: Lock::take(&path.join("lock"))? };
+        for part in [path.to_path_buf(), folder.rollouts(), path.join("checkpoints")] {
+            std::fs::create_dir_all(&part).map_err(RunFolderError::file("make", &part))?;
+            atomic::clear_leftovers(&part).map_err(RunFolderError::file("clear", &part))?;
+        }
+        Ok(folder)
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// `config.toml`
+    pub fn config(&self) -> PathBuf {
+        self.path.join("config.toml")
+    }
+
+    /// `metrics.jsonl`
+    pub fn metrics(&self) -> PathBuf {
+        self.path.join("metrics.jsonl")
+    }
+
+    /// `rollouts/`
+    pub fn rollouts(&self) -> PathBuf {
+        self.path.join("rollouts")
+    }
+
+    /// The rollout file of a step.
+    pub fn rollout(&self, step: u64) -> PathBuf {
+        self.rollouts().join(format!("step-{step:06}.parquet"))
+    }
+
+    /// `checkpoints/`
+    pub fn checkpoints(&self) -> Checkpoints {
+        Checkpoints::at(&self.path.join("checkpoints"))
+    }
+
+    /// Writes `config.toml`, whole or not at all.
+    ///
+    /// # Errors
+    /// [`RunFolderError::File`].
+    pub fn write_config(&self, toml: &str) -> Result<(), RunFolderError> {
+        atomic::write(&self.config(), toml.as_bytes()).map_err(RunFolderError::file("write", &self.config()))
+    }
+}

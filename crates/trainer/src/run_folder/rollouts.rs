@@ -1,0 +1,192 @@
+//! `rollouts/step-N.parquet`: what was sampled and what it earned, one row a sample.
+//!
+//! The file is plain parquet with snappy, and lists in the standard three levels: pandas, polars, duckdb and pyarrow open it.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use parquet::basic::Compression;
+use parquet::data_type::{BoolType, ByteArray, ByteArrayType, FloatType, Int32Type, Int64Type};
+use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::properties::WriterProperties;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::schema::parser::parse_message_type;
+use serde_json::{Map, Value};
+
+use super::{RunFolderError, atomic};
+
+const SCHEMA: &str = "message rollout {
+    required int64 step;
+    required int64 row;
+    required int32 sample;
+    required binary prompt (STRING);
+    required binary answer (STRING);
+    required binary completion (STRING);
+    optional float reward;
+    required binary verdict (STRING);
+    required float advantage;
+    required boolean truncated;
+    required group tokens (LIST) { repeated group list { required int32 element; } }
+    required group logp_old (LIST) { repeated group list { required float element; } }
+    required group logp_behavior (LIST) { repeated group list { required float element; } }
+}";
+
+/// One sample of a rollout.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sample {
+    /// The step.
+    pub step: u64,
+    /// Row of the data: samples of one step with the same row are a group.
+    pub row: u64,
+    /// Number of the sample in its group.
+    pub sample: u32,
+    /// The prompt as the model saw it.
+    pub prompt: String,
+    /// The gold answer.
+    pub answer: String,
+    /// The completion, special tokens left out.
+    pub completion: String,
+    /// The reward; `None` when it could not be judged.
+    pub reward: Option<f32>,
+    /// What the reward function said: `correct`, `wrong`, `unparseable`, `over-budget`, ….
+    pub verdict: String,
+    /// The advantage that it got.
+    pub advantage: f32,
+    /// Whether it was cut at the greatest length.
+    pub truncated: bool,
+    /// The tokens that were sampled.
+    pub tokens: Vec<u32>,
+    /// Their log-probabilities in the tempered distribution (one a token).
+    pub logp_old: Vec<f32>,
+    /// Their log-probabilities in the distribution that was sampled from, where top-p or top-k made it another; else empty.
+    pub logp_behavior: Vec<f32>,
+}
+
+/// Writes the samples of a step, whole or not at all.
+///
+/// # Errors
+/// [`RunFolderError`] names the file.
+pub fn write(path: &Path, samples: &[Sample]) -> Result<(), RunFolderError> {
+    let fill = |file: &mut std::io::BufWriter<File>| fill(file, samples).map_err(std::io::Error::other);
+    atomic::write_with(path, fill).map_err(RunFolderError::file("write", path))
+}
+
+/// Reads the samples of a step.
+///
+/// # Errors
+/// [`RunFolderError`] names the file.
+pub fn read(path: &Path) -> Result<Vec<Sample>, RunFolderError> {
+    let broken = |message: String| RunFolderError::Rollout { path: path.to_path_buf(), message };
+    let file = File::open(path).map_err(RunFolderError::file("read", path))?;
+    let reader = SerializedFileReader::new(file).map_err(|error| broken(error.to_string()))?;
+    let rows = reader.get_row_iter(None).map_err(|error| broken(error.to_string()))?;
+    let mut samples = Vec::new();
+    for row in rows {
+        let row = row.map_err(|error| broken(error.to_string()))?.to_json_value();
+        let sample = row.as_object().and_then(sample);
+        samples.push(sample.ok_or_else(|| broken("a row is not a sample of a rollout".into()))?);
+    }
+    Ok(samples)
+}
+
+fn fill(file: &mut std::io::BufWriter<File>, samples: &[Sample]) -> ParquetResult<()> {
+    let schema = Arc::new(parse_message_type(SCHEMA)?);
+    let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+    let mut writer = SerializedFileWriter::new(file, schema, Arc::new(properties))?;
+    row_group(writer.next_row_group()?, samples)?;
+    writer.close()?;
+    Ok(())
+}
+
+fn row_group<W: std::io::Write + Send>(
+    group: SerializedRowGroupWriter<'_, W>,
+    samples: &[Sample],
+) -> ParquetResult<()> {
+    let mut columns = Columns { group };
+    // In the order of the schema.
+    columns.flat::<Int64Type>(samples.iter().map(|s| s.step as i64).collect())?;
+    columns.flat::<Int64Type>(samples.iter().map(|s| s.row as i64).collect())?;
+    columns.flat::<Int32Type>(samples.iter().map(|s| s.sample as i32).collect())?;
+    columns.text(samples.iter().map(|s| s.prompt.as_str()))?;
+    columns.text(samples.iter().map(|s| s.answer.as_str()))?;
+    columns.text(samples.iter().map(|s| s.completion.as_str()))?;
+    let rewards: Vec<f32> = samples.iter().filter_map(|s| s.reward).collect();
+    let present: Vec<i16> = samples.iter().map(|s| i16::from(s.reward.is_some())).collect();
+    columns.column::<FloatType>(&rewards, Some(&present), None)?;
+    columns.text(samples.iter().map(|s| s.verdict.as_str()))?;
+    columns.flat::<FloatType>(samples.iter().map(|s| s.advantage).collect())?;
+    columns.flat::<BoolType>(samples.iter().map(|s| s.truncated).collect())?;
+    columns.lists::<Int32Type>(samples.iter().map(|s| s.tokens.iter().map(|token| *token as i32).collect()))?;
+    columns.lists::<FloatType>(samples.iter().map(|s| s.logp_old.clone()))?;
+    columns.lists::<FloatType>(samples.iter().map(|s| s.logp_behavior.clone()))?;
+    columns.group.close()?;
+    Ok(())
+}
+
+/// Writes one column after the other.
+struct Columns<'a, W: std::io::Write + Send> {
+    group: SerializedRowGroupWriter<'a, W>,
+}
+
+impl<W: std::io::Write + Send> Columns<'_, W> {
+    fn column<T: parquet::data_type::DataType>(
+        &mut self,
+        values: &[T::T],
+        definition: Option<&[i16]>,
+        repetition: Option<&[i16]>,
+    ) -> ParquetResult<()> {
+        let column = self.group.next_column()?;
+        let mut column = column.ok_or_else(|| ParquetError::General("more columns than in the schema".into()))?;
+        column.typed::<T>().write_batch(values, definition, repetition)?;
+        column.close()
+    }
+
+    fn flat<T: parquet::data_type::DataType>(&mut self, values: Vec<T::T>) -> ParquetResult<()> {
+        self.column::<T>(&values, None, None)
+    }
+
+    fn text<'s>(&mut self, texts: impl Iterator<Item = &'s str>) -> ParquetResult<()> {
+        self.flat::<ByteArrayType>(texts.map(ByteArray::from).collect())
+    }
+
+    /// A list column: an empty list is one entry of definition level 0; the first element of a list has repetition level 0.
+    fn lists<T: parquet::data_type::DataType>(&mut self, lists: impl Iterator<Item = Vec<T::T>>) -> ParquetResult<()> {
+        let (mut values, mut definition, mut repetition) = (Vec::new(), Vec::new(), Vec::new());
+        for list in lists {
+            let entries = list.len().max(1);
+            definition.extend(std::iter::repeat_n(i16::from(!list.is_empty()), entries));
+            repetition.extend((0..entries).map(|index| i16::from(index > 0)));
+            values.extend(list);
+        }
+        self.column::<T>(&values, Some(&definition), Some(&repetition))
+    }
+}
+
+fn sample(row: &Map<String, Value>) -> Option<Sample> {
+    let text = |key: &str| row.get(key)?.as_str().map(str::to_string);
+    let float = |value: &Value| value.as_f64().map_or(f32::NAN, |value| value as f32);
+    let floats = |key: &str| Some(row.get(key)?.as_array()?.iter().map(float).collect());
+    Some(Sample {
+        step: row.get("step")?.as_u64()?,
+        row: row.get("row")?.as_u64()?,
+        sample: row.get("sample")?.as_u64()? as u32,
+        prompt: text("prompt")?,
+        answer: text("answer")?,
+        completion: text("completion")?,
+        reward: row.get("reward").filter(|value| !value.is_null()).map(float),
+        verdict: text("verdict")?,
+        advantage: float(row.get("advantage")?),
+        truncated: row.get("truncated")?.as_bool()?,
+        tokens: row
+            .get("tokens")?
+            .as_array()?
+            .iter()
+            .filter_map(|token| token.as_i64())
+            .map(|token| token as u32)
+            .collect(),
+        logp_old: floats("logp_old")?,
+        logp_behavior: floats("logp_behavior")?,
+    })
+}

@@ -1,0 +1,183 @@
+//! The configuration: what is accepted, what is refused and how the refusal reads.
+
+use std::path::Path;
+
+use surefoot_trainer::config::choice::{Estimator, Schedule};
+use surefoot_trainer::config::{Config, OptionValue, Purpose, document};
+
+const LEAST: &str = "[model]\npath = \"model\"\n[data]\ntrain = \"rows.jsonl\"\n";
+
+fn train(text: &str, sets: &[&str]) -> Result<Config, String> {
+    let sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
+    Config::from_text(Path::new("dir/run.toml"), text, &sets, Purpose::Train).map_err(|error| error.to_string())
+}
+
+#[track_caller]
+fn refused(text: &str, sets: &[&str]) -> String {
+    train(&format!("{LEAST}{text}"), sets).expect_err("must be refused")
+}
+
+#[test]
+fn defaults_follow_their_sources() {
+    let config = train(LEAST, &[]).unwrap();
+    assert_eq!((config.objective.name.as_str(), config.objective.options.len()), ("mhpo", 0));
+    assert_eq!((config.rollout.prompts, config.rollout.samples, config.rollout.max_new_tokens), (64, 8, 2048));
+    assert_eq!((config.rollout.temperature, config.rollout.top_p, config.rollout.top_k), (1.0, 1.0, 0));
+    assert_eq!(config.optimizer.betas, [0.9, 0.95]);
+    assert_eq!(config.advantage.estimator, Estimator::Grpo);
+    assert_eq!(config.log.run_dir, "runs/run");
+    assert_eq!(config.data.train, ["rows.jsonl"]);
+}
+
+#[test]
+fn overrides_win_and_need_no_quotes() {
+    let sets =
+        ["model.path=other/model", "rollout.samples=4", "optimizer.learning_rate=1e-5", "data.train=[\"a\", \"b\"]"];
+    let config = train(&format!("{LEAST}[rollout]\nsamples = 16\n"), &sets).unwrap();
+    assert_eq!(config.model.path, "other/model");
+    assert_eq!(config.rollout.samples, 4);
+    assert_eq!(config.optimizer.learning_rate, 1e-5);
+    assert_eq!(config.data.train, ["a", "b"]);
+    let config = train(LEAST, &["prompt.system=3", "optimizer.schedule=cosine"]).unwrap();
+    assert_eq!((config.prompt.system.as_str(), config.optimizer.schedule), ("3", Schedule::Cosine));
+}
+
+#[test]
+fn the_resolved_configuration_reads_back_equal() {
+    let text = format!(
+        "{LEAST}[prompt]\nsystem = \"say \\\"hi\\\"\\nand go\"\n[objective]\nname = \"mhpo\"\nbound = 1\nanchor = \"unit\"\n\
+         [rollout]\nstop = [\"</answer>\", \"\\n\\n\"]\n[optimizer]\nlearning_rate = 3e-7\n"
+    );
+    let config = train(&text, &["data.limit=12"]).unwrap();
+    assert_eq!(config.objective.options["bound"], OptionValue::Number(1.0));
+    let written = config.to_toml();
+    assert_eq!(train(&written, &[]).unwrap(), config);
+    assert!(written.contains("learning_rate = 3e-7") && written.contains("# answer_key is not set"), "{written}");
+    for section in Purpose::Train.sections() {
+        assert!(written.contains(&format!("\n[{section}]\n")), "{section} is missing");
+    }
+}
+
+#[test]
+fn unknown_keys_name_line_and_nearest() {
+    assert_eq!(
+        refused("[rollout]\n# a comment\nsample = 8\n", &[]),
+        "dir/run.toml:7: unknown key `rollout.sample`; did you mean `rollout.samples`?"
+    );
+    for (section, key, nearest) in [
+        ("rollout", "num_generations", "rollout.samples"),
+        ("optimizer", "lr", "optimizer.learning_rate"),
+        ("train", "temperature", "rollout.temperature"),
+        ("train", "learning_rate", "optimizer.learning_rate"),
+        ("objective", "epsilon", "objective.clip_low"),
+        ("objective", "clip_hgih", "objective.clip_high"),
+        ("update", "minibatches", "update.mini_batches"),
+        ("checkpoint", "evry", "checkpoint.every"),
+    ] {
+        let message = refused(&format!("[{section}]\n{key} = 1\n"), &[]);
+        if section != "data" {
+            assert!(message.contains(&format!("did you mean `{nearest}`?")), "{section}.{key}: {message}");
+        }
+    }
+    let message = refused("[rollout]\nzebra = 1\n", &[]);
+    assert!(message.contains("keys of the section are prompts, samples, max_new_tokens"), "{message}");
+    assert_eq!(
+        refused("[rolout]\nx = 1\n", &[]),
+        "dir/run.toml:5: unknown section `[rolout]`; did you mean `[rollout]`?"
+    );
+    assert!(refused("", &["rollout.sampels=3"]).starts_with("--set rollout.sampels=3: unknown key"));
+    assert!(refused("", &["samples=3"]).contains("expected section.key=value"));
+    let message = train(&format!("steps = 3\n{LEAST}"), &[]).expect_err("a key without section");
+    assert_eq!(message, "dir/run.toml:1: unknown key `steps`; did you mean `train.steps`?");
+}
+
+#[test]
+fn wrong_types_say_what_is_expected() {
+    assert_eq!(
+        refused("[rollout]\nsamples = \"eight\"\n", &[]),
+        "dir/run.toml:6: `rollout.samples` must be a whole number, 0 or more, found the text \"eight\""
+    );
+    assert!(refused("[rollout]\nsamples = -1\n", &[]).contains("found the number -1"));
+    assert!(refused("[rollout]\ntemperature = nan\n", &[]).contains("must be a number, found the number NaN"));
+    assert!(refused("[optimizer]\nschedule = \"cosin\"\n", &[]).contains("found \"cosin\" (did you mean \"cosine\"?)"));
+    assert!(refused("[optimizer]\nbetas = [0.9]\n", &[]).contains("must be a list of two numbers, found a list of 1"));
+    assert!(refused("[objective]\nclip_low = \"0.2\"\n", &[]).contains("`objective.clip_low` must be a number"));
+    let message = refused("[rollout]\nsamples = 8 8\n", &[]);
+    assert!(message.starts_with("dir/run.toml:6: not valid TOML"), "{message}");
+}
+
+#[test]
+fn impossible_values_are_refused_where_they_stand() {
+    for (text, expected) in [
+        ("[train]\nsteps = 0\n", "dir/run.toml:6: `train.steps` is 0; it must be at least 1"),
+        ("[rollout]\ntemperature = 0\n", "dir/run.toml:6: `rollout.temperature` is 0; it must be greater than 0"),
+        ("[rollout]\ntop_p = 1.5\n", "`rollout.top_p` is 1.5"),
+        ("[rollout]\nsamples = 1\n", "`rollout.samples` is 1, but advantage.estimator = \"grpo\""),
+        (
+            "[update]\nmini_batches = 5\n",
+            "`update.mini_batches` is 5, which does not divide the 64 groups of rollout.prompts; possible are 1, 2, 4, 8",
+        ),
+        ("[update]\ntokens_per_micro_batch = 100\n", "less than one sequence"),
+        ("[reward]\nname = \"maths\"\n", "rewards are math, math_pm1, exact, command"),
+        ("[reward]\nname = \"command\"\n", "default: `reward.command` is not set"),
+        ("[reward]\ncommand = \"./judge\"\n", "has no effect"),
+        ("[prompt]\ntemplate = \"Solve it\"\n", "must contain {problem}"),
+        ("[optimizer]\nbetas = [0.9, 1.0]\n", "`optimizer.betas` is 1"),
+        ("[advantage]\nweight = \"std\"\n", "divides by the standard deviation already"),
+        ("[checkpoint]\nkeep = 0\n", "`checkpoint.keep` is 0"),
+    ] {
+        let message = refused(text, &[]);
+        assert!(message.contains(expected), "expected {expected:?} in {message:?}");
+    }
+    let message = train("", &[]).expect_err("nothing is given");
+    assert!(message.contains("`model.path` is not set") && message.contains("`data.train` is not set"), "{message}");
+}
+
+#[test]
+fn every_problem_is_shown_at_once() {
+    let message = refused("[rollout]\nsample = 8\ntemperature = 0\n[optimizer]\nbetas = 1\n", &["update.epochs=0"]);
+    for part in [
+        "4 problems",
+        "rollout.sample`",
+        "rollout.temperature",
+        "optimizer.betas",
+        "--set update.epochs=0: `update.epochs` is 0",
+    ] {
+        assert!(message.contains(part), "{part} is missing in {message}");
+    }
+}
+
+#[test]
+fn sft_has_its_own_sections_and_defaults() {
+    let read = |text: &str| Config::from_text(Path::new("s.toml"), &format!("{LEAST}{text}"), &[], Purpose::Sft);
+    let config = read("[sft]\nbatch = 4\n").unwrap();
+    assert_eq!((config.sft.batch, config.optimizer.learning_rate), (4, 2e-5));
+    let back = Config::from_text(Path::new("s.toml"), &config.to_toml(), &[], Purpose::Sft).unwrap();
+    assert_eq!(back, config);
+    let message = read("[rollout]\nsamples = 4\n").unwrap_err().to_string();
+    assert!(message.contains("unknown section `[rollout]`"), "{message}");
+}
+
+#[test]
+fn docs_config_is_in_sync() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/config.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, document::page()).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == document::page(), "docs/config.md is out of date: run with UPDATE_DOCS=1");
+}
+
+#[test]
+fn shipped_configurations_are_valid() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let purpose = if path.to_string_lossy().contains("sft") { Purpose::Sft } else { Purpose::Train };
+        Config::load(&path, &[], purpose).unwrap_or_else(|error| panic!("{error}"));
+        seen += 1;
+    }
+    assert!(seen > 0, "no configuration is shipped");
+}

@@ -1,0 +1,203 @@
+//! Data files as they are published, and broken ones.
+
+use std::path::Path;
+
+use surefoot_trainer::config::Data;
+use surefoot_trainer::config::choice::Incomplete;
+use surefoot_trainer::data::{DataError, Dataset, Problem, Wanted};
+
+fn load(text: &str, wanted: Wanted<'_>) -> Result<Dataset, DataError> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.jsonl");
+    std::fs::write(&path, text).unwrap();
+    Dataset::load(&Data { train: vec![path.to_string_lossy().into_owned()], ..Data::default() }, wanted)
+}
+
+fn one(text: &str) -> (String, String) {
+    let dataset = load(text, Wanted::Answer).unwrap();
+    match &dataset.rows[0].problem {
+        Problem::Text(text) => (text.clone(), dataset.rows[0].answer.clone()),
+        Problem::Chat(messages) => {
+            let parts: Vec<String> =
+                messages.iter().map(|message| format!("{}: {}", message.role, message.content)).collect();
+            (parts.join(" | "), dataset.rows[0].answer.clone())
+        }
+    }
+}
+
+fn refused(text: &str) -> String {
+    let message = load(text, Wanted::Answer).expect_err("must be refused").to_string();
+    message[message.find("rows.jsonl").expect("the file is named")..].to_string()
+}
+
+#[test]
+fn every_published_shape_is_read() {
+    for (row, problem, answer) in [
+        (r#"{"problem": "p", "answer": "7"}"#, "p", "7"),
+        (r#"{"prompt": "p", "answer": 7.50}"#, "p", "7.5"),
+        // GSM8K as published
+        (r#"{"question": "q", "answer": "48/2 = <<48/2=24>>24\n#### 1,072"}"#, "q", "1,072"),
+        // MATH as published
+        (
+            r#"{"problem": "p", "level": "Level 5", "type": "Algebra", "solution": "so $\\boxed{\\frac{1}{2}}$"}"#,
+            "p",
+            "\\frac{1}{2}",
+        ),
+        // DAPO-Math-17k as published, and processed
+        (
+            r#"{"data_source": "math_dapo", "prompt": [{"content": "Solve", "role": "user"}], "ability": "MATH", "reward_model": {"ground_truth": "34", "style": "rule-lighteval/MATH_v2"}, "extra_info": {"index": "9a9b"}}"#,
+            "user: Solve",
+            "34",
+        ),
+        (r#"{"prompt": "p", "solution": "34", "data_source": "math_dapo"}"#, "p", "34"),
+        (r#"{"question": "q", "final_answer": ["1", "2"]}"#, "q", "1, 2"),
+        (r#"{"problem": "p", "answer": null, "solution": "\\boxed{3}"}"#, "p", "3"),
+    ] {
+        assert_eq!(one(row), (problem.to_string(), answer.to_string()), "{row}");
+    }
+}
+
+#[test]
+fn named_columns_are_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.jsonl");
+    std::fs::write(&path, "{\"task\": \"t\", \"gold\": \"\\\\boxed{5}\", \"answer\": \"no\"}\n").unwrap();
+    let data = Data {
+        train: vec![path.to_string_lossy().into_owned()],
+        problem_key: Some("task".into()),
+        answer_key: Some("gold".into()),
+        ..Data::default()
+    };
+    let dataset = Dataset::load(&data, Wanted::Answer).unwrap();
+    assert_eq!((dataset.rows[0].problem.clone(), dataset.rows[0].answer.as_str()), (Problem::Text("t".into()), "5"));
+}
+
+#[test]
+fn texts_to_learn_are_found() {
+    let target = |row: &str, key| load(row, Wanted::Target(key)).unwrap().rows[0].answer.clone();
+    assert_eq!(target(r#"{"problem": "p", "solution": "long way", "answer": "7"}"#, None), "long way");
+    assert_eq!(target(r#"{"problem": "p", "solution": "long way", "answer": "7"}"#, Some("answer")), "7");
+    assert_eq!(target(r#"{"prompt": "p", "completion": "c"}"#, None), "c");
+    let chat = r#"{"messages": [{"role": "user", "content": "u"}, {"role": "assistant", "content": "a"}]}"#;
+    assert_eq!(target(chat, None), "a");
+    assert!(load(r#"{"messages": [{"role": "user", "content": "u"}]}"#, Wanted::Target(None)).is_err());
+}
+
+#[test]
+fn broken_files_name_the_line() {
+    let good = "{\"problem\": \"p\", \"answer\": \"1\"}\n";
+    assert_eq!(
+        refused(&format!("{good}\n{{\"problem\": \"p\",\n")),
+        "rows.jsonl:3: not JSON: EOF while parsing a value at column 16"
+    );
+    assert!(refused(&format!("{good}[1]\n")).starts_with("rows.jsonl:2: expected an object such as"));
+    assert_eq!(
+        refused(&format!("{good}{{\"problem\": \"p\", \"label\": \"1\"}}\n")),
+        "rows.jsonl:2: no answer: expected `answer`, `final_answer`, `expected_answer`, `ground_truth`, \
+         `reward_model.ground_truth` or `solution`, found the keys `problem`, `label` (data.incomplete = \"drop\" leaves such rows out)"
+    );
+    assert!(
+        refused("{\"text\": \"p\", \"answer\": \"1\"}")
+            .contains("no problem: expected `problem`, `prompt`, `question`, found the keys `text`, `answer`")
+    );
+    assert!(
+        refused("{\"problem\": 3, \"answer\": \"1\"}")
+            .contains("`problem` must be a text or a list of messages, found a number")
+    );
+    assert!(
+        refused("{\"problem\": \"p\", \"answer\": {}}")
+            .contains("`answer` must be a text or a number, found an object")
+    );
+    let long = "a long way ".repeat(10);
+    assert!(
+        refused(&format!("{{\"problem\": \"p\", \"solution\": \"{long}\"}}"))
+            .contains("`solution` has neither \\boxed")
+    );
+    assert_eq!(refused("\n\n"), "rows.jsonl holds no row");
+    assert!(refused("\u{1f}\u{8b}gz").contains("not JSON"));
+    let missing = Data { train: vec!["/nowhere/rows.jsonl".into()], ..Data::default() };
+    let message = Dataset::load(&missing, Wanted::Answer).unwrap_err().to_string();
+    assert!(message.starts_with("cannot read /nowhere/rows.jsonl: No such file"), "{message}");
+}
+
+#[test]
+fn a_byte_order_mark_and_windows_lines_do_no_harm() {
+    let text = "\u{feff}{\"problem\": \"p\", \"answer\": \"1\"}\r\n{\"problem\": \"q\", \"answer\": \"2\"}\r\n";
+    assert_eq!(load(text, Wanted::Answer).unwrap().rows.len(), 2);
+}
+
+#[test]
+fn duplicates_are_left_out_and_counted() {
+    let row = "{\"problem\": \"p\", \"answer\": \"1\"}\n";
+    let dataset = load(&format!("{row}{row}{{\"problem\": \"p\", \"answer\": \"2\"}}\n{row}"), Wanted::Answer).unwrap();
+    assert_eq!((dataset.rows.len(), dataset.duplicates), (2, 2));
+}
+
+#[test]
+fn the_fingerprint_sees_every_change() {
+    let print = |text: &str| load(text, Wanted::Answer).unwrap().fingerprint();
+    let base = print("{\"problem\": \"ab\", \"answer\": \"c\"}");
+    assert_eq!(base, print("{\"prompt\": \"ab\", \"answer\": \"c\"}"));
+    assert_ne!(base, print("{\"problem\": \"a\", \"answer\": \"bc\"}"));
+    assert_ne!(base, print("{\"problem\": [{\"role\": \"user\", \"content\": \"ab\"}], \"answer\": \"c\"}"));
+}
+
+#[test]
+fn rows_without_answer_can_be_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.jsonl");
+    let rows = "{\"problem\": \"p\", \"answer\": null}\n{\"problem\": \"q\", \"answer\": \" \"}\n{\"problem\": \"r\", \"answer\": 0}\n";
+    std::fs::write(&path, rows).unwrap();
+    let train = vec![path.to_string_lossy().into_owned()];
+    let mut data = Data { train, incomplete: Incomplete::Drop, ..Data::default() };
+    let dataset = Dataset::load(&data, Wanted::Answer).unwrap();
+    assert_eq!((dataset.rows.len(), dataset.incomplete), (1, 2));
+    data.incomplete = Incomplete::Error;
+    let message = Dataset::load(&data, Wanted::Answer).unwrap_err().to_string();
+    assert!(message.contains("found the keys `problem`, `answer` (null)"), "{message}");
+    std::fs::write(&path, "{\"problem\": \"p\", \"answer\": null}\n").unwrap();
+    data.incomplete = Incomplete::Drop;
+    let message = Dataset::load(&data, Wanted::Answer).unwrap_err().to_string();
+    assert_eq!(message, "no row has an answer (1 were left out by data.incomplete = \"drop\")");
+}
+
+#[test]
+fn limits_and_tasks_work() {
+    let data =
+        |train: &str, limit| Data { train: vec![train.into(), "task:gcd,rows=50".into()], limit, ..Data::default() };
+    assert_eq!(Dataset::load(&data("task:addition,rows=20", None), Wanted::Answer).unwrap().rows.len(), 70);
+    assert_eq!(Dataset::load(&data("task:addition,rows=20", Some(30)), Wanted::Answer).unwrap().rows.len(), 30);
+    assert!(
+        Dataset::load(&data("task:additon", None), Wanted::Answer)
+            .unwrap_err()
+            .to_string()
+            .contains("did you mean `addition`?")
+    );
+}
+
+#[test]
+fn the_benchmark_files_load() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    if !folder.exists() {
+        println!(
+            "skipped the benchmark files: {} is absent; the shapes are covered by the other tests",
+            folder.display()
+        );
+        return;
+    }
+    let mut files = 0;
+    for part in ["train", "eval"] {
+        for entry in std::fs::read_dir(folder.join(part)).unwrap() {
+            let path = entry.unwrap().path();
+            let train = vec![path.to_string_lossy().into_owned()];
+            let data = Data { train, incomplete: Incomplete::Drop, ..Data::default() };
+            let dataset = Dataset::load(&data, Wanted::Answer).unwrap_or_else(|error| panic!("{error}"));
+            let lines = std::fs::read_to_string(&path).unwrap().lines().count();
+            assert_eq!(dataset.rows.len() + dataset.duplicates + dataset.incomplete, lines, "{}", path.display());
+            let expected = if path.ends_with("train/math.jsonl") { 4 } else { 0 };
+            assert_eq!(dataset.incomplete, expected, "{}: rows with a null answer", path.display());
+            files += 1;
+        }
+    }
+    assert!(files > 5);
+}

@@ -1,0 +1,174 @@
+//! Run folders: one writer, whole files, checkpoints, rollouts, metrics that survive a kill.
+
+use std::fs;
+use std::io::Write;
+
+use surefoot_trainer::metrics::definition::{REWARD_MEAN, TIME_STEP, UPDATE_LOSS};
+use surefoot_trainer::metrics::{self, MetricsFile, Record};
+use surefoot_trainer::run_folder::rollouts::{self, Sample};
+use surefoot_trainer::run_folder::{Checkpoints, RunFolder, atomic};
+
+fn record(step: u64) -> Record {
+    let mut record = Record::new(step);
+    record.set(REWARD_MEAN, step as f64 / 8.0);
+    record.set(UPDATE_LOSS, -0.1 * step as f64);
+    record
+}
+
+#[test]
+fn a_second_writer_is_refused_and_a_dead_one_replaced() {
+    let parent = tempfile::tempdir().unwrap();
+    let path = parent.path().join("run");
+    let run = RunFolder::create(&path).unwrap();
+    run.write_config("[train]\n").unwrap();
+    let message = RunFolder::resume(&path).unwrap_err().to_string();
+    assert!(message.contains(&format!("is in use by process {}", std::process::id())), "{message}");
+    assert!(RunFolder::create(&path).unwrap_err().to_string().contains("is in use by"));
+    drop(run);
+    // A lock file that a killed process left holds no lock.
+    fs::write(path.join("lock"), "process 1\n").unwrap();
+    drop(RunFolder::resume(&path).unwrap());
+    let message = RunFolder::create(&path).unwrap_err().to_string();
+    assert!(message.contains("holds a run already") && message.contains("--resume"), "{message}");
+    assert!(RunFolder::resume(parent.path()).unwrap_err().to_string().contains("holds no run"));
+}
+
+#[test]
+fn a_failed_write_leaves_the_old_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    atomic::write(&path, b"old").unwrap();
+    let failed = atomic::write_with(&path, |file| {
+        file.write_all(b"half of the new")?;
+        Err::<(), _>(std::io::Error::other("disk full"))
+    });
+    assert_eq!(failed.unwrap_err().to_string(), "disk full");
+    assert_eq!(fs::read(&path).unwrap(), b"old");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "a temporary file was left");
+    atomic::write(&path, b"new").unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"new");
+}
+
+#[test]
+fn only_complete_checkpoints_are_found() {
+    let parent = tempfile::tempdir().unwrap();
+    let checkpoints = Checkpoints::at(&parent.path().join("checkpoints"));
+    assert_eq!(checkpoints.latest().unwrap(), None);
+    for step in [5, 10, 100] {
+        let partial = checkpoints.begin(step).unwrap();
+        fs::create_dir(partial.path().join("inner")).unwrap();
+        fs::write(partial.path().join("inner/weights"), step.to_string()).unwrap();
+        assert_ne!(checkpoints.latest().unwrap().map(|(step, _)| step), Some(step), "found before it is complete");
+        partial.commit().unwrap();
+    }
+    // What a kill in the middle of a write leaves.
+    let partial = checkpoints.begin(105).unwrap();
+    fs::write(partial.path().join("weights"), "half").unwrap();
+    std::mem::forget(partial);
+    let (step, path) = checkpoints.latest().unwrap().unwrap();
+    assert_eq!((step, fs::read_to_string(path.join("inner/weights")).unwrap()), (100, "100".to_string()));
+    // The same step again replaces, and a new attempt at the broken one starts empty.
+    let partial = checkpoints.begin(100).unwrap();
+    fs::write(partial.path().join("weights"), "again").unwrap();
+    assert_eq!(fs::read_to_string(partial.commit().unwrap().join("weights")).unwrap(), "again");
+    let partial = checkpoints.begin(105).unwrap();
+    assert_eq!(fs::read_dir(partial.path()).unwrap().count(), 0);
+    drop(partial);
+    checkpoints.prune(2).unwrap();
+    let steps: Vec<u64> = checkpoints.list().unwrap().into_iter().map(|(step, _)| step).collect();
+    assert_eq!(steps, [10, 100]);
+    assert_eq!(fs::read_dir(parent.path().join("checkpoints")).unwrap().count(), 2, "leftovers");
+}
+
+#[test]
+fn a_resume_clears_what_a_kill_left() {
+    let parent = tempfile::tempdir().unwrap();
+    let path = parent.path().join("run");
+    let run = RunFolder::create(&path).unwrap();
+    run.write_config("").unwrap();
+    std::mem::forget(run.checkpoints().begin(3).unwrap());
+    fs::write(run.rollouts().join(".partial-step-000001.parquet"), "half").unwrap();
+    drop(run);
+    let run = RunFolder::resume(&path).unwrap();
+    assert_eq!(fs::read_dir(run.rollouts()).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(path.join("checkpoints")).unwrap().count(), 0);
+}
+
+#[test]
+fn metrics_survive_a_kill_at_every_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("metrics.jsonl");
+    let mut file = MetricsFile::open(&path, 0).unwrap();
+    (1..=6).for_each(|step| file.append(&record(step)).unwrap());
+    file.sync().unwrap();
+    let whole = fs::read(&path).unwrap();
+    for cut in 0..=whole.len() {
+        fs::write(&path, &whole[..cut]).unwrap();
+        let lines = whole[..cut].iter().filter(|byte| **byte == b'\n').count() as u64;
+        let resumed = lines.min(3);
+        let mut file = MetricsFile::open(&path, resumed).unwrap();
+        (resumed + 1..=6).for_each(|step| file.append(&record(step)).unwrap());
+        assert!(fs::read(&path).unwrap() == whole, "cut at byte {cut}");
+    }
+    assert_eq!(metrics::read(&path).unwrap(), (1..=6).map(record).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_broken_line_in_the_middle_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("metrics.jsonl");
+    fs::write(&path, "{\"step\":1}\nrubbish\n{\"step\":2}\n").unwrap();
+    let message = MetricsFile::open(&path, 2).unwrap_err().to_string();
+    assert!(message.contains("metrics.jsonl:2: not a line of metrics"), "{message}");
+    assert!(metrics::read(&folder.path().join("absent")).unwrap().is_empty());
+}
+
+#[test]
+fn values_that_are_not_finite_are_null() {
+    let mut record = Record::new(1);
+    record.set(UPDATE_LOSS, f64::NAN);
+    record.set(TIME_STEP, 1.0);
+    record.set(TIME_STEP, 2.0);
+    assert_eq!(record.to_line(), "{\"step\":1,\"update/loss\":null,\"time/step\":2.0}");
+    assert!(Record::from_line(&record.to_line()).unwrap().get(UPDATE_LOSS).unwrap().is_nan());
+    assert_eq!(Record::from_line("{\"loss\": 1}"), None);
+}
+
+#[test]
+fn rollouts_read_back_as_they_were_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("step-000003.parquet");
+    let samples: Vec<Sample> = (0..20)
+        .map(|index| Sample {
+            step: 3,
+            row: index / 4,
+            sample: (index % 4) as u32,
+            prompt: format!("problem {} \u{2264} 3\n", index / 4),
+            answer: (index / 4).to_string(),
+            completion: "naïve \"text\"".repeat(index as usize),
+            reward: (index != 7).then_some(index as f32 / 3.0),
+            verdict: if index % 2 == 0 { "correct" } else { "wrong" }.into(),
+            advantage: -0.1 * index as f32,
+            truncated: index % 3 == 0,
+            tokens: (0..index as u32 * 3 % 11).map(|token| token * 50_000).collect(),
+            logp_old: (0..index * 3 % 11).map(|token| -(token as f32) / 7.0).collect(),
+            logp_behavior: Vec::new(),
+        })
+        .collect();
+    rollouts::write(&path, &samples).unwrap();
+    assert_eq!(rollouts::read(&path).unwrap(), samples);
+    rollouts::write(&path, &[]).unwrap();
+    assert_eq!(rollouts::read(&path).unwrap(), []);
+    fs::write(&path, b"PAR1 nonsense").unwrap();
+    assert!(rollouts::read(&path).unwrap_err().to_string().contains("step-000003.parquet"));
+}
+
+#[test]
+fn docs_metrics_is_in_sync() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/metrics.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, metrics::page()).unwrap();
+    }
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == metrics::page(), "docs/metrics.md is out of date: run with UPDATE_DOCS=1");
+}
