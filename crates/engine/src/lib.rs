@@ -1,6 +1,7 @@
 //! Engine: the transformer, forward and backward, sampling, optimizer, model files.
 
 pub mod batch;
+pub mod chat;
 pub mod config;
 pub mod cpu;
 pub mod decoder;
@@ -10,3 +11,4 @@ pub mod generate;
 pub mod layout;
 pub mod model;
 pub mod random;
+pub mod tokenizer;

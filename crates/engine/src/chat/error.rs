@@ -1,0 +1,29 @@
+//! What can be wrong with a chat template.
+
+use std::path::PathBuf;
+
+use crate::tokenizer::TokenizerError;
+
+/// An error in a chat template or its rendering.
+#[derive(Debug, thiserror::Error)]
+pub enum ChatError {
+    /// A file cannot be read or is not JSON.
+    #[error(transparent)]
+    File(#[from] TokenizerError),
+    /// The template does not parse.
+    #[error("{}: chat template: {message}", file.display())]
+    Syntax {
+        /// The file that holds the template.
+        file: PathBuf,
+        /// What is wrong, with the line in the template.
+        message: String,
+    },
+    /// The template refuses the messages (`raise_exception`) or fails on them.
+    #[error("{}: chat template cannot render the messages: {message}", file.display())]
+    Render {
+        /// The file that holds the template.
+        file: PathBuf,
+        /// What the template says.
+        message: String,
+    },
+}
