@@ -62,6 +62,8 @@ pub struct Settings<'a> {
     pub stop: &'a (dyn Fn(&[u32]) -> bool + Sync),
     /// Called with the number of tokens of each decoding step.
     pub progress: &'a (dyn Fn(usize) + Sync),
+    /// Asked before each decoding step; once it says yes, what has been sampled so far is returned unfinished.
+    pub cancelled: &'a (dyn Fn() -> bool + Sync),
 }
 
 /// A completion that is being sampled.
@@ -132,7 +134,7 @@ impl<'a, D: Device> Worker<'a, D> {
                 }
                 self.active.extend(self.waiting.pop_front());
             }
-            if self.active.is_empty() {
+            if self.active.is_empty() || (self.settings.cancelled)() {
                 return;
             }
             self.step();

@@ -26,7 +26,16 @@ fn sample(model: &Model, threading: Threading, batch: usize, workers: usize, sam
         .map(|(i, &prompt)| Request { prompt, samples: 4, first_sequence: 4 * i as u64 })
         .collect();
     let stop = |tokens: &[u32]| tokens.last() == Some(&5);
-    let settings = Settings { sampling, seed: 17, max_new_tokens: 70, batch, workers, stop: &stop, progress: &|_| {} };
+    let settings = Settings {
+        sampling,
+        seed: 17,
+        max_new_tokens: 70,
+        batch,
+        workers,
+        stop: &stop,
+        progress: &|_| {},
+        cancelled: &|| false,
+    };
     generate(&decoder, w, &requests, &settings)
 }
 

@@ -1,0 +1,157 @@
+//! The policy that is trained: weights, optimizer, and the decoders that sample from it and train it.
+use crate::config::{Config, choice::{Precision, Schedule}};
+use std::path::{Path, PathBuf};
+use surefoot_engine::config::{ConfigError, ModelConfig};
+use surefoot_engine::cpu::{Cpu, parallel::Threading};
+use surefoot_engine::decoder::{Decoder, Tape};
+use surefoot_engine::device::{Device, Step, Weights};
+use surefoot_engine::folder::{Dtype, FolderError};
+use surefoot_engine::model::Model;
+
+/// Weights up to this size are read by every thread on its own sequences; larger ones by all threads together.
+const SIDE_BY_SIDE_BYTES: usize = 64 << 20;
+
+/// Why a policy could not be loaded or stored.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// `config.json`.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The weights.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// Sequences longer than the model was made for.
+    #[error("the longest sequence is {needed} tokens (prompt and completion), and {folder} was made for {limit}; lower {keys}")]
+    Positions {
+        /// The model folder.
+        folder: String,
+        /// Tokens of the longest sequence.
+        needed: usize,
+        /// Positions of the model.
+        limit: usize,
+        /// What to change.
+        keys: &'static str,
+    },
+}
+
+/// The policy and its optimizer.
+pub struct Policy {
+    /// Folder that the model came from; its tokenizer is carried over into checkpoints.
+    pub source: PathBuf,
+    /// Configuration and weights.
+    pub model: Model,
+    /// Forward and backward over packed sequences.
+    pub trainer: Decoder<Cpu>,
+    /// Sampling.
+    pub sampler: Decoder<Cpu>,
+    /// Workers that sample side by side.
+    pub workers: usize,
+    /// Gradient of the present update.
+    pub gradient: Vec<f32>,
+    /// First and second moments.
+    pub moments: (Vec<f32>, Vec<f32>),
+    /// Updates so far.
+    pub updates: u64,
+    tape: Option<Tape<Cpu>>,
+}
+
+impl Policy {
+    /// Loads the model of `folder` for sequences of up to `positions` tokens; `keys` names what sets that length.
+    ///
+    /// # Errors
+    /// [`PolicyError`] names file and tensor or key. The second value lists tensors that were not used.
+    pub fn load(folder: &Path, positions: usize, keys: &'static str) -> Result<(Self, Vec<String>), PolicyError> {
+        let config = ModelConfig::from_folder(folder)?;
+        if positions > config.max_position_embeddings {
+            let limit = config.max_position_embeddings;
+            return Err(PolicyError::Positions { folder: folder.display().to_string(), needed: positions, limit, keys });
+        }
+        let (model, unused) = Model::load(folder, config)?;
+        let side_by_side = model.weights.len() * 4 <= SIDE_BY_SIDE_BYTES;
+        let threading = if side_by_side { Threading::Serial } else { Threading::Pool };
+        let policy = Self {
+            source: folder.to_path_buf(),
+            trainer: Decoder::new(Cpu::new(Threading::Pool), &model.config, positions),
+            sampler: Decoder::new(Cpu::new(threading), &model.config, positions),
+            workers: if side_by_side { rayon::current_num_threads() } else { 1 },
+            gradient: Vec::new(),
+            moments: (vec![0.0; model.weights.len()], vec![0.0; model.weights.len()]),
+            updates: 0,
+            model,
+            tape: None,
+        };
+        Ok((policy, unused))
+    }
+
+    /// The tape, with room for `rows` tokens, and the gradient.
+    pub fn workspace(&mut self, rows: usize) -> (&Decoder<Cpu>, Weights<'_, Cpu>, &mut Tape<Cpu>, &mut Vec<f32>) {
+        if self.tape.as_ref().is_none_or(|tape| tape.rows() < rows) {
+            self.tape = None;
+            self.tape = Some(Tape::new(&self.trainer, rows.next_multiple_of(64)));
+        }
+        let Self { trainer, model, tape, gradient, .. } = self;
+        let tape = tape.get_or_insert_with(|| Tape::new(trainer, rows));
+        (trainer, Weights { arena: &model.weights, packed: None }, tape, gradient)
+    }
+
+    /// Sets the gradient to zero.
+    pub fn begin_update(&mut self) {
+        self.gradient.resize(self.model.weights.len(), 0.0);
+        self.trainer.device().clear(&mut self.gradient);
+    }
+
+    /// Norm of the gradient.
+    pub fn gradient_norm(&self) -> f64 {
+        self.trainer.device().norm_of(&self.gradient)
+    }
+
+    /// One AdamW step on the gradient, whose norm is `norm`; returns the learning rate.
+    pub fn step(&mut self, config: &Config, norm: f64, total_updates: u64) -> f64 {
+        self.updates += 1;
+        let optimizer = &config.optimizer;
+        let rate = learning_rate(config, self.updates, total_updates);
+        let clip = config.update.clip_grad_norm;
+        let scale = if clip > 0.0 && norm > clip { clip / norm } else { 1.0 };
+        let step = Step {
+            learning_rate: rate as f32,
+            betas: (optimizer.betas[0] as f32, optimizer.betas[1] as f32),
+            eps: optimizer.eps as f32,
+            weight_decay: optimizer.weight_decay as f32,
+            gradient_scale: scale as f32,
+            update: self.updates,
+        };
+        let decayed = self.trainer.layout().decayed();
+        let (first, second) = &mut self.moments;
+        self.trainer.device().adamw(step, &decayed, &mut self.model.weights, &self.gradient, first, second);
+        rate
+    }
+
+    /// Saves the model as a Hugging Face folder.
+    ///
+    /// # Errors
+    /// [`PolicyError::Folder`].
+    pub fn save(&self, folder: &Path, precision: Precision) -> Result<(), PolicyError> {
+        let dtype = match precision {
+            Precision::F32 => Dtype::F32,
+            Precision::Bf16 => Dtype::Bf16,
+        };
+        Ok(self.model.save(folder, Some(&self.source), dtype)?)
+    }
+}
+
+/// Learning rate of the 1-based update `update` of `total`: linear warm-up, then the schedule.
+pub fn learning_rate(config: &Config, update: u64, total: u64) -> f64 {
+    let optimizer = &config.optimizer;
+    let (peak, warmup) = (optimizer.learning_rate, optimizer.warmup_steps);
+    if update <= warmup {
+        return peak * update as f64 / warmup as f64;
+    }
+    let span = total.saturating_sub(warmup).max(1) as f64;
+    let passed = ((update - warmup) as f64 / span).min(1.0);
+    let shape = match optimizer.schedule {
+        Schedule::Constant => return peak,
+        Schedule::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * passed).cos()),
+        Schedule::Linear => 1.0 - passed,
+    };
+    peak * (optimizer.min_ratio + (1.0 - optimizer.min_ratio) * shape)
+}

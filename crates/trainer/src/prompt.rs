@@ -1,0 +1,155 @@
+//! From a problem to the tokens that the model continues.
+use crate::config::{Config, choice::{Chat, Overlong}};
+use crate::data::{Message, Problem, Row};
+use std::path::Path;
+use surefoot_engine::chat::{self, ChatError, ChatTemplate, Ending};
+use surefoot_engine::tokenizer::{Tokenizer, TokenizerError};
+
+/// A problem as the model sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prompt {
+    /// The text, special tokens written out.
+    pub text: String,
+    /// Its tokens.
+    pub tokens: Vec<u32>,
+}
+
+/// Why a prompt could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum PromptError {
+    /// The tokenizer's files or a text.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// The chat template's files or a conversation.
+    #[error(transparent)]
+    Chat(#[from] ChatError),
+    /// A template is asked for and there is none.
+    #[error("{folder}: the tokenizer has no chat template, and prompt.chat = \"always\"; set prompt.chat = \"never\" to train on plain text")]
+    NoTemplate {
+        /// The model folder.
+        folder: String,
+    },
+    /// A row is a conversation, and there is no template to render it with.
+    #[error("row {row} is a chat, and the model has no chat template (or prompt.chat = \"never\"); use rows with a text `problem`")]
+    ChatRow {
+        /// 1-based row of the data.
+        row: usize,
+    },
+    /// A prompt is longer than allowed.
+    #[error("the prompt of row {row} has {tokens} tokens, more than prompt.max_tokens = {limit}; raise that, or set prompt.overlong = \"drop\"")]
+    TooLong {
+        /// 1-based row of the data.
+        row: usize,
+        /// Its tokens.
+        tokens: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// No row is short enough.
+    #[error("all {rows} prompts are longer than prompt.max_tokens = {limit}; raise it")]
+    AllTooLong {
+        /// Number of rows.
+        rows: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// A prompt without any token.
+    #[error("the prompt of row {row} is empty")]
+    Empty {
+        /// 1-based row of the data.
+        row: usize,
+    },
+}
+
+/// Renders and encodes problems.
+pub struct Prompter {
+    tokenizer: Tokenizer,
+    template: Option<ChatTemplate>,
+    system: String,
+    user: String,
+    max_tokens: usize,
+    overlong: Overlong,
+}
+
+impl Prompter {
+    /// Loads tokenizer and chat template of a model folder.
+    ///
+    /// # Errors
+    /// [`PromptError`] names the file.
+    pub fn load(folder: &Path, config: &Config) -> Result<Self, PromptError> {
+        let template = match config.prompt.chat {
+            Chat::Never => None,
+            Chat::Auto => ChatTemplate::load(folder)?,
+            Chat::Always => Some(
+                ChatTemplate::load(folder)?.ok_or_else(|| PromptError::NoTemplate { folder: folder.display().to_string() })?,
+            ),
+        };
+        Ok(Self {
+            tokenizer: Tokenizer::load(folder)?,
+            template,
+            system: config.prompt.system.clone(),
+            user: config.prompt.template.clone(),
+            max_tokens: config.prompt.max_tokens,
+            overlong: config.prompt.overlong,
+        })
+    }
+
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// The prompt of row number `row` (0-based, for messages), whatever its length.
+    ///
+    /// # Errors
+    /// [`PromptError`].
+    pub fn render(&self, row: usize, problem: &Problem) -> Result<Prompt, PromptError> {
+        let (text, tokens) = match (&self.template, problem) {
+            (Some(template), problem) => {
+                let text = template.render(&self.conversation(problem), Ending::GenerationPrompt)?;
+                let tokens = self.tokenizer.encode(&text)?;
+                (text, tokens)
+            }
+            (None, Problem::Chat(_)) => return Err(PromptError::ChatRow { row: row + 1 }),
+            (None, Problem::Text(problem)) => {
+                let user = self.user.replace("{problem}", problem);
+                let text = if self.system.is_empty() { user } else { format!("{}\n\n{user}", self.system) };
+                let tokens = self.tokenizer.encode_document(&text)?;
+                (text, tokens)
+            }
+        };
+        if tokens.is_empty() { Err(PromptError::Empty { row: row + 1 }) } else { Ok(Prompt { text, tokens }) }
+    }
+
+    fn conversation(&self, problem: &Problem) -> Vec<chat::Message> {
+        match problem {
+            Problem::Chat(messages) => messages.iter().map(|Message { role, content }| chat::Message::new(role, content)).collect(),
+            Problem::Text(problem) => {
+                let system = (!self.system.is_empty()).then(|| chat::Message::new("system", &self.system));
+                system.into_iter().chain([chat::Message::new("user", &self.user.replace("{problem}", problem))]).collect()
+            }
+        }
+    }
+
+    /// Drops the rows whose prompts are too long, and returns how many; every prompt is rendered once, so that a bad
+    /// row shows before work starts.
+    ///
+    /// # Errors
+    /// [`PromptError`], the first in order of the rows.
+    pub fn keep_short(&self, rows: &mut Vec<Row>) -> Result<usize, PromptError> {
+        use rayon::prelude::*;
+        let lengths: Vec<usize> = rows
+            .par_iter()
+            .enumerate()
+            .map(|(row, r)| self.render(row, &r.problem).map(|p| p.tokens.len()))
+            .collect::<Result<_, _>>()?;
+        let limit = self.max_tokens;
+        if let (Overlong::Error, Some(row)) = (self.overlong, lengths.iter().position(|&n| n > limit)) {
+            return Err(PromptError::TooLong { row: row + 1, tokens: lengths[row], limit });
+        }
+        let before = rows.len();
+        let mut lengths = lengths.into_iter();
+        rows.retain(|_| lengths.next().is_some_and(|n| n <= limit));
+        if rows.is_empty() { Err(PromptError::AllTooLong { rows: before, limit }) } else { Ok(before - rows.len()) }
+    }
+}

@@ -1,0 +1,99 @@
+//! Sampling G completions for each of P prompts.
+use crate::config::Config;
+use crate::data::Row;
+use crate::policy::Policy;
+use crate::prompt::{Prompt, PromptError, Prompter};
+use surefoot_engine::device::{Sampling, Weights};
+use surefoot_engine::generate::{self, Request, Sample, Settings};
+
+/// A prompt with its samples.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// Row of the data.
+    pub row: usize,
+    /// What the model was asked.
+    pub prompt: Prompt,
+    /// Its completions.
+    pub samples: Vec<Sample>,
+    /// Their texts, special tokens left out.
+    pub texts: Vec<String>,
+}
+
+/// Hooks into a rollout that is running.
+pub struct Watch<'a> {
+    /// Called with the number of tokens of each decoding step.
+    pub progress: &'a (dyn Fn(usize) + Sync),
+    /// Whether to give up: the samples are thrown away then.
+    pub cancelled: &'a (dyn Fn() -> bool + Sync),
+}
+
+/// The configuration's sampling rule.
+pub fn sampling(config: &Config) -> Sampling {
+    let rollout = &config.rollout;
+    Sampling { temperature: rollout.temperature as f32, top_p: rollout.top_p as f32, top_k: rollout.top_k }
+}
+
+/// Samples `rollout.samples` completions for each row; `first_sequence` numbers the random streams, so that the same
+/// step of the same run draws the same samples. `None` if it was cancelled.
+///
+/// # Errors
+/// A prompt that cannot be rendered, or tokens that cannot be decoded.
+pub fn rollout(policy: &Policy, prompter: &Prompter, config: &Config, rows: &[(usize, &Row)], first_sequence: u64, watch: &Watch) -> Result<Option<Vec<Group>>, PromptError> {
+    let prompts: Vec<Prompt> = rows.iter().map(|(row, r)| prompter.render(*row, &r.problem)).collect::<Result<_, _>>()?;
+    let samples = config.rollout.samples;
+    let requests: Vec<Request> = prompts
+        .iter()
+        .enumerate()
+        .map(|(p, prompt)| Request { prompt: &prompt.tokens, samples, first_sequence: first_sequence + (p * samples) as u64 })
+        .collect();
+    let packed = policy.sampler.pack(&policy.model.weights);
+    let stop = Stop { tokenizer: prompter.tokenizer(), texts: &config.rollout.stop };
+    let workers = policy.workers.min(requests.len()).max(1);
+    let settings = Settings {
+        sampling: sampling(config),
+        seed: config.train.seed,
+        max_new_tokens: config.rollout.max_new_tokens,
+        batch: config.rollout.batch.div_ceil(workers),
+        workers,
+        stop: &|tokens| stop.ends(tokens),
+        progress: watch.progress,
+        cancelled: watch.cancelled,
+    };
+    let w = Weights { arena: &policy.model.weights, packed: Some(&packed) };
+    let sampled = generate::generate(&policy.sampler, w, &requests, &settings);
+    if (watch.cancelled)() {
+        return Ok(None);
+    }
+    let mut groups = Vec::with_capacity(rows.len());
+    for (((row, _), prompt), samples) in rows.iter().zip(prompts).zip(sampled) {
+        let decode = |s: &Sample| prompter.tokenizer().decode(&s.tokens);
+        let texts = samples.iter().map(decode).collect::<Result<_, _>>()?;
+        groups.push(Group { row: *row, prompt, samples, texts });
+    }
+    Ok(Some(groups))
+}
+
+/// When a completion has ended.
+pub struct Stop<'a> {
+    /// Decodes the end of a completion, to look for `texts`.
+    pub tokenizer: &'a surefoot_engine::tokenizer::Tokenizer,
+    /// Texts that end a completion, beside the model's end tokens.
+    pub texts: &'a [String],
+}
+
+impl Stop<'_> {
+    /// Whether `tokens` have reached an end token or one of the texts.
+    pub fn ends(&self, tokens: &[u32]) -> bool {
+        let Some(last) = tokens.last() else { return false };
+        if self.tokenizer.eos_ids().contains(last) {
+            return true;
+        }
+        // A token has at least one byte, so the text's end lies within its last so many tokens.
+        let reach = self.texts.iter().map(|t| t.len()).max().unwrap_or(0);
+        reach > 0
+            && self
+                .tokenizer
+                .decode(&tokens[tokens.len().saturating_sub(reach + 4)..])
+                .is_ok_and(|tail| self.texts.iter().any(|t| tail.contains(t.as_str())))
+    }
+}

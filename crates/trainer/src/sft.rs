@@ -1,0 +1,139 @@
+//! `surefoot sft`: supervised fine-tuning with the same engine, for a warm start.
+use crate::config::Config;
+use crate::config::choice::OnNonfinite;
+use crate::data::{Dataset, Order, Wanted};
+use crate::journey::{Journey, Outcome, Start, Steps, travel};
+use crate::metrics::{self as m, Record};
+use crate::progress::Progress;
+use crate::prompt::{PromptError, Prompter};
+use crate::train::TrainError;
+use crate::update::UpdateError;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+use surefoot_engine::batch::{Packed, Target};
+
+/// A row as tokens: the model learns those from `prompt` on.
+struct Example {
+    tokens: Vec<u32>,
+    prompt: usize,
+}
+
+/// A supervised run that is ready to go.
+pub struct SftRun {
+    journey: Journey,
+    examples: Vec<Example>,
+}
+
+impl SftRun {
+    /// Loads and checks everything that `config` names, and says what a user should know of it.
+    ///
+    /// # Errors
+    /// [`TrainError`], before anything is written for a new run.
+    pub fn prepare(config: Config, start: Start) -> Result<(Self, Vec<String>), TrainError> {
+        let mut notes = Vec::new();
+        let source = Path::new(&config.model.path);
+        let prompter = Prompter::load(source, &config)?;
+        let data = Dataset::load(&config.data, Wanted::Target(config.sft.target_key.as_deref()))?;
+        let rows = data.rows.len();
+        let mut examples = Vec::with_capacity(rows);
+        for (row, r) in data.rows.iter().enumerate() {
+            let mut tokens = prompter.render(row, &r.problem)?.tokens;
+            let prompt = tokens.len();
+            tokens.extend(prompter.tokenizer().encode(&r.answer).map_err(PromptError::from)?);
+            tokens.extend(prompter.tokenizer().eos_ids().first());
+            if tokens.len() <= config.sft.max_tokens && tokens.len() > prompt {
+                examples.push(Example { tokens, prompt });
+            }
+        }
+        if examples.is_empty() {
+            return Err(PromptError::AllTooLong { rows, limit: config.sft.max_tokens }.into());
+        }
+        if examples.len() < rows {
+            let limit = config.sft.max_tokens;
+            notes.push(format!("{} rows left out: longer than sft.max_tokens = {limit}", rows - examples.len()));
+        }
+        let order = Order::new(examples.len(), data.fingerprint(), config.train.seed, config.data.shuffle);
+        let longest = examples.iter().map(|e| e.tokens.len()).max().unwrap_or(1);
+        let journey = Journey::begin(config, start, order, longest, "sft.max_tokens", &mut notes)?;
+        Ok((Self { journey, examples }, notes))
+    }
+
+    /// Steps that are done already.
+    pub fn done(&self) -> u64 {
+        self.journey.step
+    }
+
+    /// Steps until `train.steps`, or until `stop` is set: then a checkpoint is written and the run can be resumed.
+    ///
+    /// # Errors
+    /// [`TrainError`]; checkpoints that have been written stay.
+    pub fn run(mut self, progress: &mut Progress, stop: &AtomicBool) -> Result<Outcome, TrainError> {
+        travel(&mut self, progress, stop)
+    }
+}
+
+impl Steps for SftRun {
+    fn journey(&mut self) -> &mut Journey {
+        &mut self.journey
+    }
+
+    /// One update on `sft.batch` rows: the mean negative log-likelihood of all tokens to learn.
+    fn step(&mut self, progress: &mut Progress, stop: &AtomicBool) -> Result<Option<Record>, TrainError> {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        progress.phase("update");
+        let started = Instant::now();
+        let Journey { config, policy, order, step, .. } = &mut self.journey;
+        let indices = order.take(config.sft.batch);
+        let learned: usize = indices.iter().map(|&i| self.examples[i].tokens.len() - self.examples[i].prompt).sum();
+        let mut record = Record::new(*step + 1);
+        let (mut loss, mut rows) = (0f64, 0);
+        policy.begin_update();
+        for (packed, targets) in pack(&self.examples, &indices, config.update.tokens_per_micro_batch) {
+            rows += packed.len();
+            let (decoder, w, tape, gradient) = policy.workspace(packed.len());
+            let found = decoder.forward(w, &packed, &targets, 1.0, tape);
+            loss -= found.logp.iter().map(|&l| f64::from(l)).sum::<f64>() / learned as f64;
+            decoder.backward(w, &packed, &vec![-1.0 / learned as f32; targets.len()], tape, gradient);
+        }
+        let norm = policy.gradient_norm();
+        if loss.is_finite() && norm.is_finite() {
+            record.set(m::UPDATE_LEARNING_RATE, policy.step(config, norm, config.train.steps));
+        } else {
+            policy.updates += 1;
+            if config.update.on_nonfinite == OnNonfinite::Stop {
+                return Err(UpdateError::NotFinite { step: *step + 1, what: "loss or gradient", update: policy.updates }.into());
+            }
+            record.set(m::UPDATE_SKIPPED_STEPS, 1.0);
+        }
+        *step += 1;
+        record.set(m::SFT_LOSS, loss);
+        record.set(m::SFT_TOKENS, learned as f64);
+        record.set(m::UPDATE_GRAD_NORM, norm);
+        record.set(m::UPDATE_TOKENS, rows as f64);
+        let seconds = started.elapsed().as_secs_f64();
+        record.set(m::UPDATE_TOKENS_PER_SECOND, rows as f64 / seconds);
+        record.set(m::TIME_STEP, seconds);
+        Ok(Some(record))
+    }
+}
+
+/// Micro-batches of at most `budget` tokens; one row may exceed it alone.
+fn pack(examples: &[Example], indices: &[usize], budget: usize) -> Vec<(Packed, Vec<Target>)> {
+    let mut batches: Vec<(Packed, Vec<Target>)> = Vec::new();
+    for example in indices.iter().map(|&i| &examples[i]) {
+        let inputs = &example.tokens[..example.tokens.len() - 1];
+        if batches.last().is_none_or(|(packed, _)| packed.len() + inputs.len() > budget) {
+            batches.push((Packed::default(), Vec::new()));
+        }
+        if let Some((packed, targets)) = batches.last_mut() {
+            let start = packed.len();
+            packed.push(inputs, None);
+            let learned = example.prompt..example.tokens.len();
+            targets.extend(learned.map(|i| Target { row: (start + i - 1) as u32, token: example.tokens[i] }));
+        }
+    }
+    batches
+}

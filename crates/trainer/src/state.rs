@@ -1,0 +1,88 @@
+//! What a checkpoint holds beside the Hugging Face folder, so that a run goes on to the same bits.
+use crate::config::choice::Precision;
+use crate::data::Position;
+use crate::policy::{Policy, PolicyError};
+use crate::run_folder::{PartialCheckpoint, RunFolderError};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use surefoot_engine::folder::{Dtype, FolderError, TensorFolder, write_safetensors};
+
+/// Exact state of the optimizer, and of the weights.
+const OPTIMIZER: &str = "optimizer.safetensors";
+/// Counters.
+const STATE: &str = "trainer_state.json";
+
+/// Counters of a run. All random numbers are functions of the seed and these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// Steps that are done.
+    pub step: u64,
+    /// Updates that are done.
+    pub updates: u64,
+    /// Place in the data.
+    pub data: Position,
+}
+
+/// Why a checkpoint could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The model's files.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// The optimizer's files.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The checkpoint's folder.
+    #[error(transparent)]
+    Run(#[from] RunFolderError),
+    /// The counters' file.
+    #[error("{}: {message}; the checkpoint is broken, remove its folder to resume from the one before", file.display())]
+    Broken {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+/// Writes a checkpoint, whole or not at all.
+///
+/// # Errors
+/// [`StateError`], for instance on a full disk; earlier checkpoints are untouched.
+pub fn save(policy: &Policy, state: &State, precision: Precision, to: PartialCheckpoint) -> Result<PathBuf, StateError> {
+    let folder = to.path();
+    policy.save(folder, precision)?;
+    let len = [policy.model.weights.len()];
+    let tensors = [
+        ("weights", &len[..], policy.model.weights.as_slice()),
+        ("first_moment", &len[..], policy.moments.0.as_slice()),
+        ("second_moment", &len[..], policy.moments.1.as_slice()),
+    ];
+    // Weights saved as f32 are exact in the model's own file.
+    let from = if precision == Precision::F32 { 1 } else { 0 };
+    write_safetensors(&folder.join(OPTIMIZER), tensors[from..].iter().copied(), Dtype::F32)?;
+    let file = folder.join(STATE);
+    let broken = |message: String| StateError::Broken { file: file.clone(), message };
+    let text = serde_json::to_string_pretty(state).map_err(|e| broken(e.to_string()))?;
+    std::fs::write(&file, text).map_err(|e| broken(e.to_string()))?;
+    Ok(to.commit()?)
+}
+
+/// Restores optimizer and counters of the checkpoint in `folder`, whose weights `policy` has been loaded with.
+///
+/// # Errors
+/// [`StateError`] names the file.
+pub fn restore(policy: &mut Policy, folder: &Path) -> Result<State, StateError> {
+    let file = folder.join(STATE);
+    let broken = |message: String| StateError::Broken { file: file.clone(), message };
+    let text = std::fs::read_to_string(&file).map_err(|e| broken(e.to_string()))?;
+    let state: State = serde_json::from_str(&text).map_err(|e| broken(e.to_string()))?;
+    let tensors = TensorFolder::open_file(&folder.join(OPTIMIZER))?;
+    if tensors.shape("weights").is_some() {
+        tensors.read_into("weights", &mut policy.model.weights)?;
+    }
+    tensors.read_into("first_moment", &mut policy.moments.0)?;
+    tensors.read_into("second_moment", &mut policy.moments.1)?;
+    policy.updates = state.updates;
+    Ok(state)
+}

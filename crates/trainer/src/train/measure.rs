@@ -1,0 +1,79 @@
+//! A step's numbers, under the names of [`crate::metrics`].
+use crate::data::Position;
+use crate::metrics::{self as m, Record};
+use crate::reward::Judged;
+use crate::rollout::Group;
+use crate::update::Updated;
+use std::time::Duration;
+
+fn mean(values: impl Iterator<Item = f64> + Clone) -> f64 {
+    let count = values.clone().count();
+    if count == 0 { 0.0 } else { values.sum::<f64>() / count as f64 }
+}
+
+/// Lengths, entropy and speed of a rollout.
+pub(super) fn rollout(record: &mut Record, groups: &[Group], data: Position, took: Duration) {
+    let samples = || groups.iter().flat_map(|g| &g.samples);
+    let lengths = samples().map(|s| s.tokens.len() as f64);
+    let tokens: f64 = lengths.clone().sum();
+    record.set(m::ROLLOUT_LENGTH_MEAN, mean(lengths.clone()));
+    record.set(m::ROLLOUT_LENGTH_MAX, lengths.fold(0.0, f64::max));
+    record.set(m::ROLLOUT_TRUNCATED, mean(samples().map(|s| f64::from(u8::from(!s.finished)))));
+    record.set(m::ROLLOUT_ENTROPY, mean(samples().flat_map(|s| &s.entropy).map(|&h| f64::from(h))));
+    record.set(m::ROLLOUT_TOKENS, tokens);
+    record.set(m::ROLLOUT_TOKENS_PER_SECOND, tokens / took.as_secs_f64());
+    record.set(m::ROLLOUT_EPOCH, data.epoch as f64 + data.offset as f64 / data.rows.max(1) as f64);
+    record.set(m::TIME_ROLLOUT, took.as_secs_f64());
+}
+
+/// Rewards and verdicts; `samples` is the length of a group.
+pub(super) fn rewards(record: &mut Record, judged: &Judged, rewards: &[f32], samples: usize) {
+    let values = rewards.iter().map(|&r| f64::from(r));
+    let average = mean(values.clone());
+    record.set(m::REWARD_MEAN, average);
+    record.set(m::REWARD_STD, mean(values.map(|r| (r - average) * (r - average))).sqrt());
+    let flat = rewards.chunks(samples).map(|g| f64::from(u8::from(g.iter().all(|r| *r == g[0]))));
+    record.set(m::REWARD_GROUPS_WITHOUT_SIGNAL, mean(flat));
+    let (counts, n) = (judged.counts(), rewards.len().max(1) as f64);
+    record.set(m::REWARD_CORRECT, counts.correct as f64 / n);
+    record.set(m::REWARD_WRONG, counts.wrong as f64 / n);
+    record.set(m::REWARD_UNPARSEABLE, counts.unparseable as f64 / n);
+    record.set(m::REWARD_OVER_BUDGET, counts.over_budget as f64 / n);
+    record.set(m::REWARD_UNJUDGED, (counts.gold_unparseable + counts.failed) as f64 / n);
+    if judged.outcomes.iter().any(|o| o.formatted.is_some()) {
+        record.set(m::REWARD_FORMAT, counts.formatted as f64 / n);
+    }
+    record.set(m::TIME_REWARD, judged.seconds);
+}
+
+/// Losses, gradients, ratios and regions of the step's updates.
+pub(super) fn updates(record: &mut Record, updated: &Updated, took: Duration) {
+    record.set(m::UPDATE_LOSS, mean(updated.losses.iter().copied()));
+    record.set(m::UPDATE_GRAD_NORM, mean(updated.norms.iter().copied()));
+    record.set(m::UPDATE_GRAD_NORM_MAX, updated.norms.iter().copied().fold(0.0, f64::max));
+    let known = updated.stats.metrics();
+    let of = |name: &str| known.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+    for (metric, name) in [
+        (m::UPDATE_RATIO_MEAN, "ratio/mean"),
+        (m::UPDATE_RATIO_MAX, "ratio/max"),
+        (m::UPDATE_KL_K1, "kl/k1"),
+        (m::UPDATE_KL_K3, "kl/k3"),
+        (m::UPDATE_REGION_LN, "region/ln"),
+        (m::UPDATE_REGION_HP, "region/hp"),
+        (m::UPDATE_REGION_LP, "region/lp"),
+        (m::UPDATE_REGION_HN, "region/hn"),
+        (m::UPDATE_REGION_M, "region/m"),
+        (m::UPDATE_MULTIPLIER_MEAN, "multiplier/mean"),
+        (m::UPDATE_MULTIPLIER_MAX, "multiplier/max"),
+        (m::UPDATE_MULTIPLIER_BOUND, "multiplier/bound"),
+    ] {
+        if let Some(value) = of(name) {
+            record.set(metric, value);
+        }
+    }
+    record.set(m::UPDATE_LEARNING_RATE, updated.learning_rate);
+    record.set(m::UPDATE_SKIPPED_STEPS, updated.skipped as f64);
+    record.set(m::UPDATE_TOKENS, updated.tokens as f64);
+    record.set(m::UPDATE_TOKENS_PER_SECOND, updated.tokens as f64 / took.as_secs_f64());
+    record.set(m::TIME_UPDATE, took.as_secs_f64());
+}

@@ -1,0 +1,154 @@
+//! From a configuration to a run that is ready: everything that can be wrong is found here, before work starts.
+use super::Run;
+use crate::config::{Config, OptionValue};
+use crate::data::{DataError, Dataset, Order, Row, Wanted};
+use crate::journey::{Journey, Start};
+use crate::metrics::MetricsError;
+use crate::policy::{Policy, PolicyError};
+use crate::prompt::{PromptError, Prompter};
+use crate::reward::{Judged, RewardError, Rewarder};
+use crate::rollout::Group;
+use crate::run_folder::rollouts;
+use crate::run_folder::{RunFolder, RunFolderError};
+use crate::state::StateError;
+use crate::update::UpdateError;
+use std::path::PathBuf;
+use surefoot_objectives::advantage::{AdvantageError, AdvantageEstimator};
+use surefoot_objectives::{Objective, OptionError, Value};
+
+/// Why a run could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// Run folder, checkpoints, rollout files.
+    #[error(transparent)]
+    Run(#[from] RunFolderError),
+    /// The data.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The model.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// Prompts.
+    #[error(transparent)]
+    Prompt(#[from] PromptError),
+    /// Rewards.
+    #[error(transparent)]
+    Reward(#[from] RewardError),
+    /// An option of objective or advantage.
+    #[error("[{section}] {source}")]
+    Option {
+        /// Section of the configuration.
+        section: &'static str,
+        /// What is wrong.
+        source: OptionError,
+    },
+    /// Advantages.
+    #[error(transparent)]
+    Advantage(#[from] AdvantageError),
+    /// An update.
+    #[error(transparent)]
+    Update(#[from] UpdateError),
+    /// A checkpoint.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The metrics file.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+}
+
+/// The objective of a configuration.
+pub fn objective(config: &Config) -> Result<Objective, TrainError> {
+    let failed = |section| move |source| TrainError::Option { section, source };
+    let mut objective = Objective::named(&config.objective.name).map_err(failed("objective"))?;
+    for (key, value) in &config.objective.options {
+        let value = match value {
+            OptionValue::Number(number) => Value::Number(*number),
+            OptionValue::Text(text) => Value::Text(text.clone()),
+        };
+        objective.set(key, value).map_err(failed("objective"))?;
+    }
+    let r = &config.regularizer;
+    for (key, value) in [
+        ("drift_coefficient", Value::Number(r.drift_coefficient)),
+        ("drift_bound", Value::Number(r.drift_bound)),
+        ("reference_coefficient", Value::Number(r.reference_coefficient)),
+        ("reference_estimator", Value::Text(r.reference_estimator.name().to_string())),
+    ] {
+        objective.regularizer.set(key, value).map_err(failed("regularizer"))?;
+    }
+    Ok(objective)
+}
+
+fn estimator(config: &Config) -> Result<AdvantageEstimator, TrainError> {
+    let failed = |source| TrainError::Option { section: "advantage", source };
+    let a = &config.advantage;
+    let mut estimator = AdvantageEstimator::named(a.estimator.name()).map_err(failed)?;
+    estimator.set("weight", a.weight.name()).map_err(failed)?;
+    estimator.set("weight_bound", a.weight_bound).map_err(failed)?;
+    estimator.set("std", a.std.name()).map_err(failed)?;
+    estimator.check().map_err(failed)?;
+    Ok(estimator)
+}
+
+impl Run {
+    /// Loads and checks everything that `config` names. Returns the run and what a user should know of it. Threads are
+    /// those of the pool that the caller is in.
+    ///
+    /// # Errors
+    /// [`TrainError`], before anything is written for a new run.
+    pub fn prepare(config: Config, start: Start) -> Result<(Self, Vec<String>), TrainError> {
+        let mut notes = Vec::new();
+        let source = &PathBuf::from(&config.model.path);
+        let objective = objective(&config)?;
+        let estimator = estimator(&config)?;
+        let rewarder = Rewarder::new(&config.reward, rayon::current_num_threads())?;
+        let prompter = Prompter::load(source, &config)?;
+        let mut data = Dataset::load(&config.data, Wanted::Answer)?;
+        let dropped = prompter.keep_short(&mut data.rows)?;
+        if dropped > 0 {
+            notes.push(format!("{dropped} rows left out: longer than prompt.max_tokens = {}", config.prompt.max_tokens));
+        }
+        if data.incomplete > 0 {
+            notes.push(format!("{} rows left out: no answer", data.incomplete));
+        }
+        let order = Order::new(data.rows.len(), data.fingerprint(), config.train.seed, config.data.shuffle);
+        let positions = config.prompt.max_tokens + config.rollout.max_new_tokens;
+        let keys = "prompt.max_tokens or rollout.max_new_tokens";
+        let regularized = config.regularizer.reference_coefficient > 0.0;
+        let reference = if regularized { Some(Policy::load(source, positions, keys)?.0.model.weights) } else { None };
+        let journey = Journey::begin(config, start, order, positions, keys, &mut notes)?;
+        Ok((Run { journey, reference, prompter, data, rewarder, objective, estimator }, notes))
+    }
+
+    /// Steps that are done already.
+    pub fn done(&self) -> u64 {
+        self.journey.step
+    }
+}
+
+/// Writes a step's samples for people, plots and replays.
+pub(super) fn write_rollout(folder: &RunFolder, step: u64, groups: &[Group], rows: &[(usize, &Row)], judged: &Judged, advantages: &[f32]) -> Result<(), TrainError> {
+    let mut samples = Vec::new();
+    for (group, (row, r)) in groups.iter().zip(rows) {
+        for (g, (sample, text)) in group.samples.iter().zip(&group.texts).enumerate() {
+            let outcome = &judged.outcomes[samples.len()];
+            let truncated_sampling = sample.logp != sample.logp_behavior;
+            samples.push(rollouts::Sample {
+                step,
+                row: *row as u64,
+                sample: g as u32,
+                prompt: group.prompt.text.clone(),
+                answer: r.answer.clone(),
+                completion: text.clone(),
+                reward: outcome.reward,
+                verdict: outcome.verdict.name().to_string(),
+                advantage: advantages[samples.len()],
+                truncated: !sample.finished,
+                tokens: sample.tokens.clone(),
+                logp_old: sample.logp.clone(),
+                logp_behavior: if truncated_sampling { sample.logp_behavior.clone() } else { Vec::new() },
+            });
+        }
+    }
+    Ok(rollouts::write(&folder.rollout(step), &samples)?)
+}

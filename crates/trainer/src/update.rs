@@ -1,0 +1,136 @@
+//! One update: the objective's loss over a mini-batch, in micro-batches, and a step of the optimizer.
+mod pack;
+
+use crate::config::{Config, choice::OnNonfinite};
+use crate::policy::Policy;
+use surefoot_engine::device::Weights;
+use surefoot_objectives::{Advantages, Counts, Objective, ObjectiveError, Stats, TokenBatch};
+
+pub use pack::{MicroBatch, TrainedGroup, TrainedSample, pack};
+
+/// Why an update failed.
+#[derive(Debug, thiserror::Error)]
+pub enum UpdateError {
+    /// The objective refused its input.
+    #[error(transparent)]
+    Objective(#[from] ObjectiveError),
+    /// A loss or gradient is not finite, and the run is to stop then.
+    #[error("step {step}: the {what} of update {update} is not finite; the weights are those of the update before (update.on_nonfinite = \"skip\" would go on)")]
+    NotFinite {
+        /// Step of the run.
+        step: u64,
+        /// What is not finite.
+        what: &'static str,
+        /// 1-based update of the run.
+        update: u64,
+    },
+}
+
+/// What the updates of a step came to.
+#[derive(Clone, Debug)]
+pub struct Updated {
+    /// Loss of each update.
+    pub losses: Vec<f64>,
+    /// Norm of each update's gradient before clipping.
+    pub norms: Vec<f64>,
+    /// Statistics of the trained tokens of all updates.
+    pub stats: Stats,
+    /// Tokens that went through the model.
+    pub tokens: usize,
+    /// Updates that were skipped.
+    pub skipped: usize,
+    /// Learning rate of the last update.
+    pub learning_rate: f64,
+}
+
+impl Default for Updated {
+    fn default() -> Self {
+        Self { losses: Vec::new(), norms: Vec::new(), stats: Stats::empty(), tokens: 0, skipped: 0, learning_rate: 0.0 }
+    }
+}
+
+/// What an update is made with.
+pub struct Rule<'a> {
+    /// The run's configuration.
+    pub config: &'a Config,
+    /// The objective with its options and regularisers.
+    pub objective: &'a Objective,
+    /// Weights of the reference policy, if a regulariser asks for it.
+    pub reference: Option<&'a Vec<f32>>,
+    /// Updates of the whole run, for the learning rate.
+    pub total_updates: u64,
+    /// Step of the run, for messages.
+    pub step: u64,
+}
+
+/// Updates the policy on one mini-batch of groups.
+///
+/// # Errors
+/// [`UpdateError`]; the weights are unchanged then.
+pub fn update(policy: &mut Policy, rule: &Rule, groups: &[TrainedGroup], done: &mut Updated) -> Result<(), UpdateError> {
+    let denominators = rule.objective.denominators_from(counts(groups)?)?;
+    let batches = pack(groups, rule.config.update.tokens_per_micro_batch, |a| rule.objective.is_inert(a));
+    let scale = 1.0 / rule.config.rollout.temperature as f32;
+    policy.begin_update();
+    let (mut loss, mut stats) = (0.0, Stats::empty());
+    for batch in &batches {
+        let rows = batch.packed.len();
+        let (decoder, w, tape, gradient) = policy.workspace(rows);
+        let reference = rule.reference.map(|arena| {
+            decoder.forward(Weights { arena, packed: None }, &batch.packed, &batch.targets, scale, tape).logp
+        });
+        let found = decoder.forward(w, &batch.packed, &batch.targets, scale, tape);
+        let mut tokens = TokenBatch::new(
+            &found.logp,
+            &batch.logp_old,
+            Advantages::PerSequence(&batch.advantages),
+            &batch.offsets,
+            &batch.groups,
+        )?;
+        if let Some(reference) = &reference {
+            tokens = tokens.with_logp_ref(reference)?;
+        }
+        let evaluated = match rule.objective.evaluate(&tokens, &denominators) {
+            Ok(evaluated) => evaluated,
+            Err(ObjectiveError::NotFinite { .. }) => return not_finite(policy, rule, "log-probability", done),
+            Err(error) => return Err(error.into()),
+        };
+        loss += evaluated.loss;
+        stats.merge(&evaluated.stats);
+        done.tokens += rows;
+        decoder.backward(w, &batch.packed, &evaluated.grad_logp, tape, gradient);
+    }
+    let norm = policy.gradient_norm();
+    if !loss.is_finite() || !norm.is_finite() {
+        let what = if loss.is_finite() { "gradient" } else { "loss" };
+        return not_finite(policy, rule, what, done);
+    }
+    done.losses.push(loss);
+    done.norms.push(norm);
+    done.stats.merge(&stats);
+    done.learning_rate = policy.step(rule.config, norm, rule.total_updates);
+    Ok(())
+}
+
+/// Skips the update or stops, as configured; the weights stay as they are.
+fn not_finite(policy: &mut Policy, rule: &Rule, what: &'static str, done: &mut Updated) -> Result<(), UpdateError> {
+    policy.updates += 1;
+    done.skipped += 1;
+    match rule.config.update.on_nonfinite {
+        OnNonfinite::Skip => Ok(()),
+        OnNonfinite::Stop => Err(UpdateError::NotFinite { step: rule.step, what, update: policy.updates }),
+    }
+}
+
+/// Normalisers of the whole mini-batch, sequences that are left out of the update included.
+fn counts(groups: &[TrainedGroup]) -> Result<Counts, ObjectiveError> {
+    let mut offsets = vec![0];
+    let mut ids = Vec::new();
+    for group in groups {
+        for sample in &group.samples {
+            offsets.push(offsets[offsets.len() - 1] + sample.tokens.len());
+            ids.push(group.id);
+        }
+    }
+    Counts::of(&offsets, None, &ids)
+}

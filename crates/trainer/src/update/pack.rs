@@ -1,0 +1,112 @@
+//! Groups into micro-batches: prompts once a group, sequences that cannot change anything left out.
+use surefoot_engine::batch::{Packed, Target};
+
+/// A sample as an update reads it.
+#[derive(Clone, Copy, Debug)]
+pub struct TrainedSample<'a> {
+    /// The completion.
+    pub tokens: &'a [u32],
+    /// Log-probabilities under the policy that sampled it.
+    pub logp_old: &'a [f32],
+    /// Its advantage.
+    pub advantage: f32,
+}
+
+/// A prompt and its samples as an update reads them.
+#[derive(Clone, Debug)]
+pub struct TrainedGroup<'a> {
+    /// Number of the group, unique in the mini-batch.
+    pub id: u32,
+    /// The prompt.
+    pub prompt: &'a [u32],
+    /// Its samples.
+    pub samples: Vec<TrainedSample<'a>>,
+}
+
+/// Tokens that go through the model together, and what the objective needs to know of them.
+#[derive(Clone, Debug, Default)]
+pub struct MicroBatch {
+    /// Inputs: each group's prompt once, then its completions without their last tokens.
+    pub packed: Packed,
+    /// Every completion token, sequence by sequence.
+    pub targets: Vec<Target>,
+    /// Boundaries of the sequences in `targets`.
+    pub offsets: Vec<usize>,
+    /// Group of each sequence.
+    pub groups: Vec<u32>,
+    /// Advantage of each sequence.
+    pub advantages: Vec<f32>,
+    /// Log-probability of each target under the policy that sampled it.
+    pub logp_old: Vec<f32>,
+}
+
+impl MicroBatch {
+    fn add(&mut self, group: &TrainedGroup, sample: &TrainedSample, prefix: usize) {
+        let prompt = &self.packed.segments()[prefix];
+        let prompt_row = (prompt.start + prompt.len - 1) as u32;
+        let inputs = &sample.tokens[..sample.tokens.len() - 1];
+        let first = self.packed.len() as u32;
+        if !inputs.is_empty() {
+            self.packed.push(inputs, Some(prefix));
+        }
+        self.targets.extend(sample.tokens.iter().enumerate().map(|(i, &token)| Target {
+            row: if i == 0 { prompt_row } else { first + i as u32 - 1 },
+            token,
+        }));
+        self.offsets.push(self.targets.len());
+        self.groups.push(group.id);
+        self.advantages.push(sample.advantage);
+        self.logp_old.extend_from_slice(sample.logp_old);
+    }
+}
+
+/// Micro-batches of at most `budget` input tokens each (one sequence may exceed it alone). Samples whose advantage is
+/// `inert` are left out: their loss and gradient are exactly zero.
+pub fn pack(groups: &[TrainedGroup], budget: usize, inert: impl Fn(f32) -> bool) -> Vec<MicroBatch> {
+    let mut batches: Vec<MicroBatch> = Vec::new();
+    for group in groups {
+        let mut prefix = None;
+        for sample in group.samples.iter().filter(|s| !s.tokens.is_empty() && !inert(s.advantage)) {
+            let own = sample.tokens.len() - 1;
+            let fits = |batch: &MicroBatch, prompt: usize| batch.packed.len() + prompt + own <= budget;
+            let prompt = if prefix.is_some() { 0 } else { group.prompt.len() };
+            if !batches.last().is_some_and(|batch| fits(batch, prompt)) {
+                batches.push(MicroBatch { offsets: vec![0], ..MicroBatch::default() });
+                prefix = None;
+            }
+            if let Some(batch) = batches.last_mut() {
+                let prefix = *prefix.get_or_insert_with(|| batch.packed.push(group.prompt, None));
+                batch.add(group, sample, prefix);
+            }
+        }
+    }
+    batches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prompts_stand_once_a_micro_batch_and_inert_samples_nowhere() {
+        let tokens: Vec<Vec<u32>> = (1..=4).map(|n| (0..n).collect()).collect();
+        let logp = [0.0; 4];
+        let sample = |i: usize, advantage| TrainedSample { tokens: &tokens[i], logp_old: &logp[..i + 1], advantage };
+        let groups = [
+            TrainedGroup { id: 3, prompt: &[9, 8, 7], samples: vec![sample(0, 1.0), sample(3, -1.0), sample(1, 0.0), sample(2, 2.0)] },
+            TrainedGroup { id: 5, prompt: &[6], samples: vec![sample(1, 0.0), sample(1, 0.0)] },
+        ];
+        let one = pack(&groups, 100, |a| a == 0.0);
+        assert_eq!(one.len(), 1);
+        assert_eq!(one[0].packed.tokens(), &[9, 8, 7, 0, 1, 2, 0, 1]);
+        assert_eq!(one[0].offsets, [0, 1, 5, 8]);
+        let rows: Vec<u32> = one[0].targets.iter().map(|t| t.row).collect();
+        assert_eq!(rows, [2, 2, 3, 4, 5, 2, 6, 7]);
+        assert_eq!((one[0].groups.as_slice(), one[0].advantages.as_slice()), ([3, 3, 3].as_slice(), [1.0, -1.0, 2.0].as_slice()));
+        let split = pack(&groups, 7, |a| a == 0.0);
+        assert_eq!(split.len(), 2);
+        assert_eq!(split[1].packed.tokens(), &[9, 8, 7, 0, 1]);
+        assert_eq!(pack(&groups, 1, |a| a == 0.0).len(), 3);
+        assert_eq!(pack(&groups, 100, |_| false)[0].groups, [3, 3, 3, 3, 5, 5]);
+    }
+}
