@@ -1,4 +1,5 @@
 //! The configuration: what is accepted, what is refused and how the refusal reads.
+#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 
@@ -118,8 +119,10 @@ fn impossible_values_are_refused_where_they_stand() {
             "`update.mini_batches` is 5, which does not divide the 64 groups of rollout.prompts; possible are 1, 2, 4, 8",
         ),
         ("[update]\ntokens_per_micro_batch = 100\n", "less than one sequence"),
-        ("[reward]\nname = \"maths\"\n", "rewards are math, math_pm1, exact, command"),
+        ("[reward]\nname = \"maths\"\n", "rewards are math, math_pm1, exact, countdown, command"),
         ("[reward]\nname = \"command\"\n", "default: `reward.command` is not set"),
+        ("[reward]\nstrict = true\n", "`reward.strict` needs a reward.format"),
+        ("[reward]\nformat_bonus = 0.1\n", "`reward.format_bonus` needs a reward.format"),
         ("[reward]\ncommand = \"./judge\"\n", "has no effect"),
         ("[prompt]\ntemplate = \"Solve it\"\n", "must contain {problem}"),
         ("[optimizer]\nbetas = [0.9, 1.0]\n", "`optimizer.betas` is 1"),

@@ -1,4 +1,5 @@
 //! Data files as they are published, and broken ones.
+#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 
@@ -200,4 +201,48 @@ fn the_benchmark_files_load() {
         }
     }
     assert!(files > 5);
+}
+
+/// `files/make_parquet.py` made the files.
+#[test]
+fn parquet_is_read_as_it_is_published() {
+    let read = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files").join(name);
+        Dataset::load(&Data { train: vec![path.to_string_lossy().into_owned()], ..Data::default() }, Wanted::Answer)
+            .unwrap()
+    };
+    let dapo = read("dapo.parquet");
+    assert_eq!((dapo.rows.len(), dapo.duplicates), (3, 3));
+    let Problem::Chat(messages) = &dapo.rows[1].problem else { panic!("a list of messages is a chat") };
+    assert_eq!((messages[0].role.as_str(), messages[0].content.as_str()), ("user", "What is 2 + 2?"));
+    assert_eq!(dapo.rows[1].answer, "4");
+    let gsm8k = read("gsm8k.parquet");
+    assert_eq!(gsm8k.rows.len(), 40);
+    assert_eq!(
+        (&gsm8k.rows[39].problem, gsm8k.rows[39].answer.as_str()),
+        (&Problem::Text("What is 39 times 3?".into()), "117")
+    );
+}
+
+#[test]
+fn broken_parquet_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let load = |name: &str| {
+        let path = folder.path().join(name).to_string_lossy().into_owned();
+        Dataset::load(&Data { train: vec![path], ..Data::default() }, Wanted::Answer).unwrap_err().to_string()
+    };
+    let whole = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files/gsm8k.parquet")).unwrap();
+    std::fs::write(folder.path().join("cut.parquet"), &whole[..whole.len() / 2]).unwrap();
+    std::fs::write(folder.path().join("text.parquet"), "{}").unwrap();
+    assert!(load("cut.parquet").contains("cut.parquet: not a readable parquet file"));
+    assert!(load("text.parquet").contains("text.parquet: not a readable parquet file"));
+    // Broken bytes in the middle give an error or other rows, never a panic.
+    let data =
+        Data { train: vec![folder.path().join("bent.parquet").to_string_lossy().into_owned()], ..Data::default() };
+    for at in (4..whole.len() - 8).step_by(3) {
+        let mut bent = whole.clone();
+        bent[at] ^= 0x55;
+        std::fs::write(folder.path().join("bent.parquet"), bent).unwrap();
+        let _either = Dataset::load(&data, Wanted::Answer);
+    }
 }

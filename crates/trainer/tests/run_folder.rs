@@ -1,4 +1,5 @@
 //! Run folders: one writer, whole files, checkpoints, rollouts, metrics that survive a kill.
+#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::io::Write;

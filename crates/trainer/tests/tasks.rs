@@ -1,4 +1,5 @@
 //! Built-in tasks: right answers, fixed rows, options that are checked.
+#![allow(clippy::unwrap_used)]
 
 use surefoot_trainer::tasks::{Style, Task, TaskSpec};
 
@@ -8,7 +9,8 @@ fn numbers(text: &str) -> Vec<i64> {
 
 #[test]
 fn answers_are_right() {
-    let cases: [(&str, fn(&[i64]) -> i64); 5] = [
+    type Answer = fn(&[i64]) -> i64;
+    let cases: [(&str, Answer); 5] = [
         ("addition", |n| n[0] + n[1]),
         ("subtraction", |n| n[0] - n[1]),
         ("multiplication", |n| n[0] * n[1]),

@@ -1,6 +1,6 @@
 //! Values that make no sense, alone or together, found before anything is loaded.
 
-use super::choice::{Estimator, GroupWeight, Schedule};
+use super::choice::{AnswerFormat, Estimator, GroupWeight, Schedule};
 use super::{Config, Purpose};
 
 /// `(section.key, what is wrong and what to do)`.
@@ -115,6 +115,19 @@ fn reward(config: &Config, found: &mut Found) {
             format!("has no effect with reward.name = \"{}\"; set it to \"command\"", reward.name),
         )),
         _ => {}
+    }
+    let (formless, math) = (reward.format == AnswerFormat::Any, reward.name.starts_with("math"));
+    if reward.strict && (formless || !math) {
+        found.push((
+            "reward.strict",
+            "needs a reward.format other than \"any\", and reward.name = \"math\" or \"math_pm1\"".to_string(),
+        ));
+    }
+    if reward.format_bonus != 0.0 && (formless || reward.name == "command") {
+        found.push((
+            "reward.format_bonus",
+            "needs a reward.format other than \"any\", and a built-in reward".to_string(),
+        ));
     }
     within(found, "reward.timeout_seconds", reward.timeout_seconds, reward.timeout_seconds > 0.0, "greater than 0");
     let share = reward.max_error_share;

@@ -183,13 +183,17 @@ choice! {
 }
 
 choice! {
-    /// Format that a completion must have for the format bonus.
+    /// Form of a completion: what earns `reward.format_bonus`, and with `reward.strict` the only place where an answer counts.
     AnswerFormat {
-        /// No bonus.
-        None = "none",
+        /// None is asked for.
+        Any = "any",
         /// The answer stands in `\boxed{}`.
         Boxed = "boxed",
         /// `<think>...</think>` followed by `<answer>...</answer>` and nothing else.
         ThinkAnswer = "think-answer",
+        /// `<answer>...</answer>` once.
+        Answer = "answer",
+        /// A last line `#### 72`.
+        Hashes = "hashes",
     }
 }

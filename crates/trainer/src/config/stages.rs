@@ -94,14 +94,14 @@ stage! {
 stage! {
     /// From a completion to a reward.
     Reward in "reward" {
-        /// Reward function: `math` (1 or 0), `math_pm1` (1 or -1), `exact` (equal text, 1 or 0), `command` (your own program).
+        /// Reward function: `math` (1 or 0), `math_pm1` (1 or -1), `exact` (equal text), `countdown` (the task of that name), `command` (your own program).
         name: String = "math".to_string(), "CPGD 5.1 (0/1); DGPO B.2 uses `math_pm1`";
-        /// Only an answer in the requested form counts, not the last number of the text.
+        /// Form of a completion; its share is a metric.
+        format: AnswerFormat = AnswerFormat::Any, "ours";
+        /// Only an answer in that form counts, not one elsewhere in the text.
         strict: bool = false, "ours";
-        /// Form that earns `format_bonus`.
-        format: AnswerFormat = AnswerFormat::None, "ours";
         /// Added to the reward of a completion that has the form.
-        format_bonus: f64 = 0.1, "ours: small beside a right answer";
+        format_bonus: f64 = 0.0, "DGPO B.2, CPGD 5.1: the answer alone is rewarded";
         /// Program and arguments of the `command` reward: reads JSON lines, writes JSON lines.
         command: Vec<String> = Vec::new(), "none";
         /// Processes of the `command` reward; 0 is one a thread.

@@ -1,6 +1,7 @@
 //! Problems and answers: JSON lines, parquet, built-in tasks, and the order in which a run meets them.
 
 mod error;
+mod guard;
 mod jsonl;
 pub mod order;
 mod parquet;

@@ -11,10 +11,16 @@ use serde_json::Value;
 
 use super::Take;
 use super::error::{DataError, Place};
+use super::guard::guarded;
 use super::row::{Columns, kind};
 
 /// Hands every row of `path` to `take`, until that says no.
 pub(super) fn read(path: &Path, columns: &Columns<'_>, take: &mut Take<'_>) -> Result<(), DataError> {
+    let damaged = |message| DataError::Parquet { path: path.to_path_buf(), message };
+    guarded(|| decode(path, columns, take)).map_err(damaged)?
+}
+
+fn decode(path: &Path, columns: &Columns<'_>, take: &mut Take<'_>) -> Result<(), DataError> {
     let file = File::open(path).map_err(|source| DataError::Read { path: path.to_path_buf(), source })?;
     let undecodable = |error: parquet::errors::ParquetError| DataError::Parquet {
         path: path.to_path_buf(),

@@ -1,0 +1,107 @@
+//! Arguments as they are typed. Each command resolves its own.
+
+use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
+
+/// Train language models by reinforcement learning with verifiable rewards.
+#[derive(Debug, Parser)]
+#[command(version, about, after_help = crate::exit::HELP, disable_help_subcommand = true)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Compare an answer with the gold answer, or whole files of them
+    Verify(Verify),
+    /// Make training data
+    Data {
+        /// What to do with data.
+        #[command(subcommand)]
+        command: DataCommand,
+    },
+}
+
+/// The commands of `surefoot data`.
+#[derive(Debug, Subcommand)]
+pub enum DataCommand {
+    /// Write rows of a built-in verifiable task to stdout, as JSON lines {"problem","answer"}
+    #[command(after_help = crate::data::tasks_help())]
+    Make(Make),
+}
+
+/// `surefoot data make`
+#[derive(Debug, Arguments)]
+pub struct Make {
+    /// Name of the task
+    pub task: String,
+    /// Number of rows
+    #[arg(long, default_value_t = 1000)]
+    pub rows: usize,
+    /// Seed: the same seed gives the same rows
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Fewest digits of a number
+    #[arg(long, default_value_t = 1)]
+    pub min_digits: u32,
+    /// Most digits of a number
+    #[arg(long, default_value_t = 3)]
+    pub digits: u32,
+    /// Numbers that `countdown` gives
+    #[arg(long, default_value_t = 4)]
+    pub numbers: usize,
+    /// How a problem is written
+    #[arg(long, value_enum, default_value_t = Style::Words)]
+    pub style: Style,
+}
+
+/// How a problem is written.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Style {
+    /// A question, for a language model
+    Words,
+    /// A bare formula that asks to be continued, for a tiny model
+    Plain,
+}
+
+/// `surefoot verify`
+#[derive(Debug, Arguments)]
+#[command(
+    after_help = "With --gold and --answer the exit code is the verdict: 0 correct, 1 wrong, 3 unparseable, 4 over budget.\n\
+    With --jsonl it is 0 when every row was read, and 2 when one was not (its result has the key \"error\")."
+)]
+pub struct Verify {
+    /// The gold answer
+    #[arg(long, required_unless_present = "jsonl", conflicts_with = "jsonl", allow_hyphen_values = true)]
+    pub gold: Option<String>,
+    /// The answer, or a model's whole text
+    #[arg(long, required_unless_present = "jsonl", conflicts_with = "jsonl", allow_hyphen_values = true)]
+    pub answer: Option<String>,
+    /// Read rows {"gold","answer"} from stdin, write one verdict a row to stdout; other keys are handed through
+    #[arg(long)]
+    pub jsonl: bool,
+    /// Show what was extracted, how it was read, and on what ground it was decided
+    #[arg(long)]
+    pub explain: bool,
+    /// Count only answers in this form
+    #[arg(long, value_enum)]
+    pub strict: Option<Form>,
+    /// Wall-clock limit of one comparison, in milliseconds
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    pub budget_ms: u64,
+}
+
+/// A form that an answer can be asked to have.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Form {
+    /// \boxed{...}
+    Boxed,
+    /// <think>...</think><answer>...</answer>
+    ThinkAnswer,
+    /// <answer>...</answer>
+    Answer,
+    /// #### 72
+    Hashes,
+}

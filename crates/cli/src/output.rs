@@ -1,0 +1,27 @@
+//! The only module that prints: data to stdout, everything for people to stderr.
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+
+/// Buffered stdout, for data.
+pub fn stdout() -> BufWriter<io::StdoutLock<'static>> {
+    BufWriter::new(io::stdout().lock())
+}
+
+/// One line of data.
+pub fn data(line: &str) -> io::Result<()> {
+    let mut stdout = stdout();
+    writeln!(stdout, "{line}")?;
+    stdout.flush()
+}
+
+/// An error with its causes, for a person.
+pub fn error(error: &anyhow::Error) {
+    let mark = if colour() { "\x1b[31merror:\x1b[0m" } else { "error:" };
+    // Where stderr is closed, nobody reads.
+    let _closed = writeln!(io::stderr(), "{mark} {error:#}");
+}
+
+/// Whether stderr takes colours: a terminal, and no `NO_COLOR` (<https://no-color.org>).
+fn colour() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}

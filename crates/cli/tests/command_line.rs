@@ -1,0 +1,128 @@
+//! The binary as it is called: what it prints where, and its exit codes.
+#![allow(clippy::unwrap_used)]
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+fn surefoot(arguments: &[&str], stdin: &str) -> (i32, String, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_surefoot"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut pipe = child.stdin.take().unwrap();
+    let text = stdin.to_string();
+    let writer = std::thread::spawn(move || {
+        let _closed = pipe.write_all(text.as_bytes());
+    });
+    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+#[test]
+fn verify_says_the_verdict_by_its_exit_code() {
+    for (gold, answer, code, verdict) in [
+        ("1/2", r"so \boxed{0.5}", 0, "correct\n"),
+        ("72", "71", 1, "wrong\n"),
+        ("-3", "-3", 0, "correct\n"),
+        ("72", r"so \boxed{7", 3, "unparseable (answer: the text ends inside "),
+    ] {
+        let (exit, stdout, stderr) = surefoot(&["verify", "--gold", gold, "--answer", answer], "");
+        assert!(exit == code && stdout.starts_with(verdict) && stderr.is_empty(), "{answer}: {exit} {stdout}{stderr}");
+    }
+    let strict = ["verify", "--gold", "72", "--answer", "72", "--strict", "boxed"];
+    assert_eq!(surefoot(&strict, "").0, 3);
+    let (code, explained, _) = surefoot(&["verify", "--gold", "1/2", "--answer", "it is 0.5", "--explain"], "");
+    assert!(
+        code == 0 && explained.contains("decision  exact arithmetic") && explained.contains("read as 1/2"),
+        "{explained}"
+    );
+}
+
+#[test]
+fn verify_streams_rows_in_their_order() {
+    let row =
+        |index: usize| format!("{{\"id\": {index}, \"gold\": \"{index}\", \"answer\": \"x = {}\"}}\n", index / 3 * 3);
+    let rows: String = (0..9000).map(row).collect();
+    let (code, stdout, stderr) = surefoot(&["verify", "--jsonl"], &rows);
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    let lines: Vec<&str> = stdout.lines().collect();
+    assert_eq!(lines.len(), 9000);
+    for (index, line) in lines.iter().enumerate() {
+        let (verdict, given) = (if index % 3 == 0 { "correct" } else { "wrong" }, index / 3 * 3);
+        assert!(
+            line.starts_with(&format!("{{\"id\":{index},\"verdict\":\"{verdict}\",\"extracted\":")),
+            "{given}: {line}"
+        );
+    }
+}
+
+#[test]
+fn a_bad_row_is_shown_and_the_rest_is_judged() {
+    let rows = "{\"gold\": 72, \"answer\": \"72\"}\nrubbish\n\n{\"gold\": \"1\", \"id\": \"b\"}\n[]\n{\"gold\": \"1\", \"answer\": \"2\"}";
+    let (code, stdout, _) = surefoot(&["verify", "--jsonl"], rows);
+    assert_eq!(code, 2);
+    let lines: Vec<&str> = stdout.lines().collect();
+    assert_eq!(lines.len(), 5, "{stdout}");
+    assert!(lines[0].contains("\"correct\"") && lines[4].contains("\"wrong\""), "{stdout}");
+    assert!(lines[1].starts_with("{\"error\":\"not JSON: expected value"), "{stdout}");
+    assert_eq!(lines[2], "{\"gold\":\"1\",\"id\":\"b\",\"error\":\"expected a text `answer`\"}");
+    assert!(lines[3].contains("expected an object"), "{stdout}");
+    assert_eq!(surefoot(&["verify", "--jsonl"], ""), (0, String::new(), String::new()));
+}
+
+#[test]
+fn a_program_that_asks_row_by_row_gets_its_answers() {
+    use std::io::{BufRead, BufReader};
+    let mut child = Command::new(env!("CARGO_BIN_EXE_surefoot"))
+        .args(["verify", "--jsonl"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+    for index in 0..3 {
+        writeln!(stdin, "{{\"gold\": \"{index}\", \"answer\": \"{index}\"}}").unwrap();
+        stdin.flush().unwrap();
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        assert!(line.contains("\"correct\""), "{line}");
+    }
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn data_make_writes_rows_that_the_verifier_accepts() {
+    let (code, rows, stderr) = surefoot(&["data", "make", "linear", "--rows", "30", "--seed", "4"], "");
+    assert_eq!((code, rows.lines().count(), stderr.as_str()), (0, 30, ""));
+    assert_eq!(rows, surefoot(&["data", "make", "linear", "--rows", "30", "--seed", "4"], "").1);
+    assert!(rows.starts_with("{\"problem\":\"Solve for x: "), "{rows}");
+    let pairs: String = rows
+        .lines()
+        .map(|row| {
+            let row: serde_json::Value = serde_json::from_str(row).unwrap();
+            format!("{}\n", serde_json::json!({ "gold": row["answer"], "answer": format!("x = {}", row["answer"].as_str().unwrap()) }))
+        })
+        .collect();
+    let (_, verdicts, _) = surefoot(&["verify", "--jsonl"], &pairs);
+    assert_eq!(verdicts.matches("\"correct\"").count(), 30, "{verdicts}");
+}
+
+#[test]
+fn wrong_calls_say_what_is_right() {
+    let (code, stdout, stderr) = surefoot(&["data", "make", "additon"], "");
+    assert_eq!((code, stdout.as_str()), (2, ""));
+    assert!(stderr.starts_with("error: unknown task `additon`; did you mean `addition`?"), "{stderr}");
+    let (code, _, stderr) = surefoot(&["data", "make", "addition", "--digits", "12"], "");
+    assert!(code == 2 && stderr.contains("between 1 and 9"), "{stderr}");
+    let (code, _, stderr) = surefoot(&["verify", "--gold", "1"], "");
+    assert!(code == 2 && stderr.contains("--answer"), "{stderr}");
+    let (code, help, _) = surefoot(&["data", "make", "--help"], "");
+    assert!(code == 0 && help.contains("countdown"), "{help}");
+    assert!(surefoot(&["--help"], "").1.contains("Exit codes: 0 done"));
+}

@@ -1,0 +1,56 @@
+//! What was learned, and what to type next.
+
+use std::path::Path;
+
+use super::number::{seconds, short};
+use super::warnings::{mean_of_first, mean_of_last, warnings, window};
+use crate::config::{Config, Purpose};
+use crate::metrics::definition::{
+    REWARD_CORRECT, REWARD_MEAN, ROLLOUT_ENTROPY, ROLLOUT_LENGTH_MEAN, ROLLOUT_TOKENS, SFT_LOSS, TIME_STEP,
+    UPDATE_TOKENS,
+};
+use crate::metrics::{Metric, Record};
+
+/// The closing text of a run: metrics from beginning to end, warnings, and the next commands. `checkpoint` is the last one.
+pub fn summary(records: &[Record], config: &Config, run: &Path, checkpoint: Option<&Path>) -> String {
+    let mut text = String::new();
+    let count = window(records);
+    let steps = records.last().map_or(0, |record| record.step);
+    let sum = |metric| records.iter().filter_map(|record| record.get(metric)).sum::<f64>();
+    text.push_str(&format!("\n{steps} steps in {}", seconds(sum(TIME_STEP))));
+    let tokens = [(ROLLOUT_TOKENS, "sampled"), (UPDATE_TOKENS, "trained")];
+    for (metric, what) in tokens.into_iter().filter(|(metric, _)| sum(*metric) > 0.0) {
+        text.push_str(&format!(", {} tokens {what}", short(sum(metric))));
+    }
+    text.push('\n');
+    let shown: &[(&str, Metric, bool)] = match config.purpose {
+        Purpose::Train => &[
+            ("reward", REWARD_MEAN, false),
+            ("solved", REWARD_CORRECT, true),
+            ("length", ROLLOUT_LENGTH_MEAN, false),
+            ("entropy", ROLLOUT_ENTROPY, false),
+        ],
+        Purpose::Sft => &[("loss", SFT_LOSS, false)],
+    };
+    for (name, metric, share) in shown {
+        let ends = (mean_of_first(records, *metric, count), mean_of_last(records, *metric, count));
+        if let (Some(first), Some(last)) = ends {
+            let written = |value: f64| if *share { format!("{:.1}%", value * 100.0) } else { short(value) };
+            text.push_str(&format!("  {name:<8} {:>8} → {:>8}\n", written(first), written(last)));
+        }
+    }
+    if records.len() > 1 {
+        let unit = if count == 1 { "step".to_string() } else { format!("{count} steps") };
+        text.push_str(&format!("  (first {unit} → last {unit})\n"));
+    }
+    for warning in warnings(records, config) {
+        text.push_str(&format!("warning: {warning}\n"));
+    }
+    text.push_str("\nnext:\n");
+    if let Some(checkpoint) = checkpoint {
+        text.push_str(&format!("  surefoot generate --model {} --prompt \"…\"\n", checkpoint.display()));
+    }
+    let (command, more) = (config.purpose.command(), config.train.steps * 2);
+    text.push_str(&format!("  surefoot {command} --resume {} --set train.steps={more}\n", run.display()));
+    text
+}

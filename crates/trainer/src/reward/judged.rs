@@ -1,0 +1,126 @@
+//! What a reward function said of a batch, and the rewards that follow.
+
+/// What was said of one sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Right.
+    Correct,
+    /// Wrong.
+    Wrong,
+    /// No answer could be read in the completion; rewarded as wrong.
+    Unparseable,
+    /// The verifier's budget ended first: no reward.
+    OverBudget,
+    /// The gold answer cannot be read: no reward.
+    GoldUnparseable,
+    /// The user's program gave a reward.
+    Scored,
+    /// The user's program gave none.
+    Failed,
+}
+
+impl Verdict {
+    /// As it stands in rollout files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Verdict::Correct => "correct",
+            Verdict::Wrong => "wrong",
+            Verdict::Unparseable => "unparseable",
+            Verdict::OverBudget => "over-budget",
+            Verdict::GoldUnparseable => "gold-unparseable",
+            Verdict::Scored => "scored",
+            Verdict::Failed => "failed",
+        }
+    }
+}
+
+/// Reward of one sample, with its ground.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// The reward; `None` when it could not be judged.
+    pub reward: Option<f32>,
+    /// What was said.
+    pub verdict: Verdict,
+    /// Whether the completion has the form of `reward.format`; `None` when none is asked for.
+    pub formatted: Option<bool>,
+    /// Why, where there is something to say.
+    pub note: String,
+}
+
+/// The outcomes of a batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judged {
+    /// One for each sample, in their order.
+    pub outcomes: Vec<Outcome>,
+    /// Seconds that it took.
+    pub seconds: f64,
+}
+
+/// How often each verdict came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// [`Verdict::Correct`]
+    pub correct: usize,
+    /// [`Verdict::Wrong`]
+    pub wrong: usize,
+    /// [`Verdict::Unparseable`]
+    pub unparseable: usize,
+    /// [`Verdict::OverBudget`]
+    pub over_budget: usize,
+    /// [`Verdict::GoldUnparseable`]
+    pub gold_unparseable: usize,
+    /// [`Verdict::Scored`]
+    pub scored: usize,
+    /// [`Verdict::Failed`]
+    pub failed: usize,
+    /// Samples that have the form that is asked for.
+    pub formatted: usize,
+}
+
+impl Judged {
+    /// How often each verdict came.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for outcome in &self.outcomes {
+            *match outcome.verdict {
+                Verdict::Correct => &mut counts.correct,
+                Verdict::Wrong => &mut counts.wrong,
+                Verdict::Unparseable => &mut counts.unparseable,
+                Verdict::OverBudget => &mut counts.over_budget,
+                Verdict::GoldUnparseable => &mut counts.gold_unparseable,
+                Verdict::Scored => &mut counts.scored,
+                Verdict::Failed => &mut counts.failed,
+            } += 1;
+            counts.formatted += usize::from(outcome.formatted == Some(true));
+        }
+        counts
+    }
+
+    /// One reward for each sample; `samples` is G, the length of a group. A sample that could not be judged takes the mean of
+    /// its group (0 when none of the group was judged), so that its distance from the mean is 0 and it teaches nothing.
+    pub fn rewards(&self, samples: usize) -> Vec<f32> {
+        let groups = self.outcomes.chunks(samples.max(1));
+        groups
+            .flat_map(|group| {
+                let judged: Vec<f32> = group.iter().filter_map(|outcome| outcome.reward).collect();
+                let mean = judged.iter().sum::<f32>() / judged.len().max(1) as f32;
+                group.iter().map(move |outcome| outcome.reward.unwrap_or(mean))
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_judged_takes_its_groups_mean() {
+        let outcome = |reward| Outcome { reward, verdict: Verdict::Scored, formatted: None, note: String::new() };
+        let outcomes = [Some(1.0), None, Some(0.0), Some(0.5), None, None].map(outcome).to_vec();
+        let judged = Judged { outcomes, seconds: 0.0 };
+        assert_eq!(judged.rewards(3), [1.0, 0.5, 0.0, 0.5, 0.5, 0.5]);
+        assert_eq!(judged.rewards(2), [1.0, 1.0, 0.0, 0.5, 0.0, 0.0]);
+        assert_eq!(judged.counts(), Counts { scored: 6, ..Counts::default() });
+    }
+}

@@ -1,0 +1,124 @@
+//! What a person sees: aligned lines, a summary that says what was learned, warnings that fit.
+#![allow(clippy::unwrap_used)]
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use surefoot_trainer::config::{Config, Purpose};
+use surefoot_trainer::metrics::definition::*;
+use surefoot_trainer::metrics::{Metric, Record};
+use surefoot_trainer::progress::{Progress, Terminal, header_of, row, summary, warnings};
+
+fn record(step: u64, values: &[(Metric, f64)]) -> Record {
+    let mut record = Record::new(step);
+    values.iter().for_each(|(metric, value)| record.set(*metric, *value));
+    record
+}
+
+/// A run whose reward rises from 0.2 to 0.8.
+fn run(extra: &[(Metric, f64)]) -> Vec<Record> {
+    let step = |index: u64| {
+        let share = 0.2 + 0.6 * index as f64 / 19.0;
+        let mut values = vec![
+            (REWARD_MEAN, share),
+            (REWARD_CORRECT, share),
+            (ROLLOUT_ENTROPY, 0.9 - 0.3 * share),
+            (ROLLOUT_LENGTH_MEAN, 120.0),
+            (TIME_STEP, 1.5),
+            (ROLLOUT_TOKENS, 4096.0),
+        ];
+        values.extend_from_slice(extra);
+        record(index + 1, &values)
+    };
+    (0..20).map(step).collect()
+}
+
+#[test]
+fn lines_are_aligned() {
+    let first =
+        record(7, &[(REWARD_MEAN, 0.25), (UPDATE_GRAD_NORM, 1234.5), (TIME_STEP, 12.34), (UPDATE_RATIO_MAX, 1.07)]);
+    let lines = [header_of(&first), row(&first), row(&record(8, &[]))];
+    assert_eq!(
+        lines[..2],
+        [
+            "  step    reward   entropy    length grad norm max ratio sampled/s trained/s      time",
+            "     7    0.2500         -         -      1.2k     1.070         -         -    12.3 s",
+        ]
+    );
+    assert!(lines.iter().all(|line| line.chars().count() == lines[0].chars().count()), "{lines:#?}");
+    let sft = record(1, &[(SFT_LOSS, 2.5), (UPDATE_LEARNING_RATE, 2e-5)]);
+    assert!(header_of(&sft).contains("loss") && !header_of(&sft).contains("reward"));
+    assert_eq!(header_of(&sft).len(), row(&sft).len());
+}
+
+#[test]
+fn the_summary_says_what_was_learned_and_what_is_next() {
+    let config = Config::defaults(Purpose::Train);
+    let text = summary(&run(&[]), &config, Path::new("runs/a"), Some(Path::new("runs/a/checkpoints/step-20")));
+    for part in [
+        "20 steps in 30.0 s, 81.9k tokens sampled",
+        "reward     0.2158 →   0.7842",
+        "solved      21.6% →    78.4%",
+        "surefoot generate --model runs/a/checkpoints/step-20",
+        "surefoot train --resume runs/a --set train.steps=200",
+    ] {
+        assert!(text.contains(part), "{part:?} is missing in {text}");
+    }
+    assert!(!text.contains("warning"), "{text}");
+    let empty = summary(&[], &config, Path::new("r"), None);
+    assert!(empty.contains("0 steps") && !empty.contains("NaN"), "{empty}");
+}
+
+#[test]
+fn warnings_come_when_they_are_due() {
+    let mut config = Config::defaults(Purpose::Train);
+    let due = |extra: &[(Metric, f64)], config: &Config| warnings(&run(extra), config);
+    assert!(
+        due(&[(ROLLOUT_TRUNCATED, 0.2), (REWARD_GROUPS_WITHOUT_SIGNAL, 0.4), (UPDATE_SKIPPED_STEPS, 0.0)], &config)
+            .is_empty()
+    );
+    for (metric, value, part) in [
+        (ROLLOUT_TRUNCATED, 0.5, "50% of the completions were cut at rollout.max_new_tokens = 2048"),
+        (REWARD_GROUPS_WITHOUT_SIGNAL, 0.9, "90% of the groups have equal rewards"),
+        (REWARD_UNPARSEABLE, 0.7, "in 70% of the completions no answer could be read"),
+        (REWARD_OVER_BUDGET, 1.0 / 512.0, "20 completions were beyond the verifier's budget"),
+        (REWARD_UNJUDGED, 1.0 / 512.0, "20 completions could not be judged"),
+        (UPDATE_SKIPPED_STEPS, 1.0, "updates were skipped in 20 steps (first in step 1)"),
+    ] {
+        let found = due(&[(metric, value)], &config);
+        assert!(found.len() == 1 && found[0].contains(part), "{part:?}: {found:?}");
+    }
+    config.rollout.top_p = 0.9;
+    assert!(due(&[], &config)[0].contains("top-p or top-k"));
+    let mut collapsed = run(&[]);
+    collapsed.iter_mut().skip(10).for_each(|record| record.set(ROLLOUT_ENTROPY, 0.01));
+    assert!(warnings(&collapsed, &Config::defaults(Purpose::Train))[0].contains("entropy fell from"));
+}
+
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_pipe_gets_plain_lines_and_nothing_else() {
+    let kept = Kept::default();
+    let terminal = Terminal { sink: Box::new(kept.clone()), interactive: false, colour: false };
+    let mut progress = Progress::new(terminal, 20, 0);
+    progress.phase("rollout");
+    run(&[]).iter().for_each(|record| progress.step(record));
+    progress.warning("look at this");
+    progress.finish();
+    let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(text.lines().count(), 22, "{text}");
+    assert!(text.ends_with("warning: look at this\n") && !text.contains('\x1b') && !text.contains('\r'));
+}

@@ -1,0 +1,190 @@
+//! Finding the answer in a model's text.
+
+mod boxed;
+mod numbers;
+mod phrase;
+mod spans;
+mod tags;
+
+use std::fmt;
+
+use crate::options::{Format, Mode};
+use crate::verdict::Why;
+
+/// The rule by which an answer was found, the most explicit first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Rule {
+    /// `<answer>…</answer>`.
+    AnswerTag,
+    /// `\boxed{…}` or `\fbox{…}`.
+    Boxed,
+    /// A line `#### 72`.
+    Hashes,
+    /// "the final answer is …", "Answer: …".
+    FinalAnswer,
+    /// The whole text is the answer.
+    Whole,
+    /// The last formula: `$…$`, `\(…\)`, `\[…\]`.
+    MathSpan,
+    /// The last number of a finished sentence.
+    LastNumber,
+}
+
+impl Rule {
+    /// A short name for logs: `boxed`, `last-number` and so on.
+    pub fn name(self) -> &'static str {
+        match self {
+            Rule::AnswerTag => "answer-tag",
+            Rule::Boxed => "boxed",
+            Rule::Hashes => "hashes",
+            Rule::FinalAnswer => "final-answer",
+            Rule::Whole => "whole-text",
+            Rule::MathSpan => "math-span",
+            Rule::LastNumber => "last-number",
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What [`extract`] found: borrowed pieces of the text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extraction<'a> {
+    /// The rule that fired.
+    pub rule: Rule,
+    /// Every answer that the rule found, in the order of the text; never empty.
+    pub answers: Vec<&'a str>,
+    /// Later statements of the text that must not contradict the answers, such as "or 7" behind a box.
+    pub rivals: Vec<&'a str>,
+}
+
+impl<'a> Extraction<'a> {
+    fn new(rule: Rule, answers: Vec<&'a str>) -> Self {
+        Extraction { rule, answers, rivals: Vec::new() }
+    }
+
+    /// The last answer, which counts where they agree.
+    pub fn answer(&self) -> &'a str {
+        self.answers.last().copied().unwrap_or_default()
+    }
+}
+
+/// Finds the answer in `text`.
+///
+/// Lenient mode looks, after the last `</think>`, for `<answer>`, `\boxed`, `####`, "answer is", and then takes the whole
+/// text if it is short, the last formula, or the last number of a finished sentence. Strict mode accepts the required format alone.
+///
+/// # Errors
+/// [`Why::NoAnswer`], [`Why::Unfinished`] where the text ends inside its answer, and [`Why::Format`] in strict mode.
+///
+/// ```
+/// use surefoot_verifier::{Mode, Rule, extract};
+/// let found = extract(r"Thus $x=4$ and the total is $\boxed{\frac{1}{2}}$.", Mode::Lenient).unwrap();
+/// assert_eq!((found.rule, found.answer()), (Rule::Boxed, r"\frac{1}{2}"));
+/// assert!(extract(r"Thus \boxed{\frac{1}", Mode::Lenient).is_err());
+/// ```
+pub fn extract(text: &str, mode: Mode) -> Result<Extraction<'_>, Why> {
+    match mode {
+        Mode::Lenient => lenient(text),
+        Mode::Strict(format) => strict(text, format),
+    }
+}
+
+fn strict(text: &str, format: Format) -> Result<Extraction<'_>, Why> {
+    match format {
+        Format::Boxed => match boxed::boxes(tags::after_think(text)?)? {
+            boxes if boxes.is_empty() => Err(Why::Format("\\boxed{…}")),
+            boxes => Ok(Extraction::new(Rule::Boxed, boxes)),
+        },
+        Format::Answer => inside_tag(tags::only_answer(text)?),
+        Format::ThinkAnswer => inside_tag(tags::think_answer(text)?),
+        Format::Hashes => {
+            let last = text.trim_end().lines().last().unwrap_or_default();
+            match last.trim_start().strip_prefix("####").map(str::trim) {
+                Some(answer) if !answer.is_empty() => Ok(Extraction::new(Rule::Hashes, vec![answer])),
+                _ => Err(Why::Format("a last line \"#### answer\"")),
+            }
+        }
+    }
+}
+
+/// The content of an answer tag, unwrapped once more where it holds a box.
+fn inside_tag(content: &str) -> Result<Extraction<'_>, Why> {
+    let boxes = boxed::boxes(content)?;
+    if !boxes.is_empty() {
+        return Ok(Extraction { rule: Rule::AnswerTag, answers: boxes, rivals: boxed::alternatives(content) });
+    }
+    if let Some(found) = phrase::final_answers(content)? {
+        return Ok(Extraction::new(Rule::AnswerTag, found));
+    }
+    let content = spans::unwrap(content);
+    if content.is_empty() {
+        return Err(Why::NoAnswer);
+    }
+    Ok(Extraction::new(Rule::AnswerTag, vec![content]))
+}
+
+fn lenient(text: &str) -> Result<Extraction<'_>, Why> {
+    let text = tags::after_think(text)?;
+    let tagged = tags::answers(text)?;
+    if !tagged.is_empty() {
+        let mut all = Extraction::new(Rule::AnswerTag, Vec::new());
+        for content in tagged {
+            let one = inside_tag(content)?;
+            all.answers.extend(one.answers);
+            all.rivals.extend(one.rivals);
+        }
+        // A box outside the tag is a second statement of the answer.
+        all.rivals.extend(boxed::boxes(tags::outside_answers(text))?);
+        return Ok(all);
+    }
+    let boxes = boxed::boxes(text)?;
+    let hashes = hash_lines(text);
+    if !boxes.is_empty() {
+        let mut rivals = boxed::alternatives(text);
+        rivals.extend(hashes);
+        rivals.extend(phrase::statement_after_last_box(text));
+        return Ok(Extraction { rule: Rule::Boxed, answers: boxes, rivals });
+    }
+    if !hashes.is_empty() {
+        return Ok(Extraction::new(Rule::Hashes, hashes));
+    }
+    if let Some(found) = phrase::final_answers(text)? {
+        return Ok(Extraction::new(Rule::FinalAnswer, found));
+    }
+    let whole = spans::unwrap(text);
+    if whole.is_empty() {
+        return Err(Why::NoAnswer);
+    }
+    if spans::is_bare(whole) {
+        return Ok(Extraction::new(Rule::Whole, vec![whole]));
+    }
+    if let Some(span) = spans::last(text)? {
+        return Ok(Extraction::new(Rule::MathSpan, vec![span]));
+    }
+    match numbers::last(text)? {
+        Some(number) => Ok(Extraction::new(Rule::LastNumber, vec![number])),
+        None => Err(Why::NoAnswer),
+    }
+}
+
+fn hash_lines(text: &str) -> Vec<&str> {
+    let behind = text.split("####").skip(1).filter_map(|rest| rest.trim_start_matches('#').lines().next());
+    behind.map(str::trim).filter(|answer| !answer.is_empty()).collect()
+}
+
+/// The answer in a gold text: behind `####`, in a box, or the text itself.
+pub(crate) fn gold(text: &str) -> &str {
+    let lines = hash_lines(text);
+    if let Some(answer) = lines.last() {
+        return answer;
+    }
+    match boxed::boxes(text) {
+        Ok(boxes) if !boxes.is_empty() => boxes[boxes.len() - 1],
+        _ => spans::unwrap(text),
+    }
+}

@@ -1,0 +1,152 @@
+//! Formulas in a text, sentences, and the markup around an answer.
+
+use crate::verdict::Why;
+
+const PAIRS: [(&str, &str); 4] = [("$$", "$$"), ("\\[", "\\]"), ("\\(", "\\)"), ("$", "$")];
+/// A whole text this long or shorter, in one line, may be the answer itself.
+const MAX_BARE: usize = 240;
+/// ... and holds no more words than this, beside its mathematics.
+const MAX_BARE_WORDS: usize = 5;
+
+/// Strips spaces, markdown emphasis, one pair of formula signs and a final full stop.
+pub(super) fn unwrap(text: &str) -> &str {
+    let mut text = text.trim();
+    loop {
+        let before = text;
+        for mark in ["**", "__", "`", "*"] {
+            if let Some(inner) = text.strip_prefix(mark).and_then(|t| t.strip_suffix(mark)) {
+                text = inner.trim();
+            }
+        }
+        text = text.trim_end_matches("**").trim_end();
+        if let Some(inner) = text.strip_suffix('.')
+            && !inner.ends_with('.')
+        {
+            text = inner.trim_end();
+        }
+        for (open, close) in PAIRS {
+            if let Some(inner) = text.strip_prefix(open).and_then(|t| t.strip_suffix(close))
+                && !inner.contains(close)
+                && !inner.ends_with('\\')
+            {
+                text = inner.trim();
+            }
+        }
+        if text == before {
+            return text;
+        }
+    }
+}
+
+/// Whether a text can be an answer by itself: one short line without sentences behind one another.
+pub(super) fn is_bare(text: &str) -> bool {
+    text.len() <= MAX_BARE
+        && !text.contains('\n')
+        && sentence_end(text) == text.len()
+        && !text.ends_with('?')
+        && prose_words(text) <= MAX_BARE_WORDS
+}
+
+/// Words outside of LaTeX commands and braces.
+fn prose_words(text: &str) -> usize {
+    let words = text.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';'));
+    words
+        .filter(|word| word.len() >= 2 && word.chars().all(|c| c.is_alphabetic() || matches!(c, '.' | '\'' | ':')))
+        .count()
+}
+
+/// Byte length of the first sentence or line; a stop inside a formula or a number does not end it.
+pub(super) fn sentence_end(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let mut dollar = false;
+    let mut brackets = 0i32;
+    for (at, &byte) in bytes.iter().enumerate() {
+        match byte {
+            b'$' if at == 0 || bytes[at - 1] != b'\\' => dollar = !dollar && bytes[at + 1..].contains(&b'$'),
+            b'\\' if matches!(bytes.get(at + 1), Some(b'[' | b'(')) => brackets += 1,
+            b'\\' if matches!(bytes.get(at + 1), Some(b']' | b')')) => brackets -= 1,
+            b'\n' if !dollar && brackets <= 0 => return at,
+            b'.' | b'!' if !dollar && brackets <= 0 => {
+                let next = bytes.get(at + 1).copied();
+                let abbreviation = at >= 3 && matches!(&bytes[at - 3..at], b"a.m" | b"p.m" | b"A.M" | b"P.M");
+                let factorial =
+                    byte == b'!' && at > 0 && (bytes[at - 1].is_ascii_digit() || matches!(bytes[at - 1], b')' | b'\\'));
+                if next.is_none_or(|b| b.is_ascii_whitespace()) && !abbreviation && !factorial {
+                    // A stop that only spaces follow belongs to the sentence.
+                    return if text[at + 1..].trim().is_empty() { text.len() } else { at };
+                }
+            }
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+/// The one formula of a clause, where only words stand around it: "the point $(1,2)$ on the line".
+pub(super) fn only_formula(clause: &str) -> &str {
+    let spans = all(clause);
+    match spans[..] {
+        [(start, end, inner)] => {
+            let outside = clause[..start].chars().chain(clause[end..].chars());
+            if outside.clone().any(|c| c.is_ascii_digit()) || clause[end..].contains('%') { clause } else { inner }
+        }
+        _ => clause,
+    }
+}
+
+/// The last formula of a text that ends outside of formulas.
+pub(super) fn last(text: &str) -> Result<Option<&str>, Why> {
+    let spans = all(text);
+    let Some(&(_, end, inner)) = spans.last() else { return Ok(None) };
+    let behind = &text[end..];
+    // Numbers behind the last formula say more than the formula.
+    if behind.bytes().any(|b| b.is_ascii_digit()) || inner.trim().is_empty() {
+        return Ok(None);
+    }
+    if ends_open(behind) || behind.trim_end().ends_with('?') {
+        return Err(Why::Unfinished("a sentence"));
+    }
+    Ok(Some(inner.trim()))
+}
+
+/// Whether a text breaks off: behind an operator, a verb or a comma.
+pub(super) fn ends_open(text: &str) -> bool {
+    let text = text.trim_end();
+    let open = ['=', '+', '-', '*', '/', '(', '[', '{', '<', '>', '^', '_', '\\', ',', ':', ';'];
+    let words = [" is", " are", " or", " and", " the", " of", " be", " to", " equals", " plus", " minus", " times"];
+    text.ends_with(open) || words.iter().any(|word| text.ends_with(word))
+}
+
+/// All formulas: start and end with their signs, and the inside.
+fn all(text: &str) -> Vec<(usize, usize, &str)> {
+    let bytes = text.as_bytes();
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        let Some(step) = bytes[at..].iter().position(|&b| b == b'$' || b == b'\\') else { break };
+        at += step;
+        let opening = PAIRS.iter().find(|(open, _)| text[at..].starts_with(open));
+        match opening {
+            Some((open, close)) => {
+                let inside = at + open.len();
+                let end = text[inside..].find(close).map(|e| inside + e);
+                match end {
+                    // "$5 and $7" are prices: a formula does not end behind a space before a digit.
+                    Some(end) if *open != "$" || is_formula(&text[inside..end], &text[end + 1..]) => {
+                        found.push((at, end + close.len(), &text[inside..end]));
+                        at = end + close.len();
+                    }
+                    _ => at += open.len(),
+                }
+            }
+            None => at += if bytes[at] == b'\\' { 2 } else { 1 },
+        }
+    }
+    found
+}
+
+/// Whether `$inside$behind` is a formula and not two prices.
+fn is_formula(inside: &str, behind: &str) -> bool {
+    let prices = inside.ends_with(' ') && behind.starts_with(|c: char| c.is_ascii_digit());
+    !prices && !inside.contains('\n')
+}

@@ -1,0 +1,171 @@
+//! Brackets, sets, matrices and cases.
+
+use super::{Parser, Part};
+use crate::budget::Outcome;
+use crate::expr::{Function, Id};
+use crate::form::{Form, Value};
+use crate::lex::token::{Bracket, Environment, Tok};
+
+impl Parser<'_> {
+    /// Everything from an opening bracket to the one that closes it.
+    pub(super) fn group(&mut self, open: Bracket) -> Outcome<Part> {
+        self.next();
+        let bars = std::mem::take(&mut self.bars);
+        let curly = self.curly;
+        self.curly = if open == Bracket::Curly { curly + 1 } else { 0 };
+        let inside = self.inside(open);
+        self.curly = curly;
+        self.bars = bars;
+        let (form, separated) = inside?;
+        let close = match self.tok() {
+            Tok::Close(close) => close,
+            // `\left\{\begin{array}…\end{array}\right.` has no closing bracket.
+            _ if open == Bracket::Curly && matches!(form, Form::Matrix(_) | Form::List(_)) && self.before_is_end() => {
+                return Ok(Part::Form(form));
+            }
+            _ => return self.error("a closing bracket"),
+        };
+        let fits = match open {
+            Bracket::Round | Bracket::Square => matches!(close, Bracket::Round | Bracket::Square),
+            other => close == other,
+        };
+        // `]a, b[` opens outwards; `[a, b[` closes so.
+        if !fits {
+            return self.error("the bracket that closes the group");
+        }
+        self.next();
+        self.closed(open, close, form, separated)
+    }
+
+    fn before_is_end(&self) -> bool {
+        self.at > 0 && self.lexed.tokens[self.at - 1].tok == Tok::End
+    }
+
+    /// The content of a group, and whether commas separate it.
+    fn inside(&mut self, open: Bracket) -> Outcome<(Form, bool)> {
+        let choose = |p: &Self| open != Bracket::Curly && p.tok() == Tok::Choose;
+        let start = self.at;
+        let form = self.list()?;
+        let separated = self.lexed.tokens[start..self.at].iter().any(|t| matches!(t.tok, Tok::Comma | Tok::Semicolon))
+            && matches!(form, Form::List(_));
+        if choose(self) {
+            self.next();
+            let Form::Value(top) = form else { return self.error("a number before \\choose") };
+            let bottom = self.expression()?;
+            let id = self.arena.call2(Function::Binomial, top.id, bottom, self.budget)?;
+            return Ok((Form::Value(Value::of(id)), false));
+        }
+        if open == Bracket::Curly && matches!(self.tok(), Tok::Bar | Tok::Mid | Tok::Colon) {
+            // {x | x > 2}: the condition is the set.
+            self.next();
+            let condition = self.list()?;
+            return Ok((condition, false));
+        }
+        Ok((form, separated))
+    }
+
+    fn closed(&mut self, open: Bracket, close: Bracket, form: Form, separated: bool) -> Outcome<Part> {
+        let closed = (open == Bracket::Square, close == Bracket::Square);
+        Ok(match (open, form) {
+            (Bracket::Floor | Bracket::Ceil, Form::Value(value)) => {
+                let function = if open == Bracket::Floor { Function::Floor } else { Function::Ceil };
+                Part::Value(self.arena.call(function, value.id, self.budget)?)
+            }
+            (Bracket::Curly, Form::List(items)) => Part::Form(Form::Set(items)),
+            (Bracket::Curly, form @ (Form::Chain(..) | Form::Matrix(_))) => Part::Form(form),
+            (Bracket::Curly, form) => Part::Form(Form::Set(vec![form])),
+            (Bracket::Angle, Form::List(items)) => Part::Form(Form::Vector(items)),
+            (Bracket::Brace, Form::List(items)) if items.is_empty() => {
+                return self.error("something between \"{\" and \"}\"");
+            }
+            (Bracket::Brace, form @ Form::List(_)) => Part::Form(form),
+            (_, Form::List(items)) if separated => Part::Form(Form::Group { closed, items }),
+            (Bracket::Round, Form::List(items)) if items.is_empty() => {
+                return self.error("something between \"(\" and \")\"");
+            }
+            (_, Form::Value(value)) if closed.0 == closed.1 => {
+                // Units and signs around the group are decided by what stands in it.
+                self.degrees |= value.unit.as_ref().is_some_and(crate::units::Unit::is_degree);
+                self.based |= value.based;
+                Part::Value(value.id)
+            }
+            (_, form) if closed.0 == closed.1 => Part::Form(form),
+            _ => return self.error("two entries of an interval"),
+        })
+    }
+
+    /// `]a, b[` and its halves.
+    pub(super) fn outward_interval(&mut self) -> Outcome<Part> {
+        self.next();
+        let inside = self.list()?;
+        let closed_right = match self.tok() {
+            Tok::Open(Bracket::Square) => false,
+            Tok::Close(Bracket::Square) => true,
+            _ => return self.error("the end of an interval"),
+        };
+        self.next();
+        match inside {
+            Form::List(items) if items.len() == 2 => {
+                Ok(Part::Form(Form::Group { closed: (false, closed_right), items }))
+            }
+            _ => self.error("two entries of an interval"),
+        }
+    }
+
+    /// A matrix, or the branches of cases.
+    pub(super) fn environment(&mut self, environment: Environment) -> Outcome<Form> {
+        self.next();
+        if environment == Environment::Determinant {
+            return self.error("a matrix, not its determinant");
+        }
+        let mut rows = vec![Vec::new()];
+        loop {
+            match self.tok() {
+                Tok::End => {
+                    self.next();
+                    break;
+                }
+                Tok::End0 => return self.error("\\end of the environment"),
+                Tok::Row => {
+                    self.next();
+                    rows.push(Vec::new());
+                }
+                Tok::Ampersand => self.next(),
+                Tok::Comma => self.next(),
+                _ => {
+                    let cell = self.list()?;
+                    if let Some(row) = rows.last_mut() {
+                        row.push(cell);
+                    }
+                    if !matches!(self.tok(), Tok::Ampersand | Tok::Row | Tok::End) {
+                        return self.error("\"&\", \"\\\\\" or \\end");
+                    }
+                }
+            }
+        }
+        rows.retain(|row| !row.is_empty());
+        let equations = rows.iter().all(|row| row.len() == 1 && matches!(row[0], Form::Chain(..)));
+        if rows.is_empty() {
+            return self.error("a row");
+        }
+        // A system of equations is a list of them.
+        if equations {
+            return Ok(Form::List(rows.into_iter().flatten().collect()));
+        }
+        Ok(Form::Matrix(rows))
+    }
+
+    /// A matrix times a number.
+    pub(super) fn scaled(&mut self, rows: Vec<Vec<Form>>, factor: Id) -> Outcome<Form> {
+        let mut scaled = Vec::with_capacity(rows.len());
+        for row in rows {
+            let mut cells = Vec::with_capacity(row.len());
+            for cell in row {
+                let Form::Value(value) = cell else { return self.error("a matrix of numbers") };
+                cells.push(Form::Value(Value::of(self.arena.mul(factor, value.id, self.budget)?)));
+            }
+            scaled.push(cells);
+        }
+        Ok(Form::Matrix(scaled))
+    }
+}
