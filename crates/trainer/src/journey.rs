@@ -1,7 +1,7 @@
 //! What every run shares: its folder, its steps until the end or a stop, its checkpoints, and going on from them.
 use crate::config::Config;
 use crate::data::Order;
-use crate::metrics::{self, MetricsFile, Record};
+use crate::metrics::{self, MetricsFile, Record, definition::TIME_CHECKPOINT};
 use crate::policy::{Policy, PolicyError};
 use crate::progress::Progress;
 use crate::run_folder::RunFolder;
@@ -132,7 +132,7 @@ pub(crate) fn travel(run: &mut impl Steps, progress: &mut Progress, stop: &Atomi
             progress.phase("checkpoint");
             journey.save()?;
             saved = Some(journey.step);
-            record.set(metrics::TIME_CHECKPOINT, started.elapsed().as_secs_f64());
+            record.set(TIME_CHECKPOINT, started.elapsed().as_secs_f64());
         }
         progress.step(&record);
     }

@@ -133,7 +133,7 @@ impl Policy {
     pub fn save(&self, folder: &Path, precision: Precision) -> Result<(), PolicyError> {
         let dtype = match precision {
             Precision::F32 => Dtype::F32,
-            Precision::Bf16 => Dtype::Bf16,
+            Precision::Bf16 => Dtype::BF16,
         };
         Ok(self.model.save(folder, Some(&self.source), dtype)?)
     }

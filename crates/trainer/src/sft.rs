@@ -3,7 +3,7 @@ use crate::config::Config;
 use crate::config::choice::OnNonfinite;
 use crate::data::{Dataset, Order, Wanted};
 use crate::journey::{Journey, Outcome, Start, Steps, travel};
-use crate::metrics::{self as m, Record};
+use crate::metrics::{Record, definition as m};
 use crate::progress::Progress;
 use crate::prompt::{PromptError, Prompter};
 use crate::train::TrainError;

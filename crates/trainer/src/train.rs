@@ -4,7 +4,7 @@ mod setup;
 
 use crate::data::{Dataset, Row};
 use crate::journey::{Journey, Outcome, Steps, travel};
-use crate::metrics::{self, Record};
+use crate::metrics::{Record, definition as metrics};
 use crate::progress::Progress;
 use crate::prompt::Prompter;
 use crate::reward::{Judged, Rewarder, Sample as Judgement};

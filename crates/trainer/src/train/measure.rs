@@ -1,6 +1,6 @@
 //! A step's numbers, under the names of [`crate::metrics`].
 use crate::data::Position;
-use crate::metrics::{self as m, Record};
+use crate::metrics::{Record, definition as m};
 use crate::reward::Judged;
 use crate::rollout::Group;
 use crate::update::Updated;
