@@ -16,8 +16,9 @@ pub use atomic::{sync_directory, write_atomically};
 pub use dtype::Dtype;
 pub use error::FolderError;
 pub use save::{CARRIED_FILES, save_folder};
+pub(crate) use save::{save_configs, write_text};
 pub use tensors::TensorFolder;
-pub use write::write_safetensors;
+pub use write::{write_safetensors, write_safetensors_from};
 
 #[cfg(test)]
 mod tests;

@@ -3,4 +3,5 @@
 pub mod chat;
 pub mod config;
 pub mod folder;
+pub mod gguf;
 pub mod tokenizer;
