@@ -166,7 +166,8 @@ fn impossible_values_are_refused() {
         ),
         (json!({"eos_token_id": [2, 97]}), "`eos_token_id` 97 is not below `vocab_size` 97"),
         (json!({"vocab_size": 1u64 << 33}), "32 bits"),
-        (json!({"num_hidden_layers": 1u64 << 41}), "parameters"),
+        (json!({"num_hidden_layers": 1u64 << 41}), "`num_hidden_layers`"),
+        (json!({"num_hidden_layers": 4097}), "the most is 4096"),
         (json!({"hidden_size": 1u64 << 41, "head_dim": 8}), "parameters"),
         (json!({"head_dim": u64::MAX - 1}), "`head_dim`"),
     ] {

@@ -8,6 +8,10 @@ use super::{ConfigError, ModelConfig, RopeScaling};
 /// before it is taken as a plan for allocations.
 const MOST_PARAMETERS: u128 = 1 << 42;
 
+/// Far above any model in use (the deepest have some hundred layers), and few enough that a list of every parameter stays
+/// small.
+const MOST_LAYERS: usize = 4096;
+
 impl ModelConfig {
     /// Checks that sizes are positive, fit together and stay countable; `file` appears in messages.
     ///
@@ -34,6 +38,9 @@ impl ModelConfig {
         // Factors below 2^42 each multiply without overflow in u128, three at a time.
         if let Some((key, size)) = sizes.iter().find(|(_, size)| *size as u128 > MOST_PARAMETERS) {
             return Some(format!("`{key}` is {size}, the largest is {MOST_PARAMETERS}"));
+        }
+        if self.num_hidden_layers > MOST_LAYERS {
+            return Some(format!("`num_hidden_layers` is {}, the most is {MOST_LAYERS}", self.num_hidden_layers));
         }
         let (heads, shared) = (self.num_attention_heads, self.num_key_value_heads);
         if !heads.is_multiple_of(shared) {

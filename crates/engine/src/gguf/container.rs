@@ -47,6 +47,10 @@ impl Container {
         }
         // SAFETY: the map is read-only; see `folder::TensorFolder` on files that change while they are read.
         let map = unsafe { Mmap::map(&file) }.map_err(read)?;
+        Self::from_map(map, path)
+    }
+
+    pub fn from_map(map: Mmap, path: &Path) -> Result<Self, GgufError> {
         let mut reader = Reader { bytes: &map, position: 0, file: path };
         let (metadata, tensors) = reader.container()?;
         Ok(Container { metadata, tensors, map })

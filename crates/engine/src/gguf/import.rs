@@ -70,7 +70,7 @@ pub fn import(file: &Path, folder: &Path, dtype: Dtype) -> Result<ImportSummary,
 }
 
 /// Every parameter is there, in a known format and its shape, and nothing else is.
-fn check(container: &Container, config: &ModelConfig) -> Result<BTreeMap<&'static str, usize>, GgufError> {
+pub(super) fn check(container: &Container, config: &ModelConfig) -> Result<BTreeMap<&'static str, usize>, GgufError> {
     let file = &container.metadata.file;
     let mut formats = BTreeMap::new();
     let mut extra = container.tensors.clone();

@@ -13,6 +13,9 @@ pub(super) struct Gguf {
     tensors: Vec<(String, Vec<u64>, u32, Vec<u8>)>,
 }
 
+/// Bytes of the valid file's tensors, no padding among them.
+const DATA: usize = 4 * 32 * (4 + 1 + 7 * 32 + 2);
+
 fn text(value: &str) -> Vec<u8> {
     [&(value.len() as u64).to_le_bytes(), value.as_bytes()].concat()
 }
@@ -145,7 +148,7 @@ fn the_file_that_is_damaged_below_is_whole() {
 #[test]
 fn every_truncation_is_an_error() {
     let bytes = Gguf::llama().bytes();
-    let tensors = bytes.len() - 4 * 32 * (4 + 1 + 7 * 32 + 2);
+    let tensors = bytes.len() - DATA;
     // Every place of the first entries, then some.
     for length in (1..200).chain((200..tensors + 40).step_by(7)).chain([bytes.len() - 1]) {
         let error = import_bytes(&bytes[..length]).unwrap_err();
@@ -156,25 +159,31 @@ fn every_truncation_is_an_error() {
     assert!(matches!(absent, GgufError::Read { .. }));
 }
 
-/// Any byte may be wrong: the import gives an error or some model, and comes back.
+/// Any byte may be wrong: everything before the first write gives an error or some model, and comes back.
 #[test]
 fn flipped_bytes_never_panic() {
     let bytes = Gguf::llama().bytes();
-    let header = bytes.len() - 4 * 32 * (4 + 1 + 7 * 32 + 2);
+    let header = bytes.len() - DATA;
     let mut state = 1u64;
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("model.gguf");
-    for round in 0..2000 {
-        let mut damaged = bytes.clone();
+    let mut whole = 0;
+    for round in 0..5000 {
+        let mut map = memmap2::MmapMut::map_anon(bytes.len()).unwrap();
+        map.copy_from_slice(&bytes);
         for _ in 0..1 + round % 3 {
             // Knuth's MMIX generator.
             state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            damaged[(state >> 33) as usize % header] = (state >> 24) as u8;
+            map[(state >> 33) as usize % header] = (state >> 24) as u8;
         }
-        fs::write(&path, damaged).unwrap();
-        let opened = Container::open(&path);
-        let _ = opened.and_then(|container| architecture::config(&container, Dtype::F32).map(|_| ()));
+        let read = || {
+            let container = Container::from_map(map.make_read_only().unwrap(), Path::new("f"))?;
+            let mut config = architecture::config(&container, Dtype::F32)?;
+            import::check(&container, &config)?;
+            tokenizer::rebuild(&container.metadata, &mut config)
+        };
+        whole += usize::from(read().is_ok());
     }
+    // Names, texts and numbers may change and leave a valid file.
+    assert!((10..4000).contains(&whole), "{whole} of 5000 damaged files were read");
 }
 
 #[test]
@@ -254,7 +263,7 @@ fn what_cannot_be_followed_is_named() {
     let zero = Gguf::llama().key("llama.attention.head_count", number(0)).error();
     assert!(matches!(zero, GgufError::Config(ConfigError::Impossible { .. })));
     let layers = Gguf::llama().key("llama.block_count", number(u32::MAX)).error();
-    assert!(matches!(&layers, GgufError::MissingTensor { .. } | GgufError::Config(_)), "{layers}");
+    assert!(matches!(&layers, GgufError::Config(ConfigError::Impossible { .. })), "{layers}");
 }
 
 #[test]
