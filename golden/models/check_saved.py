@@ -21,8 +21,7 @@ def main(source, target):
     with torch.no_grad():
         first, second = (model(ids).logits for model in models)
     print(f"{target}: {stored}, logits up to {first.abs().max():.3f} differ by at most {(first - second).abs().max():.3g}")
-    keys = "bos_token_id eos_token_id pad_token_id rope_parameters tie_word_embeddings head_dim rms_norm_eps".split()
-    for key in keys:
+    for key in "bos_token_id eos_token_id pad_token_id rope_parameters tie_word_embeddings rms_norm_eps".split():
         values = [getattr(model.config, key, None) for model in models]
         assert values[0] == values[1], (key, values)
     assert models[0].generation_config.eos_token_id == models[1].generation_config.eos_token_id
