@@ -177,6 +177,18 @@ fn impossible_values_are_refused() {
 }
 
 #[test]
+fn what_the_file_cannot_say_is_refused() {
+    let llama = llama_with(json!({})).unwrap();
+    let refused = |config: ModelConfig| config.validate(Path::new("c.json")).unwrap_err().to_string();
+    assert!(refused(ModelConfig { qk_norm: true, ..llama.clone() }).contains("`qk_norm` is true in LlamaForCausalLM"));
+    assert!(refused(ModelConfig { attention_bias: AttentionBias::Qkv, ..llama.clone() }).contains("biases on Qkv"));
+    let qwen2 = ModelConfig { architecture: Architecture::Qwen2, ..llama };
+    assert!(refused(qwen2.clone()).contains("biases on None in Qwen2ForCausalLM"));
+    let biased = ModelConfig { attention_bias: AttentionBias::Qkv, mlp_bias: true, ..qwen2 };
+    assert!(refused(biased).contains("`mlp_bias` in Qwen2ForCausalLM"));
+}
+
+#[test]
 fn broken_files_are_named() {
     let parse = |text: &str| ModelConfig::from_json(text, Path::new("c.json")).unwrap_err();
     assert!(matches!(parse("{\n  \"a\": }"), ConfigError::Json { message, .. } if message.contains("line 2")));

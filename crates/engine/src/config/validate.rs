@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{ConfigError, ModelConfig, RopeScaling};
+use super::{Architecture, AttentionBias, ConfigError, ModelConfig, RopeScaling};
 
 /// More parameters than any machine that this engine meets can hold: 2^42, or 16 TiB of f32. Stops a hostile file
 /// before it is taken as a plan for allocations.
@@ -58,7 +58,28 @@ impl ModelConfig {
         if !(self.rope_theta.is_finite() && self.rope_theta > 0.0) {
             return Some(format!("`rope_theta` is {}, expected a positive number", self.rope_theta));
         }
-        self.rope_contradiction().or_else(|| self.token_contradiction()).or_else(|| self.too_large())
+        self.architecture_contradiction()
+            .or_else(|| self.rope_contradiction())
+            .or_else(|| self.token_contradiction())
+            .or_else(|| self.too_large())
+    }
+
+    /// `config.json` has no key for these: they follow from the architecture, and would be lost in writing.
+    fn architecture_contradiction(&self) -> Option<String> {
+        let (name, qwen2) = (self.architecture.class_name(), self.architecture == Architecture::Qwen2);
+        if self.qk_norm != (self.architecture == Architecture::Qwen3) {
+            return Some(format!(
+                "`qk_norm` is {} in {name}; Qwen3 has these norms, the others have not",
+                self.qk_norm
+            ));
+        }
+        if qwen2 != (self.attention_bias == AttentionBias::Qkv) {
+            return Some(format!("biases on {:?} in {name}; Qwen2 has them on q, k and v only", self.attention_bias));
+        }
+        if self.mlp_bias && self.architecture != Architecture::Llama {
+            return Some(format!("`mlp_bias` in {name}; only Llama can have it"));
+        }
+        None
     }
 
     fn rope_contradiction(&self) -> Option<String> {

@@ -51,10 +51,11 @@ pub(super) fn config(container: &Container, dtype: Dtype) -> Result<ModelConfig,
         }
     }
     let has = |name: &str| container.tensors.contains_key(name);
-    let attention_bias = match (has("blk.0.attn_q.bias"), has("blk.0.attn_output.bias")) {
-        (false, _) => AttentionBias::None,
-        (true, false) => AttentionBias::Qkv,
-        (true, true) => AttentionBias::Qkvo,
+    // A bias that is missing here, or that the architecture does not have, is an error when tensors are matched.
+    let attention_bias = match architecture {
+        Architecture::Qwen2 => AttentionBias::Qkv,
+        Architecture::Llama | Architecture::Qwen3 if has("blk.0.attn_q.bias") => AttentionBias::Qkvo,
+        Architecture::Llama | Architecture::Qwen3 => AttentionBias::None,
     };
     let rope_theta = metadata.number(&key("rope.freq_base"))?.unwrap_or(DEFAULT_THETA);
     let eps_key = key("attention.layer_norm_rms_epsilon");
@@ -82,7 +83,7 @@ pub(super) fn config(container: &Container, dtype: Dtype) -> Result<ModelConfig,
         max_position_embeddings: size("context_length")?,
         tie_word_embeddings: !has("output.weight"),
         attention_bias,
-        mlp_bias: has("blk.0.ffn_gate.bias"),
+        mlp_bias: architecture == Architecture::Llama && has("blk.0.ffn_gate.bias"),
         qk_norm: architecture == Architecture::Qwen3,
         bos_token_id: None,
         eos_token_ids: Vec::new(),

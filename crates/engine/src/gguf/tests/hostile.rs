@@ -291,6 +291,10 @@ fn tensors_that_do_not_fit() {
     let mut extra = Gguf::llama();
     extra.tensors.push(("blk.0.ffn_gate_exps.weight".into(), vec![1], 0, vec![0; 4]));
     assert!(matches!(extra.error(), GgufError::ExtraTensor { tensor, .. } if tensor == "blk.0.ffn_gate_exps.weight"));
+    // A bias on q asks for the others.
+    let mut biased = Gguf::llama();
+    biased.tensors.push(("blk.0.attn_q.bias".into(), vec![32], 0, vec![0; 128]));
+    assert!(matches!(biased.error(), GgufError::MissingTensor { tensor, .. } if tensor == "blk.0.attn_k.bias"));
     let mut twice = Gguf::llama();
     twice.tensors.push(twice.tensors[0].clone());
     assert!(matches!(twice.error(), GgufError::Damaged { .. }));
