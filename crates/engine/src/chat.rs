@@ -1,4 +1,15 @@
 //! Chat templates: messages → the text of a prompt, rendered as `transformers` renders it.
+//!
+//! ```
+//! use surefoot_engine::chat::{ChatTemplate, Ending, Message};
+//!
+//! let source = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}\
+//!     {% if add_generation_prompt %}<assistant>{% endif %}";
+//! let template = ChatTemplate::new(source.into(), Default::default(), "chat_template.jinja".into())?;
+//! let text = template.render(&[Message::new("user", "What is 2 + 2?")], Ending::GenerationPrompt)?;
+//! assert_eq!(text, "<user>What is 2 + 2?<assistant>");
+//! # Ok::<(), surefoot_engine::chat::ChatError>(())
+//! ```
 
 mod error;
 mod python_json;

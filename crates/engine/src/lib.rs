@@ -8,6 +8,7 @@ pub mod decoder;
 pub mod device;
 pub mod folder;
 pub mod generate;
+pub mod gguf;
 pub mod layout;
 pub mod model;
 pub mod random;

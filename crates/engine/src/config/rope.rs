@@ -44,7 +44,8 @@ impl ModelConfig {
 }
 
 impl RopeScaling {
-    fn apply(self, frequency: f64) -> f64 {
+    /// The scaled frequency.
+    pub(crate) fn apply(self, frequency: f64) -> f64 {
         match self {
             RopeScaling::None => frequency,
             RopeScaling::Linear { factor } => frequency / factor,

@@ -166,13 +166,26 @@ fn impossible_values_are_refused() {
         ),
         (json!({"eos_token_id": [2, 97]}), "`eos_token_id` 97 is not below `vocab_size` 97"),
         (json!({"vocab_size": 1u64 << 33}), "32 bits"),
-        (json!({"num_hidden_layers": 1u64 << 41}), "parameters"),
+        (json!({"num_hidden_layers": 1u64 << 41}), "`num_hidden_layers`"),
+        (json!({"num_hidden_layers": 4097}), "the most is 4096"),
         (json!({"hidden_size": 1u64 << 41, "head_dim": 8}), "parameters"),
         (json!({"head_dim": u64::MAX - 1}), "`head_dim`"),
     ] {
         let found = message(changes);
         assert!(found.contains("impossible configuration") && found.contains(part), "{found}");
     }
+}
+
+#[test]
+fn what_the_file_cannot_say_is_refused() {
+    let llama = llama_with(json!({})).unwrap();
+    let refused = |config: ModelConfig| config.validate(Path::new("c.json")).unwrap_err().to_string();
+    assert!(refused(ModelConfig { qk_norm: true, ..llama.clone() }).contains("`qk_norm` is true in LlamaForCausalLM"));
+    assert!(refused(ModelConfig { attention_bias: AttentionBias::Qkv, ..llama.clone() }).contains("biases on Qkv"));
+    let qwen2 = ModelConfig { architecture: Architecture::Qwen2, ..llama };
+    assert!(refused(qwen2.clone()).contains("biases on None in Qwen2ForCausalLM"));
+    let biased = ModelConfig { attention_bias: AttentionBias::Qkv, mlp_bias: true, ..qwen2 };
+    assert!(refused(biased).contains("`mlp_bias` in Qwen2ForCausalLM"));
 }
 
 #[test]

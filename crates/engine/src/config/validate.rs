@@ -2,11 +2,15 @@
 
 use std::path::Path;
 
-use super::{ConfigError, ModelConfig, RopeScaling};
+use super::{Architecture, AttentionBias, ConfigError, ModelConfig, RopeScaling};
 
 /// More parameters than any machine that this engine meets can hold: 2^42, or 16 TiB of f32. Stops a hostile file
 /// before it is taken as a plan for allocations.
 const MOST_PARAMETERS: u128 = 1 << 42;
+
+/// Far above any model in use (the deepest have some hundred layers), and few enough that a list of every parameter stays
+/// small.
+const MOST_LAYERS: usize = 4096;
 
 impl ModelConfig {
     /// Checks that sizes are positive, fit together and stay countable; `file` appears in messages.
@@ -35,6 +39,9 @@ impl ModelConfig {
         if let Some((key, size)) = sizes.iter().find(|(_, size)| *size as u128 > MOST_PARAMETERS) {
             return Some(format!("`{key}` is {size}, the largest is {MOST_PARAMETERS}"));
         }
+        if self.num_hidden_layers > MOST_LAYERS {
+            return Some(format!("`num_hidden_layers` is {}, the most is {MOST_LAYERS}", self.num_hidden_layers));
+        }
         let (heads, shared) = (self.num_attention_heads, self.num_key_value_heads);
         if !heads.is_multiple_of(shared) {
             return Some(format!("`num_attention_heads` {heads} is not a multiple of `num_key_value_heads` {shared}"));
@@ -51,7 +58,28 @@ impl ModelConfig {
         if !(self.rope_theta.is_finite() && self.rope_theta > 0.0) {
             return Some(format!("`rope_theta` is {}, expected a positive number", self.rope_theta));
         }
-        self.rope_contradiction().or_else(|| self.token_contradiction()).or_else(|| self.too_large())
+        self.architecture_contradiction()
+            .or_else(|| self.rope_contradiction())
+            .or_else(|| self.token_contradiction())
+            .or_else(|| self.too_large())
+    }
+
+    /// `config.json` has no key for these: they follow from the architecture, and would be lost in writing.
+    fn architecture_contradiction(&self) -> Option<String> {
+        let (name, qwen2) = (self.architecture.class_name(), self.architecture == Architecture::Qwen2);
+        if self.qk_norm != (self.architecture == Architecture::Qwen3) {
+            return Some(format!(
+                "`qk_norm` is {} in {name}; Qwen3 has these norms, the others have not",
+                self.qk_norm
+            ));
+        }
+        if qwen2 != (self.attention_bias == AttentionBias::Qkv) {
+            return Some(format!("biases on {:?} in {name}; Qwen2 has them on q, k and v only", self.attention_bias));
+        }
+        if self.mlp_bias && self.architecture != Architecture::Llama {
+            return Some(format!("`mlp_bias` in {name}; only Llama can have it"));
+        }
+        None
     }
 
     fn rope_contradiction(&self) -> Option<String> {

@@ -11,7 +11,8 @@ pub enum FolderError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The folder holds no weights.
-    #[error("{}: no weights: expected model.safetensors or model.safetensors.index.json", folder.display())]
+    #[error("{}: no weights: expected model.safetensors or model.safetensors.index.json; \
+             other formats, as pytorch_model.bin, are not read", folder.display())]
     NoWeights {
         /// The folder.
         folder: PathBuf,

@@ -39,15 +39,20 @@ where
     I: IntoIterator<Item = (&'a str, &'a [usize], &'a [f32])>,
     I::IntoIter: Clone,
 {
+    save_configs(folder, &ModelConfig { dtype, ..config.clone() }, source)?;
+    write_safetensors(&folder.join("model.safetensors"), tensors, dtype)
+}
+
+/// All of [`save_folder`] but the weights.
+pub(crate) fn save_configs(folder: &Path, config: &ModelConfig, source: Option<&Path>) -> Result<(), FolderError> {
     std::fs::create_dir_all(folder).map_err(|source| FolderError::Write { file: folder.into(), source })?;
-    let config = ModelConfig { dtype, ..config.clone() };
     write_text(&folder.join("config.json"), &config.to_json())?;
     let carried_generation = match source {
         Some(source) => carry(source, folder, "generation_config.json")?,
         None => false,
     };
     if !carried_generation {
-        write_text(&folder.join("generation_config.json"), &generation_config(&config))?;
+        write_text(&folder.join("generation_config.json"), &generation_config(config))?;
     }
     if let Some(source) = source {
         for name in CARRIED_FILES {
@@ -55,7 +60,7 @@ where
         }
         carry_named_templates(source, folder)?;
     }
-    write_safetensors(&folder.join("model.safetensors"), tensors, dtype)
+    Ok(())
 }
 
 fn generation_config(config: &ModelConfig) -> String {
@@ -102,7 +107,8 @@ fn carry_named_templates(source: &Path, folder: &Path) -> Result<(), FolderError
     Ok(())
 }
 
-fn write_text(path: &Path, text: &str) -> Result<(), FolderError> {
+/// Writes a text file atomically.
+pub(crate) fn write_text(path: &Path, text: &str) -> Result<(), FolderError> {
     write_bytes(path, text.as_bytes())
 }
 

@@ -1,1 +1,126 @@
+use std::fs;
+use std::path::Path;
 
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::*;
+
+/// A folder with a byte-level tokenizer of every byte that is a printable ASCII character, two bytes of `é`, and `</s>`.
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let mut vocab: serde_json::Map<String, Value> =
+        (33u8..127).enumerate().map(|(id, byte)| ((byte as char).to_string(), json!(id))).collect();
+    for token in ["Ġ", "Ã", "©", "</s>", "Ġa"] {
+        vocab.insert(token.into(), json!(vocab.len()));
+    }
+    let tokenizer = json!({
+        "version": "1.0",
+        "truncation": {"direction": "Right", "max_length": 2, "strategy": "LongestFirst", "stride": 0},
+        "padding": null,
+        "added_tokens": [{"id": 97, "content": "</s>", "single_word": false, "lstrip": false, "rstrip": false,
+            "normalized": false, "special": true}],
+        "normalizer": null,
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+        "post_processor": null,
+        "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
+        "model": {"type": "BPE", "vocab": vocab, "merges": [["Ġ", "a"]]},
+    });
+    write(&folder, "tokenizer.json", &tokenizer);
+    folder
+}
+
+fn write(folder: &TempDir, name: &str, value: &Value) {
+    fs::write(folder.path().join(name), value.to_string()).unwrap();
+}
+
+#[test]
+fn encodes_and_decodes_whole_texts() {
+    let folder = folder();
+    let tokenizer = Tokenizer::load(folder.path()).unwrap();
+    // The saved truncation to two tokens is switched off.
+    let ids = tokenizer.encode("A é a</s>").unwrap();
+    assert_eq!(ids, [32, 94, 95, 96, 98, 97]);
+    assert_eq!(tokenizer.decode(&ids).unwrap(), "A é a");
+    assert_eq!(tokenizer.decode_verbatim(&ids).unwrap(), "A é a</s>");
+    assert_eq!((tokenizer.id_count(), tokenizer.token_id("</s>"), tokenizer.token_id("?!")), (99, Some(97), None));
+}
+
+#[test]
+fn streams_whole_characters() {
+    let folder = folder();
+    let tokenizer = Tokenizer::load(folder.path()).unwrap();
+    let pieces = |ids: &[u32]| {
+        let mut stream = tokenizer.stream();
+        let mut pieces: Vec<String> = ids.iter().map(|&id| stream.push(id).unwrap()).collect();
+        pieces.push(stream.finish().unwrap());
+        pieces
+    };
+    // A, then é in two bytes, a special token, " a".
+    assert_eq!(pieces(&[32, 95, 96, 97, 98]), ["A", "", "é", "", " a", ""]);
+    // A character that breaks off in the middle and at the end.
+    assert_eq!(pieces(&[95, 32]), ["", "\u{fffd}A", ""]);
+    assert_eq!(pieces(&[32, 95]), ["A", "", "\u{fffd}"]);
+    for ids in [vec![95, 95, 96, 96, 32, 94, 98, 95], vec![], vec![97]] {
+        assert_eq!(pieces(&ids).concat(), tokenizer.decode(&ids).unwrap(), "{ids:?}");
+    }
+}
+
+#[test]
+fn the_end_of_text_comes_from_three_files_in_turn() {
+    let folder = folder();
+    let eos = || Tokenizer::load(folder.path()).unwrap().eos_ids().to_vec();
+    assert!(eos().is_empty());
+    write(&folder, "special_tokens_map.json", &json!({"eos_token": "B"}));
+    assert_eq!(eos(), [33]);
+    write(&folder, "tokenizer_config.json", &json!({"eos_token": {"content": "</s>"}, "bos_token": "A"}));
+    assert_eq!(eos(), [97]);
+    assert_eq!(Tokenizer::load(folder.path()).unwrap().bos_id(), Some(32));
+    write(&folder, "config.json", &json!({"eos_token_id": 5, "vocab_size": 99}));
+    assert_eq!(eos(), [5]);
+    write(&folder, "generation_config.json", &json!({"eos_token_id": [6, 7]}));
+    assert_eq!(eos(), [6, 7]);
+    write(&folder, "generation_config.json", &json!({"eos_token_id": "</s>"}));
+    let error = Tokenizer::load(folder.path()).unwrap_err();
+    assert!(error.to_string().contains("generation_config.json: key `eos_token_id`"), "{error}");
+}
+
+#[test]
+fn tokens_of_the_config_are_added_under_their_ids() {
+    let folder = folder();
+    let add = |id: &str| {
+        let token = json!({"content": "<think>", "special": false});
+        write(
+            &folder,
+            "tokenizer_config.json",
+            &json!({"added_tokens_decoder": {"97": {"content": "</s>"}, id: token}}),
+        );
+        Tokenizer::load(folder.path())
+    };
+    assert_eq!(add("99").unwrap().encode("A<think>A").unwrap(), [32, 99, 32]);
+    let error = add("120").unwrap_err();
+    assert!(matches!(&error, TokenizerError::Broken { .. }) && error.to_string().contains("id 120"), "{error}");
+    assert!(matches!(add("x"), Err(TokenizerError::Broken { .. })));
+}
+
+#[test]
+fn a_vocabulary_larger_than_the_embedding_is_an_error() {
+    let folder = folder();
+    write(&folder, "config.json", &json!({"vocab_size": 98}));
+    let error = Tokenizer::load(folder.path()).unwrap_err();
+    assert!(matches!(error, TokenizerError::Vocabulary { ids: 99, vocab_size: 98, .. }));
+    let expected = format!("{}: token ids go up to 98", folder.path().join("tokenizer.json").display());
+    assert!(error.to_string().starts_with(&expected), "{error}");
+}
+
+#[test]
+fn broken_files_are_named() {
+    let folder = folder();
+    assert!(matches!(Tokenizer::load(Path::new("no/such")), Err(TokenizerError::Read { .. })));
+    fs::write(folder.path().join("tokenizer_config.json"), "[").unwrap();
+    let error = Tokenizer::load(folder.path()).unwrap_err();
+    assert!(matches!(&error, TokenizerError::Broken { file, .. } if file.ends_with("tokenizer_config.json")));
+    fs::write(folder.path().join("tokenizer.json"), "{}").unwrap();
+    let error = Tokenizer::load(folder.path()).unwrap_err();
+    assert!(matches!(&error, TokenizerError::Broken { file, .. } if file.ends_with("tokenizer.json")), "{error}");
+}
