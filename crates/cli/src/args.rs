@@ -1,5 +1,7 @@
 //! Arguments as they are typed. Each command resolves its own.
 
+use std::path::PathBuf;
+
 use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
 
 /// Train language models by reinforcement learning with verifiable rewards.
@@ -14,6 +16,18 @@ pub struct Args {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Train by reinforcement learning; without CONFIG, the demo that comes with the program
+    Train(Train),
+    /// Fine-tune on given texts, for a warm start
+    Sft(Train),
+    /// Sample from a model and look
+    Generate(Generate),
+    /// Make, import and inspect model folders
+    Model {
+        /// What to do with models.
+        #[command(subcommand)]
+        command: ModelCommand,
+    },
     /// Compare an answer with the gold answer, or whole files of them
     Verify(Verify),
     /// Make training data
@@ -22,6 +36,102 @@ pub enum Command {
         #[command(subcommand)]
         command: DataCommand,
     },
+}
+
+/// `surefoot train` and `surefoot sft`
+#[derive(Debug, Arguments)]
+pub struct Train {
+    /// Configuration (TOML); docs/config.md lists every key
+    #[arg(conflicts_with = "resume")]
+    pub config: Option<PathBuf>,
+    /// Override a key, as in --set rollout.samples=4; may be repeated
+    #[arg(long, value_name = "SECTION.KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Go on with the run in this folder, from its newest checkpoint
+    #[arg(long, value_name = "RUN")]
+    pub resume: Option<PathBuf>,
+}
+
+/// `surefoot generate`
+#[derive(Debug, Arguments)]
+pub struct Generate {
+    /// Folder of a Hugging Face model
+    #[arg(long)]
+    pub model: PathBuf,
+    /// What to ask or continue
+    #[arg(long)]
+    pub prompt: String,
+    /// System message
+    #[arg(long, default_value = "")]
+    pub system: String,
+    /// Do not apply the chat template
+    #[arg(long)]
+    pub plain: bool,
+    /// Number of samples
+    #[arg(long, default_value_t = 1)]
+    pub samples: usize,
+    /// Longest completion, in tokens
+    #[arg(long, default_value_t = 256)]
+    pub max_new_tokens: usize,
+    /// 0 takes the most probable token
+    #[arg(long, default_value_t = 0.0)]
+    pub temperature: f32,
+    /// Nucleus: the smallest set of tokens with this probability
+    #[arg(long, default_value_t = 1.0)]
+    pub top_p: f32,
+    /// Only the so many most probable tokens; 0 is off
+    #[arg(long, default_value_t = 0)]
+    pub top_k: usize,
+    /// Seed of the sampling
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Threads; 0 takes every core
+    #[arg(long, default_value_t = 0)]
+    pub threads: usize,
+}
+
+/// The commands of `surefoot model`.
+#[derive(Debug, Subcommand)]
+pub enum ModelCommand {
+    /// Make a model with fresh random weights from a folder with config.json and a tokenizer
+    Init {
+        /// Folder with config.json and tokenizer.json
+        from: PathBuf,
+        /// Folder to write
+        to: PathBuf,
+        /// Seed of the weights
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// Number format of the weights
+        #[arg(long, value_enum, default_value_t = Number::F32)]
+        dtype: Number,
+    },
+    /// Turn a GGUF file into a Hugging Face folder
+    Import {
+        /// The GGUF file
+        file: PathBuf,
+        /// Folder to write
+        to: PathBuf,
+        /// Number format of the weights
+        #[arg(long, value_enum, default_value_t = Number::F32)]
+        dtype: Number,
+    },
+    /// Say what a model folder holds
+    Info {
+        /// The folder
+        folder: PathBuf,
+    },
+}
+
+/// Number format of stored weights.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Number {
+    /// 32-bit floats
+    F32,
+    /// 16-bit floats
+    F16,
+    /// bfloat16
+    Bf16,
 }
 
 /// The commands of `surefoot data`.

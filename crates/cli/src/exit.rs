@@ -21,6 +21,8 @@ pub enum Exit {
     Unparseable,
     /// `verify`: the budget ended first.
     OverBudget,
+    /// A run was stopped by Ctrl-C or SIGTERM, and can be resumed.
+    Stopped,
 }
 
 impl Exit {
@@ -31,6 +33,7 @@ impl Exit {
             Exit::Failed => 2,
             Exit::Unparseable => 3,
             Exit::OverBudget => 4,
+            Exit::Stopped => 130,
         }
     }
 }

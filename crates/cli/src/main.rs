@@ -3,16 +3,24 @@
 mod args;
 mod data;
 mod exit;
+mod generate;
+mod model;
 mod output;
+mod train;
 mod verify;
 
 use std::process::ExitCode;
 
 use args::{Command, DataCommand};
+use surefoot_trainer::config::Purpose;
 use clap::Parser;
 
 fn main() -> ExitCode {
     let done = match args::Args::parse().command {
+        Command::Train(args) => train::run(&args, Purpose::Train),
+        Command::Sft(args) => train::run(&args, Purpose::Sft),
+        Command::Generate(args) => generate::run(&args),
+        Command::Model { command } => model::run(&command),
         Command::Verify(args) => verify::run(&args),
         Command::Data { command: DataCommand::Make(args) } => data::make(&args),
     };

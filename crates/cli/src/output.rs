@@ -2,6 +2,8 @@
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 
+use surefoot_trainer::progress::Terminal;
+
 /// Buffered stdout, for data.
 pub fn stdout() -> BufWriter<io::StdoutLock<'static>> {
     BufWriter::new(io::stdout().lock())
@@ -24,4 +26,14 @@ pub fn error(error: &anyhow::Error) {
 /// Whether stderr takes colours: a terminal, and no `NO_COLOR` (<https://no-color.org>).
 fn colour() -> bool {
     io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// A line for a person.
+pub fn note(text: &str) {
+    let _closed = writeln!(io::stderr(), "{text}");
+}
+
+/// Stderr, for the progress of a run.
+pub fn terminal() -> Terminal {
+    Terminal { sink: Box::new(io::stderr()), interactive: io::stderr().is_terminal(), colour: colour() }
 }

@@ -2,6 +2,7 @@
 use crate::config::ModelConfig;
 use crate::folder::{Dtype, FolderError, TensorFolder};
 use crate::layout::Layout;
+use crate::random::Stream;
 use std::path::Path;
 
 /// Configuration and weights.
@@ -13,7 +14,25 @@ pub struct Model {
     pub weights: Vec<f32>,
 }
 
+/// Standard deviation of fresh matrices, as `initializer_range` of the supported families.
+const INITIAL_DEVIATION: f32 = 0.02;
+
 impl Model {
+    /// Fresh random weights: matrices normal with standard deviation 0.02, norms 1, biases 0.
+    pub fn initialise(config: ModelConfig, seed: u64) -> Self {
+        let layout = Layout::new(&config);
+        let mut weights = vec![0.0; layout.len];
+        for (number, (parameter, range)) in layout.parameters().enumerate() {
+            let stream = Stream { seed, sequence: number as u64 };
+            match parameter.shape.len() {
+                2 => weights[range].iter_mut().enumerate().for_each(|(i, w)| *w = stream.normal(i as u32) * INITIAL_DEVIATION),
+                _ if parameter.name.ends_with("norm.weight") => weights[range].fill(1.0),
+                _ => {}
+            }
+        }
+        Self { config, weights }
+    }
+
     /// Reads the weights of a folder whose configuration has been read.
     ///
     /// # Errors

@@ -29,15 +29,38 @@ pub struct Stream {
 impl Stream {
     /// The uniform draw in [0, 1) of a position.
     pub fn uniform(self, position: u32) -> f32 {
-        let key = [self.seed as u32, (self.seed >> 32) as u32];
-        let word = philox(key, [position, 0, self.sequence as u32, (self.sequence >> 32) as u32])[0];
-        (word >> 8) as f32 / (1u32 << 24) as f32
+        unit(self.words(position)[0])
     }
+
+    /// The standard normal draw of a position (Box and Muller 1958).
+    pub fn normal(self, position: u32) -> f32 {
+        let [a, b, ..] = self.words(position);
+        let radius = (-2.0 * (1.0 - unit(a)).ln()).sqrt();
+        radius * (std::f32::consts::TAU * unit(b)).cos()
+    }
+
+    fn words(self, position: u32) -> [u32; 4] {
+        let key = [self.seed as u32, (self.seed >> 32) as u32];
+        philox(key, [position, 0, self.sequence as u32, (self.sequence >> 32) as u32])
+    }
+}
+
+fn unit(word: u32) -> f32 {
+    (word >> 8) as f32 / (1u32 << 24) as f32
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn normal_draws_have_mean_zero_and_deviation_one() {
+        let stream = Stream { seed: 5, sequence: 9 };
+        let draws: Vec<f64> = (0..100_000).map(|i| f64::from(stream.normal(i))).collect();
+        let mean = draws.iter().sum::<f64>() / draws.len() as f64;
+        let variance = draws.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / draws.len() as f64;
+        assert!(mean.abs() < 0.01 && (variance - 1.0).abs() < 0.02, "{mean} {variance}");
+    }
 
     /// The known answers of the authors' distribution (Random123, `kat_vectors`).
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod data;
+pub mod demo;
 pub mod journey;
 pub mod metrics;
 pub mod policy;

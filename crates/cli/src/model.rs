@@ -1,0 +1,80 @@
+//! `surefoot model`
+
+use std::path::Path;
+
+use anyhow::Context;
+use surefoot_trainer::engine::config::ModelConfig;
+use surefoot_trainer::engine::folder::{Dtype, TensorFolder};
+use surefoot_trainer::engine::gguf;
+use surefoot_trainer::engine::model::Model;
+use surefoot_trainer::engine::tokenizer::Tokenizer;
+
+use crate::args::{ModelCommand, Number};
+use crate::exit::Exit;
+use crate::output;
+
+/// Runs the command.
+pub fn run(command: &ModelCommand) -> anyhow::Result<Exit> {
+    match command {
+        ModelCommand::Init { from, to, seed, dtype } => init(from, to, *seed, dtype.dtype())?,
+        ModelCommand::Import { file, to, dtype } => {
+            let found = gguf::import(file, to, dtype.dtype())?;
+            let formats: Vec<String> = found.formats.iter().map(|(format, n)| format!("{n} x {format}")).collect();
+            output::note(&format!(
+                "{}: {}, {} parameters ({}), {} tokens; written to {} as {}",
+                found.name.as_deref().unwrap_or("unnamed"),
+                found.architecture.class_name(),
+                found.parameter_count,
+                formats.join(", "),
+                found.token_count,
+                to.display(),
+                found.dtype.safetensors_name()
+            ));
+        }
+        ModelCommand::Info { folder } => info(folder)?,
+    }
+    Ok(Exit::Done)
+}
+
+impl Number {
+    fn dtype(self) -> Dtype {
+        match self {
+            Number::F32 => Dtype::F32,
+            Number::F16 => Dtype::F16,
+            Number::Bf16 => Dtype::BF16,
+        }
+    }
+}
+
+fn init(from: &Path, to: &Path, seed: u64, dtype: Dtype) -> anyhow::Result<()> {
+    anyhow::ensure!(!to.join("model.safetensors").exists(), "{} holds a model already; name another folder", to.display());
+    let model = Model::initialise(ModelConfig::from_folder(from)?, seed);
+    model.save(to, Some(from), dtype)?;
+    output::note(&format!("{} parameters written to {}", model.weights.len(), to.display()));
+    Ok(())
+}
+
+fn info(folder: &Path) -> anyhow::Result<()> {
+    let config = ModelConfig::from_folder(folder)?;
+    let tensors = TensorFolder::open(folder)?;
+    let unused = tensors.check(&config)?;
+    let tokenizer = Tokenizer::load(folder).context("the tokenizer")?;
+    let lines = [
+        ("architecture", config.architecture.class_name().to_string()),
+        ("parameters", config.parameter_count().to_string()),
+        ("layers", config.num_hidden_layers.to_string()),
+        ("hidden", config.hidden_size.to_string()),
+        ("heads", format!("{} queries, {} keys of {}", config.num_attention_heads, config.num_key_value_heads, config.head_dim)),
+        ("feed-forward", config.intermediate_size.to_string()),
+        ("vocabulary", format!("{} rows, {} tokens", config.vocab_size, tokenizer.id_count())),
+        ("positions", config.max_position_embeddings.to_string()),
+        ("tied head", config.tie_word_embeddings.to_string()),
+        ("stored as", config.dtype.safetensors_name().to_string()),
+        ("end tokens", format!("{:?}", tokenizer.eos_ids())),
+        ("unused tensors", if unused.is_empty() { "none".to_string() } else { unused.join(", ") }),
+    ];
+    for (name, value) in lines {
+        output::data(&format!("{name:<16}{value}"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! `surefoot train` and `surefoot sft`
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context;
+use surefoot_trainer::config::{Config, Purpose};
+use surefoot_trainer::journey::{Ending, Outcome, Start};
+use surefoot_trainer::progress::{Progress, summary, warnings};
+use surefoot_trainer::sft::SftRun;
+use surefoot_trainer::train::Run;
+use surefoot_trainer::{demo, run_folder};
+
+use crate::args::Train;
+use crate::exit::Exit;
+use crate::output;
+
+/// Trains until the end, or until Ctrl-C.
+pub fn run(args: &Train, purpose: Purpose) -> anyhow::Result<Exit> {
+    let (config, start) = resolve(args, purpose)?;
+    let stop = stop_on_signal()?;
+    let pool = pool(config.train.threads)?;
+    pool.install(|| {
+        let (steps, keep) = (config.train.steps, config.clone());
+        let outcome = match purpose {
+            Purpose::Train => {
+                let (run, notes) = Run::prepare(config, start)?;
+                notes.iter().for_each(|note| output::note(note));
+                let mut progress = Progress::new(output::terminal(), steps, run.done());
+                let outcome = run.run(&mut progress, &stop);
+                progress.finish();
+                outcome?
+            }
+            Purpose::Sft => {
+                let (run, notes) = SftRun::prepare(config, start)?;
+                notes.iter().for_each(|note| output::note(note));
+                let mut progress = Progress::new(output::terminal(), steps, run.done());
+                let outcome = run.run(&mut progress, &stop);
+                progress.finish();
+                outcome?
+            }
+        };
+        Ok(finish(&outcome, &keep))
+    })
+}
+
+/// A pool with the threads that a command may use; 0 is one for every core.
+pub fn pool(threads: usize) -> anyhow::Result<rayon::ThreadPool> {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().context("cannot start threads")
+}
+
+fn finish(outcome: &Outcome, config: &Config) -> Exit {
+    for warning in warnings(&outcome.records, config) {
+        output::note(&format!("warning: {warning}"));
+    }
+    match outcome.ending {
+        Ending::Finished => {
+            output::note(&summary(&outcome.records, config, &outcome.run, outcome.checkpoint.as_deref()));
+            Exit::Done
+        }
+        Ending::Stopped => {
+            let (command, run) = (config.purpose.command(), outcome.run.display());
+            output::note(&format!("stopped; a checkpoint is written. Go on with: surefoot {command} --resume {run}"));
+            Exit::Stopped
+        }
+    }
+}
+
+fn resolve(args: &Train, purpose: Purpose) -> anyhow::Result<(Config, Start)> {
+    match (&args.resume, &args.config) {
+        (Some(run), _) => {
+            let file = run.join("config.toml");
+            if !file.is_file() {
+                return Err(run_folder::RunFolderError::NoRun { path: run.clone() }.into());
+            }
+            let mut config = Config::load(&file, &args.set, purpose)?;
+            config.log.run_dir = run.display().to_string();
+            Ok((config, Start::Resume))
+        }
+        (None, Some(file)) => Ok((Config::load(file, &args.set, purpose)?, Start::New)),
+        (None, None) if purpose == Purpose::Train => {
+            let run = free_folder(Path::new("runs/demo"));
+            Ok((demo::config(&run, &args.set)?, Start::New))
+        }
+        (None, None) => anyhow::bail!("sft needs a configuration: surefoot sft CONFIG (configs/demo-sft.toml is one)"),
+    }
+}
+
+/// `path`, or `path-2`, `path-3` … if there is something already.
+fn free_folder(path: &Path) -> PathBuf {
+    let numbered = |n: usize| if n == 1 { path.to_path_buf() } else { PathBuf::from(format!("{}-{n}", path.display())) };
+    (1..).map(numbered).find(|candidate| !candidate.exists()).unwrap_or_else(|| path.to_path_buf())
+}
+
+/// Ctrl-C and SIGTERM set the flag; the second one ends the process at once.
+fn stop_on_signal() -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = stop.clone();
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::SeqCst) {
+            std::process::exit(130);
+        }
+        output::note("\nstopping after a checkpoint; once more to stop at once");
+    })
+    .context("cannot watch for Ctrl-C")?;
+    Ok(stop)
+}
