@@ -115,6 +115,10 @@ pub(crate) trait Formula {
     fn controls_sequences(&self) -> bool {
         false
     }
+    /// Whether it reads [`Inputs::progress`].
+    fn needs_progress(&self) -> bool {
+        false
+    }
     /// The policy drift that is part of it.
     fn drift(&self) -> Option<Drift> {
         None
