@@ -105,6 +105,8 @@ struct Evaluation<'a> {
     objective: &'a Objective,
     batch: &'a TokenBatch<'a>,
     by_sequence: bool,
+    /// Whether a policy drift is on.
+    drifts: bool,
     bounds: Bounds,
     block: Box<Block>,
     scratch: Box<Scratch>,
@@ -131,6 +133,7 @@ impl<'a> Evaluation<'a> {
         Ok(Self {
             objective,
             batch,
+            drifts: objective.control.drift().is_some() || objective.regularizer.drift.coefficient != 0.0,
             by_sequence: objective.control.controls_sequences(),
             bounds,
             block: Box::new(Block::new()),
@@ -301,12 +304,18 @@ impl<'a> Evaluation<'a> {
     fn ratios(&mut self, n: usize) {
         let log_ratio = &self.block.log_ratio[..n];
         let (ratio, k3) = (&mut self.scratch.ratio[..n], &mut self.scratch.k3[..n]);
-        for i in 0..n {
-            let x = log_ratio[i];
-            let at = parts(x);
-            let r = at.exp();
-            ratio[i] = if x > LOG_UNDERFLOW { r } else { 0.0 };
-            k3[i] = at.exp_m1_minus(x);
+        if self.collector.is_none() && !self.drifts {
+            for i in 0..n {
+                ratio[i] = exp(log_ratio[i]);
+            }
+        } else {
+            for i in 0..n {
+                let x = log_ratio[i];
+                let at = parts(x);
+                let r = at.exp();
+                ratio[i] = if x > LOG_UNDERFLOW { r } else { 0.0 };
+                k3[i] = at.exp_m1_minus(x);
+            }
         }
         if self.by_sequence {
             let (control, ratio) = (&self.block.control[..n], &mut self.scratch.control_ratio[..n]);
@@ -344,6 +353,7 @@ impl<'a> Evaluation<'a> {
         let mut outputs = Outputs {
             multiplier: &mut scratch.multiplier[..n],
             value: &mut scratch.value[..n],
+            with_statistics: self.collector.is_some(),
             psi: &mut scratch.psi[..n],
             zeta: &mut scratch.zeta[..n],
             survival: &mut scratch.survival[..n],

@@ -38,7 +38,12 @@ pub(crate) fn greater(x: f32, limit: f32) -> f32 {
 /// Saturates at [`LOG_LIMIT`] above and at [`LOG_UNDERFLOW`] below.
 #[inline(always)]
 pub(crate) fn parts(x: f32) -> Parts {
-    let x = greater(lesser(x, LOG_LIMIT), LOG_UNDERFLOW);
+    parts_within(greater(lesser(x, LOG_LIMIT), LOG_UNDERFLOW))
+}
+
+/// [`parts`] of a number that is known to lie between the limits.
+#[inline(always)]
+pub(crate) fn parts_within(x: f32) -> Parts {
     let shifted = x * LOG2_E + ROUND;
     let whole = shifted - ROUND;
     let f = (x - whole * LN_2_HIGH) - whole * LN_2_LOW;

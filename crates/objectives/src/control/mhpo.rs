@@ -1,7 +1,7 @@
 //! MHPO: a log-fidelity modulator and a decoupled hazard penalty in place of clipping.
 
 use super::{Formula, Inputs, Outputs, Term, Token, maximum::maximum};
-use crate::exponential::{LOG_LIMIT, exp, greater, lesser, ln, ln_1p, parts};
+use crate::exponential::{LOG_LIMIT, exp, greater, lesser, ln, ln_1p, parts, parts_within};
 use crate::keyed::keyed_enum;
 use crate::option::{Entry, Range};
 
@@ -194,7 +194,7 @@ impl Formula for Mhpo {
             Hazard::Weibull => {
                 for i in 0..n {
                     let magnitude = psi[i].abs();
-                    let small = ln_1p(exp(-magnitude));
+                    let small = ln_1p(parts_within(-magnitude).exp());
                     let large = magnitude + small;
                     let positive = psi[i] > 0.0;
                     zeta[i] = if positive { large } else { small };
@@ -205,8 +205,12 @@ impl Formula for Mhpo {
                 let anchor = self.anchor_hazard() as f32;
                 for i in 0..n {
                     zeta[i] = lesser(zeta[i] + survival[i], MAX_HAZARD) - anchor;
-                    survival[i] = exp(-zeta[i]);
                     value[i] = exp(psi[i] - zeta[i]);
+                }
+                if outputs.with_statistics {
+                    for i in 0..n {
+                        survival[i] = exp(-zeta[i]);
+                    }
                 }
             }
         }
