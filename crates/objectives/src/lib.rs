@@ -22,6 +22,7 @@ mod batch;
 mod block;
 mod catalog;
 pub mod control;
+pub mod correction;
 mod error;
 mod evaluate;
 mod exponential;
