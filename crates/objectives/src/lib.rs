@@ -1,1 +1,48 @@
 //! Objectives: per-token log-probabilities in, loss and `dL/dlogp` out.
+//!
+//! Every ratio-control objective of the field as a pure function on slices: no tensors, no random numbers, no input or
+//! output. A trainer backpropagates `Σ grad_logp·logp` with `grad_logp` held constant, and gets exactly the paper's
+//! gradient.
+//!
+//! ```
+//! use surefoot_objectives::{Advantages, Objective, TokenBatch};
+//! let objective = Objective::named("grpo")?;
+//! let offsets = [0, 1, 2];
+//! let batch = TokenBatch::new(&[-1.0, -2.0], &[-1.0, -2.0], Advantages::PerSequence(&[1.0, -1.0]), &offsets, &[0, 0])?;
+//! let result = objective.evaluate(&batch, &objective.denominators(&offsets, None, &[0, 0])?)?;
+//! assert_eq!(result.grad_logp, [-0.5, 0.5]);
+//! assert!(result.stats.metrics().contains(&("ratio/mean", 1.0)));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod advantage;
+mod aggregation;
+mod batch;
+pub mod bias;
+mod block;
+mod catalog;
+pub mod control;
+pub mod correction;
+pub mod curve;
+mod error;
+mod evaluate;
+mod exponential;
+mod keyed;
+mod nearest;
+mod objective;
+mod option;
+mod region;
+mod regularizer;
+mod stats;
+
+pub use aggregation::{Aggregation, Counts, Denominators};
+pub use batch::{Advantages, TokenBatch};
+pub use catalog::{RECIPES, Recipe};
+pub use error::ObjectiveError;
+pub use evaluate::{TokenDetail, TokenLoss};
+pub use objective::Objective;
+pub use option::{OptionError, Setting, Value};
+pub use region::{Bounds, Region};
+pub use regularizer::{Drift, ReferenceEstimator, Regularizer};
+pub use stats::{Clipped, HazardStats, Histogram, ReferenceStats, Stats, WeightStats};

@@ -1,0 +1,86 @@
+//! Nanoseconds a token, for every objective on one core and one million tokens: loss and gradient alone, and with all
+//! statistics.
+//!
+//! `cargo bench -p surefoot-objectives` prints a table, the best of several runs (other processes
+//! only ever slow one down). With file names, as `-- DIR`, it writes the tokens there for `benchmarks/objectives/`.
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
+
+use std::time::Instant;
+
+use surefoot_objectives::{Advantages, Objective, RECIPES, TokenBatch};
+
+const SEQUENCES: usize = 2048;
+const LENGTH: usize = 512;
+const RUNS: usize = 20;
+
+/// Tokens as a few off-policy updates leave them: log-ratios with standard deviation 0.1 and heavier tails.
+struct Tokens {
+    logp: Vec<f32>,
+    logp_old: Vec<f32>,
+    advantages: Vec<f32>,
+    offsets: Vec<usize>,
+    groups: Vec<u32>,
+}
+
+impl Tokens {
+    fn new() -> Self {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut uniform = move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            ((state >> 40) as f64 + 0.5) / f64::from(1_u32 << 24)
+        };
+        let tokens = SEQUENCES * LENGTH;
+        let (mut logp, mut logp_old) = (Vec::with_capacity(tokens), Vec::with_capacity(tokens));
+        for _ in 0..tokens {
+            let old = uniform().ln();
+            let normal = (-2.0 * uniform().ln()).sqrt() * (std::f64::consts::TAU * uniform()).cos();
+            let width = if uniform() < 0.02 { 1.0 } else { 0.1 };
+            logp_old.push(old as f32);
+            logp.push((old + width * normal) as f32);
+        }
+        Self {
+            logp,
+            logp_old,
+            advantages: (0..SEQUENCES).map(|_| (2.0 * uniform() - 1.0) as f32).collect(),
+            offsets: (0..=SEQUENCES).map(|s| s * LENGTH).collect(),
+            groups: (0..SEQUENCES as u32).map(|s| s / 8).collect(),
+        }
+    }
+
+    fn write(&self, folder: &str) -> std::io::Result<()> {
+        for (name, numbers) in [("logp", &self.logp), ("logp_old", &self.logp_old), ("advantages", &self.advantages)] {
+            let bytes: Vec<u8> = numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
+            std::fs::write(format!("{folder}/{name}.f32"), bytes)?;
+        }
+        Ok(())
+    }
+}
+
+fn main() {
+    let tokens = Tokens::new();
+    if let Some(folder) = std::env::args().skip(1).find(|argument| !argument.starts_with('-')) {
+        tokens.write(&folder).unwrap();
+    }
+    let advantages = Advantages::PerSequence(&tokens.advantages);
+    let batch = TokenBatch::new(&tokens.logp, &tokens.logp_old, advantages, &tokens.offsets, &tokens.groups).unwrap();
+    println!("objective\tns_per_token\twith_statistics\tloss");
+    for recipe in RECIPES {
+        let mut objective = Objective::named(recipe.key).unwrap();
+        if objective.aggregation.key() == "seq-mean-token-sum-norm" {
+            objective.set("aggregation_length", LENGTH as f64).unwrap();
+        }
+        let denominators = objective.denominators(&tokens.offsets, None, &tokens.groups).unwrap();
+        let best = |run: &dyn Fn() -> f64| {
+            let (mut best, mut loss) = (f64::INFINITY, 0.0);
+            for _ in 0..RUNS {
+                let start = Instant::now();
+                loss = run();
+                best = best.min(start.elapsed().as_secs_f64());
+            }
+            (best * 1e9 / batch.tokens() as f64, loss)
+        };
+        let (alone, loss) = best(&|| objective.loss_and_gradient(&batch, &denominators).unwrap().loss);
+        let (with_statistics, _) = best(&|| objective.evaluate(&batch, &denominators).unwrap().loss);
+        println!("{}\t{alone:.2}\t{with_statistics:.2}\t{loss:.9}", recipe.key);
+    }
+}

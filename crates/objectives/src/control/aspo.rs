@@ -1,0 +1,92 @@
+//! ASPO: the ratio turned over for positive advantages.
+
+use super::{ClipRule, Formula, Inputs, Outputs, Term, Token};
+use crate::exponential::lesser;
+use crate::option::{Entry, Range};
+use crate::region::{Bounds, Region, greatest_at_most, least_at_least};
+
+/// Asymmetric importance sampling: `g = 0` in LN and HP; elsewhere `min(1/r, c)·A` for `A > 0` and `min(r, c)·A` for
+/// `A < 0`.
+///
+/// DGPO's eq. 6 turns over every ratio. Its own Table 6, the ASPO paper and the released code turn over that of
+/// positive advantages alone, with a soft dual clip at `c = 3` on both signs (DGPO's `ε'_l = 2/3` and `ε'_h = 2`);
+/// that is what stands here. `J = g` in value, and `(1−ε_l)·A` in LN, `A/(1+ε_h)` in HP. The released code's wider
+/// ε for tokens of high entropy is not part of it. Key `aspo`; ε_l = ε_h = 0.2, c = 3.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Aspo {
+    /// ε_l and ε_h.
+    pub bounds: Bounds,
+    /// `c`, the cap of the multiplier.
+    pub dual_clip: f64,
+}
+
+impl Aspo {
+    /// The options of the paper and its released code.
+    pub const DEFAULT: Self = Self { bounds: Bounds { low: 0.2, high: 0.2 }, dual_clip: 3.0 };
+}
+
+impl Formula for Aspo {
+    fn term(&self, token: Token) -> Term {
+        let (value, multiplier) = match self.bounds.region(token.log_ratio, token.advantage) {
+            Region::LowNegative => (1.0 - self.bounds.low, 0.0),
+            Region::HighPositive => (1.0 / (1.0 + self.bounds.high), 0.0),
+            Region::LowPositive | Region::HighNegative | Region::Middle => {
+                let exponent = if token.advantage < 0.0 { token.log_ratio } else { -token.log_ratio };
+                let multiplier = exponent.exp().min(self.dual_clip);
+                (multiplier, multiplier)
+            }
+        };
+        Term { surrogate: value * token.advantage, coefficient: multiplier * token.advantage }
+    }
+
+    fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
+        let bounds = self.bounds.log_f32();
+        let (floor, cap) = ((1.0 - self.bounds.low) as f32, (1.0 / (1.0 + self.bounds.high)) as f32);
+        let limit = self.dual_clip as f32;
+        let n = inputs.ratio.len();
+        let (log_ratio, ratio, advantage) = (&inputs.log_ratio[..n], &inputs.ratio[..n], &inputs.advantage[..n]);
+        let (multiplier, value) = (&mut outputs.multiplier[..n], &mut outputs.value[..n]);
+        for i in 0..n {
+            let (x, r, a) = (log_ratio[i], ratio[i], advantage[i]);
+            let turned = 1.0 / r;
+            let negative = a < 0.0;
+            let below = (x < bounds.low) & negative;
+            let above = (x > bounds.high) & (a > 0.0);
+            let weight = lesser(if negative { r } else { turned }, limit);
+            multiplier[i] = if below | above { 0.0 } else { weight };
+            let kept = if below { floor } else { weight };
+            value[i] = if above { cap } else { kept };
+        }
+    }
+
+    fn entries(&mut self) -> Vec<Entry<'_>> {
+        let mut entries = super::clip::bound_entries(&mut self.bounds);
+        entries.push(Entry::number(
+            "dual_clip",
+            &mut self.dual_clip,
+            Range::AtLeastOne,
+            "c: the multiplier is at most c, on either sign (ASPO)",
+        ));
+        entries
+    }
+
+    fn bounds(&self) -> Option<Bounds> {
+        Some(self.bounds)
+    }
+
+    fn clip_rule(&self) -> ClipRule {
+        ClipRule::Outward
+    }
+
+    fn count_dual(&self, inputs: &Inputs<'_>) -> u64 {
+        let (high, low) = (greatest_at_most(self.dual_clip.ln()), least_at_least(-self.dual_clip.ln()));
+        let at_limit = |(&log_ratio, &advantage): (&f32, &f32)| {
+            u32::from(((log_ratio > high) & (advantage < 0.0)) | ((log_ratio < low) & (advantage > 0.0)))
+        };
+        u64::from(inputs.log_ratio.iter().zip(inputs.advantage).map(at_limit).sum::<u32>())
+    }
+
+    fn multiplier_bound(&self) -> Option<f64> {
+        Some(self.dual_clip)
+    }
+}

@@ -1,0 +1,70 @@
+//! CISPO: the ratio as a clipped weight, whose gradient never vanishes.
+
+use super::{ClipRule, Formula, Inputs, Outputs, Term, Token};
+use crate::exponential::{LOG_LIMIT, greater, lesser};
+use crate::option::{Entry, Range};
+use crate::region::Bounds;
+
+/// Clipped importance-sampling weights: `J = sg[clip(r, 1−ε_l, 1+ε_h)]·A·log π`, so `g = clip(r, 1−ε_l, 1+ε_h)·A` for
+/// either sign of `A` (DGPO eq. 3).
+///
+/// The bounds are *offsets* from 1, always: 0.2 means `[0.8, 1.2]`. Other trainers read the same number as an absolute
+/// cap (0.2 would cap every weight at 0.2) or have no lower bound. `clip_low = 1` or more removes the lower bound.
+/// Key `cispo`; ε_l = ε_h = 0.2 (the DGPO paper).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cispo {
+    /// ε_l and ε_h.
+    pub bounds: Bounds,
+}
+
+impl Cispo {
+    /// The DGPO paper's options.
+    pub const DEFAULT: Self = Self { bounds: Bounds { low: 0.2, high: 0.2 } };
+
+    fn floor(&self) -> f64 {
+        (1.0 - self.bounds.low).max(0.0)
+    }
+}
+
+impl Formula for Cispo {
+    fn term(&self, token: Token) -> Term {
+        let ratio = token.log_ratio.min(f64::from(LOG_LIMIT)).exp();
+        let coefficient = ratio.clamp(self.floor(), 1.0 + self.bounds.high) * token.advantage;
+        Term { surrogate: coefficient * token.logp, coefficient }
+    }
+
+    fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
+        let (floor, cap) = (self.floor() as f32, (1.0 + self.bounds.high) as f32);
+        let n = inputs.ratio.len();
+        let (ratio, logp) = (&inputs.ratio[..n], &inputs.logp[..n]);
+        let (multiplier, value) = (&mut outputs.multiplier[..n], &mut outputs.value[..n]);
+        for i in 0..n {
+            multiplier[i] = greater(lesser(ratio[i], cap), floor);
+            value[i] = multiplier[i] * logp[i];
+        }
+    }
+
+    fn entries(&mut self) -> Vec<Entry<'_>> {
+        vec![
+            Entry::number(
+                "clip_low",
+                &mut self.bounds.low,
+                Range::NonNegative,
+                "ε_l: the weight is at least 1 − ε_l; 1 or more removes the bound",
+            ),
+            Entry::number("clip_high", &mut self.bounds.high, Range::NonNegative, "ε_h: the weight is at most 1 + ε_h"),
+        ]
+    }
+
+    fn bounds(&self) -> Option<Bounds> {
+        Some(self.bounds)
+    }
+
+    fn clip_rule(&self) -> ClipRule {
+        ClipRule::BothSigns
+    }
+
+    fn multiplier_bound(&self) -> Option<f64> {
+        Some(1.0 + self.bounds.high)
+    }
+}

@@ -1,0 +1,91 @@
+//! DGPO: probability-gradient weights that decay on either side.
+
+use super::{ClipRule, Formula, Inputs, Outputs, Term, Token};
+use crate::exponential::{LOG_LIMIT, exp};
+use crate::option::{Entry, Range};
+use crate::region::{Bounds, Region};
+
+/// Decoupled Gradient Policy Optimization: `g = r^(n+1)/(1−ε_l)^n·A` in LN, `(1+ε_h)^(1/m)·r^(1−1/m)·A` in HP, `r·A`
+/// elsewhere (DGPO eq. 9 and 37 to 40); `J = sg[W]·π·A` has the same value.
+///
+/// As a weight `W = F/π` of the probability's gradient: `C_left·πⁿ` in LN and `C_right·π^(−1/m)` in HP, both equal to
+/// `1/π_old` at their bound, so `g` is continuous. Nothing bounds it in HN. The powers are taken in log space.
+/// Key `dgpo`; ε_l = ε_h = 0.2, n = 1, m = 2 (n = 2 for 1.5B models).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Dgpo {
+    /// ε_l and ε_h.
+    pub bounds: Bounds,
+    /// `n`, a whole number.
+    pub decay_low: f64,
+    /// `m`, a whole number.
+    pub decay_high: f64,
+}
+
+impl Dgpo {
+    /// The paper's options from 7B on.
+    pub const DEFAULT: Self = Self { bounds: Bounds { low: 0.2, high: 0.2 }, decay_low: 1.0, decay_high: 2.0 };
+
+    /// The logarithm of the multiplier is `slope·ℓ + shift`: in LN, and in HP.
+    fn lines(&self) -> [(f64, f64); 2] {
+        let (n, m) = (self.decay_low, self.decay_high);
+        [(n + 1.0, -n * self.bounds.log_low()), (1.0 - 1.0 / m, self.bounds.log_high() / m)]
+    }
+}
+
+impl Formula for Dgpo {
+    fn term(&self, token: Token) -> Term {
+        let [low, high] = self.lines();
+        let (slope, shift) = match self.bounds.region(token.log_ratio, token.advantage) {
+            Region::LowNegative => low,
+            Region::HighPositive => high,
+            Region::LowPositive | Region::HighNegative | Region::Middle => (1.0, 0.0),
+        };
+        let value = (slope * token.log_ratio + shift).min(f64::from(LOG_LIMIT)).exp() * token.advantage;
+        Term { surrogate: value, coefficient: value }
+    }
+
+    fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
+        let bounds = self.bounds.log_f32();
+        let [low, high] = self.lines().map(|(slope, shift)| (slope as f32, shift as f32));
+        let n = inputs.log_ratio.len();
+        let (log_ratio, advantage) = (&inputs.log_ratio[..n], &inputs.advantage[..n]);
+        let (multiplier, value) = (&mut outputs.multiplier[..n], &mut outputs.value[..n]);
+        for i in 0..n {
+            let (x, a) = (log_ratio[i], advantage[i]);
+            let (in_low, in_high) = (low.0 * x + low.1, high.0 * x + high.1);
+            let below = (x < bounds.low) & (a < 0.0);
+            let above = (x > bounds.high) & (a > 0.0);
+            let kept = if below { in_low } else { x };
+            let weight = exp(if above { in_high } else { kept });
+            multiplier[i] = weight;
+            value[i] = weight;
+        }
+    }
+
+    fn entries(&mut self) -> Vec<Entry<'_>> {
+        let mut entries = super::clip::bound_entries(&mut self.bounds);
+        entries.extend([
+            Entry::number(
+                "decay_low",
+                &mut self.decay_low,
+                Range::PositiveInteger,
+                "n: power of the decay below 1 − ε_l (DGPO eq. 9)",
+            ),
+            Entry::number(
+                "decay_high",
+                &mut self.decay_high,
+                Range::PositiveInteger,
+                "m: root of the decay above 1 + ε_h (DGPO eq. 9)",
+            ),
+        ]);
+        entries
+    }
+
+    fn bounds(&self) -> Option<Bounds> {
+        Some(self.bounds)
+    }
+
+    fn clip_rule(&self) -> ClipRule {
+        ClipRule::Outward
+    }
+}

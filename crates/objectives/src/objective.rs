@@ -1,0 +1,166 @@
+//! An objective: ratio control, regularisers and aggregation under one name, with options by key.
+
+use crate::aggregation::{Aggregation, Counts, Denominators};
+use crate::catalog::{self, Recipe};
+use crate::control::{Control, Term, Token};
+use crate::error::ObjectiveError;
+use crate::nearest::nearest;
+use crate::option::{self, Entry, OptionError, Range, Setting, Value};
+use crate::regularizer::Regularizer;
+
+/// An objective that is ready to evaluate. Its defaults are its paper's.
+///
+/// ```
+/// use surefoot_objectives::{Advantages, Objective, TokenBatch};
+/// let mut objective = Objective::named("mhpo")?;
+/// objective.set("bound", 1.0)?;
+///
+/// let offsets = [0, 2, 3]; // two sequences, of 2 and 1 tokens
+/// let groups = [0, 0];
+/// let batch = TokenBatch::new(
+///     &[-0.7, -1.2, -0.1],
+///     &[-0.8, -1.1, -0.1],
+///     Advantages::PerSequence(&[0.7, -0.7]),
+///     &offsets,
+///     &groups,
+/// )?;
+/// let denominators = objective.denominators(&offsets, None, &groups)?;
+/// let result = objective.evaluate(&batch, &denominators)?;
+/// assert_eq!(result.grad_logp.len(), 3);
+/// assert!(result.grad_logp[0] < 0.0); // a step down the gradient raises a token with a positive advantage
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Objective {
+    recipe: &'static Recipe,
+    /// Ratio control with its options.
+    pub control: Control,
+    /// How token terms become one loss.
+    pub aggregation: Aggregation,
+    /// The constant length of `seq-mean-token-sum-norm`.
+    pub aggregation_length: Option<f64>,
+    /// Additive regularisers, off by default.
+    pub regularizer: Regularizer,
+}
+
+impl Objective {
+    /// The objective with this key and its paper's options.
+    ///
+    /// # Errors
+    /// [`OptionError::UnknownName`] with the nearest key.
+    pub fn named(name: &str) -> Result<Self, OptionError> {
+        let Some(recipe) = catalog::RECIPES.iter().find(|recipe| recipe.key == name) else {
+            let known = catalog::RECIPES.iter().map(|recipe| recipe.key);
+            return Err(OptionError::UnknownName {
+                what: "objective",
+                name: name.to_owned(),
+                nearest: nearest(name, known.clone()),
+                known: known.collect(),
+            });
+        };
+        Ok(Self {
+            recipe,
+            control: recipe.control,
+            aggregation: recipe.aggregation,
+            aggregation_length: None,
+            regularizer: Regularizer::default(),
+        })
+    }
+
+    /// Its key, as `mhpo`.
+    pub fn name(&self) -> &'static str {
+        self.recipe.key
+    }
+
+    /// Its line in the list of objectives.
+    pub fn recipe(&self) -> &'static Recipe {
+        self.recipe
+    }
+
+    /// Sets an option by key, from a TOML table, a Python dict or a command line alike.
+    ///
+    /// # Errors
+    /// A key that this objective does not have (with the nearest one), a value of the wrong kind or out of range.
+    pub fn set(&mut self, key: &str, value: impl Into<Value>) -> Result<(), OptionError> {
+        let owner = format!("objective {}", self.name());
+        let mut length = self.aggregation_length.unwrap_or(0.0);
+        option::set(self.entries(&mut length), &owner, key, &value.into())?;
+        self.aggregation_length = Some(length).filter(|length| *length > 0.0);
+        Ok(())
+    }
+
+    /// Every option with its present value (`aggregation_length` is 0 until it is set).
+    pub fn settings(&self) -> Vec<Setting> {
+        let mut length = self.aggregation_length.unwrap_or(0.0);
+        option::list_settings(self.clone().entries(&mut length))
+    }
+
+    fn entries<'a>(&'a mut self, length: &'a mut f64) -> Vec<Entry<'a>> {
+        let mut entries = self.control.entries();
+        entries.push(Entry::choice("aggregation", &mut self.aggregation, "how token terms become one loss"));
+        entries.push(Entry::number(
+            "aggregation_length",
+            length,
+            Range::Positive,
+            "L of seq-mean-token-sum-norm: the constant that token sums are divided by (Dr. GRPO)",
+        ));
+        entries
+    }
+
+    /// The denominators of a whole mini-batch for this objective; arguments as of [`Counts::of`].
+    ///
+    /// # Errors
+    /// Those of [`Denominators::of`].
+    pub fn denominators(
+        &self,
+        offsets: &[usize],
+        mask: Option<&[bool]>,
+        groups: &[u32],
+    ) -> Result<Denominators, ObjectiveError> {
+        self.denominators_from(Counts::of(offsets, mask, groups)?)
+    }
+
+    /// The denominators from counts, as data-parallel ranks merge them.
+    ///
+    /// # Errors
+    /// Those of [`Denominators::from_counts`].
+    pub fn denominators_from(&self, counts: Counts) -> Result<Denominators, ObjectiveError> {
+        match self.aggregation {
+            Aggregation::SeqMeanTokenSumNorm => {
+                let length = self.aggregation_length.ok_or(ObjectiveError::NoAggregationLength)?;
+                Denominators::with_length(counts, length)
+            }
+            Aggregation::SeqMeanTokenMean | Aggregation::TokenMean | Aggregation::PromptMeanTokenMean => {
+                Denominators::from_counts(self.aggregation, counts)
+            }
+        }
+    }
+
+    /// Whether a token with this advantage has loss and gradient 0 whatever its log-probabilities are.
+    ///
+    /// A sequence of such tokens may be left out of the update as long as it still counts in the denominators.
+    pub fn is_inert(&self, advantage: f32) -> bool {
+        let drift = self.control.drift().is_some_and(|drift| drift.coefficient != 0.0);
+        let regularizer = &self.regularizer;
+        let regularized = drift || regularizer.drift.coefficient != 0.0 || regularizer.reference_coefficient != 0.0;
+        advantage == 0.0 && !regularized
+    }
+
+    /// `J` and `g` of one token in `f64`, with regularisers; `logp_ref` is read when the reference constraint is on.
+    ///
+    /// The plain reference beside [`Self::evaluate`].
+    pub fn term(&self, token: Token, logp_ref: f64) -> Term {
+        let mut term = self.control.term(token);
+        if self.regularizer.drift.coefficient != 0.0 {
+            let drift = self.regularizer.drift.term(token.logp, token.log_ratio);
+            term.surrogate += drift.surrogate;
+            term.coefficient += drift.coefficient;
+        }
+        if self.regularizer.reference_coefficient != 0.0 {
+            let reference = self.regularizer.reference_term(token.logp, logp_ref);
+            term.surrogate += reference.surrogate;
+            term.coefficient += reference.coefficient;
+        }
+        term
+    }
+}
