@@ -5,7 +5,7 @@ use std::time::Instant;
 use surefoot_benchmarks::{Lcg, median, shape, usage};
 use surefoot_engine::batch::{Packed, Target};
 use surefoot_engine::cpu::{Cpu, parallel::Threading};
-use surefoot_engine::decoder::{Decoder, Tape};
+use surefoot_engine::decoder::{Activations, Decoder, Tape};
 use surefoot_engine::device::{Device, Step, Weights};
 
 #[derive(Parser)]
@@ -54,7 +54,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let total = (shape.sequences * shape.tokens) as f32;
     let (mut first, mut second) = (device.zeros(weights.len()), device.zeros(weights.len()));
     let mut grads = device.zeros(weights.len());
-    let mut tape = Tape::new(&decoder, per_batch * shape.tokens);
+    let mut tape = Tape::new(&decoder, per_batch * shape.tokens, Activations::Keep);
     let decayed = decoder.layout().decayed();
     let (mut wall, mut cpu) = (Vec::new(), Vec::new());
     for step in 0..=arguments.steps {

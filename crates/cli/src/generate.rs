@@ -18,7 +18,11 @@ use crate::train::pool;
 pub fn run(args: &Generate) -> anyhow::Result<Exit> {
     anyhow::ensure!(args.samples > 0 && args.max_new_tokens > 0, "--samples and --max-new-tokens must be at least 1");
     anyhow::ensure!(args.temperature >= 0.0, "--temperature is {}; it must be 0 or more", args.temperature);
-    anyhow::ensure!(args.top_p > 0.0 && args.top_p <= 1.0, "--top-p is {}; it must be above 0 and at most 1", args.top_p);
+    anyhow::ensure!(
+        args.top_p > 0.0 && args.top_p <= 1.0,
+        "--top-p is {}; it must be above 0 and at most 1",
+        args.top_p
+    );
     pool(args.threads)?.install(|| sample(args))
 }
 

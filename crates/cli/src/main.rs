@@ -12,8 +12,8 @@ mod verify;
 use std::process::ExitCode;
 
 use args::{Command, DataCommand};
-use surefoot_trainer::config::Purpose;
 use clap::Parser;
+use surefoot_trainer::config::Purpose;
 
 fn main() -> ExitCode {
     let done = match args::Args::parse().command {

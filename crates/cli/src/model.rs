@@ -47,7 +47,11 @@ impl Number {
 }
 
 fn init(from: &Path, to: &Path, seed: u64, dtype: Dtype) -> anyhow::Result<()> {
-    anyhow::ensure!(!to.join("model.safetensors").exists(), "{} holds a model already; name another folder", to.display());
+    anyhow::ensure!(
+        !to.join("model.safetensors").exists(),
+        "{} holds a model already; name another folder",
+        to.display()
+    );
     let model = Model::initialise(ModelConfig::from_folder(from)?, seed);
     model.save(to, Some(from), dtype)?;
     output::note(&format!("{} parameters written to {}", model.weights.len(), to.display()));
@@ -64,7 +68,13 @@ fn info(folder: &Path) -> anyhow::Result<()> {
         ("parameters", config.parameter_count().to_string()),
         ("layers", config.num_hidden_layers.to_string()),
         ("hidden", config.hidden_size.to_string()),
-        ("heads", format!("{} queries, {} keys of {}", config.num_attention_heads, config.num_key_value_heads, config.head_dim)),
+        (
+            "heads",
+            format!(
+                "{} queries, {} keys of {}",
+                config.num_attention_heads, config.num_key_value_heads, config.head_dim
+            ),
+        ),
         ("feed-forward", config.intermediate_size.to_string()),
         ("vocabulary", format!("{} rows, {} tokens", config.vocab_size, tokenizer.id_count())),
         ("positions", config.max_position_embeddings.to_string()),

@@ -89,7 +89,8 @@ fn resolve(args: &Train, purpose: Purpose) -> anyhow::Result<(Config, Start)> {
 
 /// `path`, or `path-2`, `path-3` … if there is something already.
 fn free_folder(path: &Path) -> PathBuf {
-    let numbered = |n: usize| if n == 1 { path.to_path_buf() } else { PathBuf::from(format!("{}-{n}", path.display())) };
+    let numbered =
+        |n: usize| if n == 1 { path.to_path_buf() } else { PathBuf::from(format!("{}-{n}", path.display())) };
     (1..).map(numbered).find(|candidate| !candidate.exists()).unwrap_or_else(|| path.to_path_buf())
 }
 

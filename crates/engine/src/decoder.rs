@@ -9,7 +9,7 @@ use crate::config::ModelConfig;
 use crate::device::{Device, Heads};
 use crate::layout::Layout;
 
-pub use train::{Predictions, Tape};
+pub use train::{Activations, Predictions, Tape};
 
 /// A model's structure on a device; its weights are passed to each call.
 pub struct Decoder<D: Device> {

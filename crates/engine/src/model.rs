@@ -25,7 +25,10 @@ impl Model {
         for (number, (parameter, range)) in layout.parameters().enumerate() {
             let stream = Stream { seed, sequence: number as u64 };
             match parameter.shape.len() {
-                2 => weights[range].iter_mut().enumerate().for_each(|(i, w)| *w = stream.normal(i as u32) * INITIAL_DEVIATION),
+                2 => weights[range]
+                    .iter_mut()
+                    .enumerate()
+                    .for_each(|(i, w)| *w = stream.normal(i as u32) * INITIAL_DEVIATION),
                 _ if parameter.name.ends_with("norm.weight") => weights[range].fill(1.0),
                 _ => {}
             }

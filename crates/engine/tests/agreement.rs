@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use surefoot_engine::batch::{Packed, Target};
 use surefoot_engine::config::ModelConfig;
 use surefoot_engine::cpu::{Cpu, parallel::Threading};
-use surefoot_engine::decoder::{Decoder, Tape};
+use surefoot_engine::decoder::{Activations, Decoder, Tape};
 use surefoot_engine::device::{Sampling, Weights};
 use surefoot_engine::generate::{Request, Sample, Settings, generate};
 use surefoot_engine::model::Model;
@@ -63,7 +63,7 @@ fn sampled_log_probabilities_have_the_bits_of_the_training_forward_pass() {
                 entropy.extend(&sample.entropy);
             }
         }
-        let mut tape = Tape::new(&decoder, batch.len());
+        let mut tape = Tape::new(&decoder, batch.len(), Activations::Keep);
         let w = Weights { arena: &model.weights, packed: None };
         let trained = decoder.forward(w, &batch, &targets, 1.0 / SAMPLING.temperature, &mut tape);
         assert!(sampled.len() > 300, "{family}: {} tokens", sampled.len());

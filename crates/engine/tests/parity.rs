@@ -6,7 +6,7 @@ use surefoot_engine::batch::{Packed, Target};
 use surefoot_engine::config::ModelConfig;
 use surefoot_engine::cpu::Cpu;
 use surefoot_engine::cpu::parallel::Threading;
-use surefoot_engine::decoder::{Decoder, Tape, infer::Scratch};
+use surefoot_engine::decoder::{Activations, Decoder, Tape, infer::Scratch};
 use surefoot_engine::device::Weights;
 use surefoot_engine::model::Model;
 
@@ -84,7 +84,7 @@ fn log_probabilities_and_all_gradients_match() {
         let sequences = reference.sequences();
         let (batch, targets) = whole(&sequences);
         let w = Weights { arena: &model.weights, packed: None };
-        let mut tape = Tape::new(&decoder, batch.len());
+        let mut tape = Tape::new(&decoder, batch.len(), Activations::Keep);
         let found = decoder.forward(w, &batch, &targets, 1.0, &mut tape);
         let (logp, weight) = (reference.floats("logp"), reference.floats("token_weight"));
         let at_targets = |values: &[f32]| -> Vec<f32> { targets.iter().map(|t| values[t.row as usize]).collect() };
@@ -155,7 +155,7 @@ fn a_shared_prefix_changes_no_bit_of_the_forward_pass() {
         }
         let gradient: Vec<f32> = (0..shared_targets.len()).map(|i| (i % 7) as f32 - 3.0).collect();
         let run = |batch: &Packed, targets: &[Target]| {
-            let mut tape = Tape::new(&decoder, batch.len());
+            let mut tape = Tape::new(&decoder, batch.len(), Activations::Keep);
             let found = decoder.forward(w, batch, targets, 0.8, &mut tape);
             let mut grads = vec![0.0; decoder.layout().len];
             decoder.backward(w, batch, &gradient, &mut tape, &mut grads);
@@ -181,7 +181,7 @@ fn threads_and_micro_batches_change_no_bit() {
         let mut logp = Vec::new();
         for part in parts {
             let (batch, targets) = whole(part);
-            let mut tape = Tape::new(&decoder, 64);
+            let mut tape = Tape::new(&decoder, 64, Activations::Keep);
             let found = decoder.forward(w, &batch, &targets, 1.0, &mut tape);
             decoder.backward(w, &batch, &vec![0.5; targets.len()], &mut tape, &mut grads);
             logp.extend(found.logp);
@@ -190,6 +190,15 @@ fn threads_and_micro_batches_change_no_bit() {
     };
     let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     let one = pool(1).install(|| run(&[&sequences]));
+    let recomputed = {
+        let (batch, targets) = whole(&sequences);
+        let mut tape = Tape::new(&decoder, 64, Activations::Recompute);
+        let found = decoder.forward(w, &batch, &targets, 1.0, &mut tape);
+        let mut grads = vec![0.0; decoder.layout().len];
+        decoder.backward(w, &batch, &vec![0.5; targets.len()], &mut tape, &mut grads);
+        (found.logp, grads)
+    };
+    assert_eq!(recomputed, one);
     for threads in [2, 3, 8] {
         assert_eq!(pool(threads).install(|| run(&[&sequences])), one, "{threads} threads");
     }

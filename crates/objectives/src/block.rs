@@ -41,11 +41,16 @@ pub(crate) struct SequenceValues {
     /// Trained tokens of the sequence, and how many of them came before.
     pub trained: usize,
     pub before: usize,
+    /// Whether the objective reads how far along the sequence a token stands.
+    pub needs_progress: bool,
 }
 
 /// Columns of one block; the first `len` entries are in use.
 pub(crate) struct Block {
     pub len: usize,
+    /// The first token, in a batch without a mask.
+    pub start: usize,
+    /// The tokens, in a batch with a mask.
     pub tokens: [u32; BLOCK],
     pub logp: Column,
     pub log_ratio: Column,
@@ -63,6 +68,7 @@ impl Block {
         let zeros = [0.0; BLOCK];
         Self {
             len: 0,
+            start: 0,
             tokens: [0; BLOCK],
             logp: zeros,
             log_ratio: zeros,
@@ -80,11 +86,8 @@ impl Block {
     pub fn push(&mut self, batch: &TokenBatch<'_>, pick: Pick<'_>, count: usize, values: SequenceValues) {
         let at = self.len..self.len + count;
         match pick {
-            Pick::Run(start) => {
-                for (token, index) in self.tokens[at.clone()].iter_mut().zip(start as u32..) {
-                    *token = index;
-                }
-            }
+            Pick::Run(start) if self.len == 0 => self.start = start,
+            Pick::Run(_) => {}
             Pick::These(tokens) => self.tokens[at.clone()].copy_from_slice(&tokens[..count]),
         }
         pick.copy(batch.logp, &mut self.logp[at.clone()]);
@@ -110,15 +113,25 @@ impl Block {
             pick.copy(logp_epoch, &mut self.log_epoch_ratio[at.clone()]);
             for i in at.clone() {
                 // log π_epoch − log π_old = (log π_epoch − log π) + ℓ would round twice
-                let logp_old = batch.logp_old[self.tokens[i] as usize];
+                let logp_old = batch.logp_old[self.token(batch, i)];
                 self.log_epoch_ratio[i] -= logp_old;
             }
         }
-        let length = values.trained as f32;
-        for (progress, index) in self.progress[at.clone()].iter_mut().zip(values.before + 1..) {
-            *progress = index as f32 / length;
+        if values.needs_progress {
+            let length = values.trained as f32;
+            for (progress, index) in self.progress[at.clone()].iter_mut().zip(values.before as i32 + 1..) {
+                *progress = index as f32 / length;
+            }
         }
         self.len = at.end;
+    }
+
+    /// The token in the batch that entry `i` holds.
+    pub fn token(&self, batch: &TokenBatch<'_>, i: usize) -> usize {
+        match batch.mask {
+            None => self.start + i,
+            Some(_) => self.tokens[i] as usize,
+        }
     }
 }
 

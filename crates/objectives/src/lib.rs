@@ -19,9 +19,12 @@
 pub mod advantage;
 mod aggregation;
 mod batch;
+pub mod bias;
 mod block;
 mod catalog;
 pub mod control;
+pub mod correction;
+pub mod curve;
 mod error;
 mod evaluate;
 mod exponential;

@@ -62,7 +62,14 @@ pub(crate) trait Steps {
 impl Journey {
     /// Makes or opens the run folder, and loads the model or the newest checkpoint for sequences of up to `positions`
     /// tokens; `keys` names what sets that length. Adds what a user should know to `notes`.
-    pub fn begin(config: Config, start: Start, mut order: Order, positions: usize, keys: &'static str, notes: &mut Vec<String>) -> Result<Self, TrainError> {
+    pub fn begin(
+        config: Config,
+        start: Start,
+        mut order: Order,
+        positions: usize,
+        keys: &'static str,
+        notes: &mut Vec<String>,
+    ) -> Result<Self, TrainError> {
         let source = Path::new(&config.model.path).to_path_buf();
         let run_dir = Path::new(&config.log.run_dir);
         let (folder, latest, mut policy) = match start {

@@ -1,9 +1,12 @@
 //! The policy that is trained: weights, optimizer, and the decoders that sample from it and train it.
-use crate::config::{Config, choice::{Precision, Schedule}};
+use crate::config::{
+    Config,
+    choice::{Precision, Recompute, Schedule},
+};
 use std::path::{Path, PathBuf};
 use surefoot_engine::config::{ConfigError, ModelConfig};
 use surefoot_engine::cpu::{Cpu, parallel::Threading};
-use surefoot_engine::decoder::{Decoder, Tape};
+use surefoot_engine::decoder::{Activations, Decoder, Tape};
 use surefoot_engine::device::{Device, Step, Weights};
 use surefoot_engine::folder::{Dtype, FolderError};
 use surefoot_engine::model::Model;
@@ -21,7 +24,9 @@ pub enum PolicyError {
     #[error(transparent)]
     Folder(#[from] FolderError),
     /// Sequences longer than the model was made for.
-    #[error("the longest sequence is {needed} tokens (prompt and completion), and {folder} was made for {limit}; lower {keys}")]
+    #[error(
+        "the longest sequence is {needed} tokens (prompt and completion), and {folder} was made for {limit}; lower {keys}"
+    )]
     Positions {
         /// The model folder.
         folder: String,
@@ -64,7 +69,12 @@ impl Policy {
         let config = ModelConfig::from_folder(folder)?;
         if positions > config.max_position_embeddings {
             let limit = config.max_position_embeddings;
-            return Err(PolicyError::Positions { folder: folder.display().to_string(), needed: positions, limit, keys });
+            return Err(PolicyError::Positions {
+                folder: folder.display().to_string(),
+                needed: positions,
+                limit,
+                keys,
+            });
         }
         let (model, unused) = Model::load(folder, config)?;
         let side_by_side = model.weights.len() * 4 <= SIDE_BY_SIDE_BYTES;
@@ -84,13 +94,19 @@ impl Policy {
     }
 
     /// The tape, with room for `rows` tokens, and the gradient.
-    pub fn workspace(&mut self, rows: usize) -> (&Decoder<Cpu>, Weights<'_, Cpu>, &mut Tape<Cpu>, &mut Vec<f32>) {
+    pub fn workspace(
+        &mut self,
+        rows: usize,
+        recompute: Recompute,
+    ) -> (&Decoder<Cpu>, Weights<'_, Cpu>, &mut Tape<Cpu>, &mut Vec<f32>) {
         if self.tape.as_ref().is_none_or(|tape| tape.rows() < rows) {
             self.tape = None;
-            self.tape = Some(Tape::new(&self.trainer, rows.next_multiple_of(64)));
         }
         let Self { trainer, model, tape, gradient, .. } = self;
-        let tape = tape.get_or_insert_with(|| Tape::new(trainer, rows));
+        let tape = tape.get_or_insert_with(|| {
+            let rows = rows.next_multiple_of(64);
+            Tape::new(trainer, rows, activations(recompute, Tape::kept_bytes(trainer, rows)))
+        });
         (trainer, Weights { arena: &model.weights, packed: None }, tape, gradient)
     }
 
@@ -137,6 +153,23 @@ impl Policy {
         };
         Ok(self.model.save(folder, Some(&self.source), dtype)?)
     }
+}
+
+/// `auto` recomputes activations that would take more than half of the memory that is free.
+fn activations(recompute: Recompute, bytes: usize) -> Activations {
+    let scarce = || free_memory().is_some_and(|free| bytes > free / 2);
+    match recompute {
+        Recompute::Always => Activations::Recompute,
+        Recompute::Auto if scarce() => Activations::Recompute,
+        Recompute::Auto | Recompute::Never => Activations::Keep,
+    }
+}
+
+/// Bytes that the system can give out without swapping, where it says so (Linux).
+fn free_memory() -> Option<usize> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok().map(|kib| kib << 10)
 }
 
 /// Learning rate of the 1-based update `update` of `total`: linear warm-up, then the schedule.

@@ -1,5 +1,8 @@
 //! From a problem to the tokens that the model continues.
-use crate::config::{Config, choice::{Chat, Overlong}};
+use crate::config::{
+    Config,
+    choice::{Chat, Overlong},
+};
 use crate::data::{Message, Problem, Row};
 use std::path::Path;
 use surefoot_engine::chat::{self, ChatError, ChatTemplate, Ending};
@@ -24,19 +27,25 @@ pub enum PromptError {
     #[error(transparent)]
     Chat(#[from] ChatError),
     /// A template is asked for and there is none.
-    #[error("{folder}: the tokenizer has no chat template, and prompt.chat = \"always\"; set prompt.chat = \"never\" to train on plain text")]
+    #[error(
+        "{folder}: the tokenizer has no chat template, and prompt.chat = \"always\"; set prompt.chat = \"never\" to train on plain text"
+    )]
     NoTemplate {
         /// The model folder.
         folder: String,
     },
     /// A row is a conversation, and there is no template to render it with.
-    #[error("row {row} is a chat, and the model has no chat template (or prompt.chat = \"never\"); use rows with a text `problem`")]
+    #[error(
+        "row {row} is a chat, and the model has no chat template (or prompt.chat = \"never\"); use rows with a text `problem`"
+    )]
     ChatRow {
         /// 1-based row of the data.
         row: usize,
     },
     /// A prompt is longer than allowed.
-    #[error("the prompt of row {row} has {tokens} tokens, more than prompt.max_tokens = {limit}; raise that, or set prompt.overlong = \"drop\"")]
+    #[error(
+        "the prompt of row {row} has {tokens} tokens, more than prompt.max_tokens = {limit}; raise that, or set prompt.overlong = \"drop\""
+    )]
     TooLong {
         /// 1-based row of the data.
         row: usize,
@@ -81,7 +90,8 @@ impl Prompter {
             Chat::Never => None,
             Chat::Auto => ChatTemplate::load(folder)?,
             Chat::Always => Some(
-                ChatTemplate::load(folder)?.ok_or_else(|| PromptError::NoTemplate { folder: folder.display().to_string() })?,
+                ChatTemplate::load(folder)?
+                    .ok_or_else(|| PromptError::NoTemplate { folder: folder.display().to_string() })?,
             ),
         };
         Ok(Self {
@@ -123,10 +133,15 @@ impl Prompter {
 
     fn conversation(&self, problem: &Problem) -> Vec<chat::Message> {
         match problem {
-            Problem::Chat(messages) => messages.iter().map(|Message { role, content }| chat::Message::new(role, content)).collect(),
+            Problem::Chat(messages) => {
+                messages.iter().map(|Message { role, content }| chat::Message::new(role, content)).collect()
+            }
             Problem::Text(problem) => {
                 let system = (!self.system.is_empty()).then(|| chat::Message::new("system", &self.system));
-                system.into_iter().chain([chat::Message::new("user", &self.user.replace("{problem}", problem))]).collect()
+                system
+                    .into_iter()
+                    .chain([chat::Message::new("user", &self.user.replace("{problem}", problem))])
+                    .collect()
             }
         }
     }

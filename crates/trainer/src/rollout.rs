@@ -38,13 +38,25 @@ pub fn sampling(config: &Config) -> Sampling {
 ///
 /// # Errors
 /// A prompt that cannot be rendered, or tokens that cannot be decoded.
-pub fn rollout(policy: &Policy, prompter: &Prompter, config: &Config, rows: &[(usize, &Row)], first_sequence: u64, watch: &Watch) -> Result<Option<Vec<Group>>, PromptError> {
-    let prompts: Vec<Prompt> = rows.iter().map(|(row, r)| prompter.render(*row, &r.problem)).collect::<Result<_, _>>()?;
+pub fn rollout(
+    policy: &Policy,
+    prompter: &Prompter,
+    config: &Config,
+    rows: &[(usize, &Row)],
+    first_sequence: u64,
+    watch: &Watch,
+) -> Result<Option<Vec<Group>>, PromptError> {
+    let prompts: Vec<Prompt> =
+        rows.iter().map(|(row, r)| prompter.render(*row, &r.problem)).collect::<Result<_, _>>()?;
     let samples = config.rollout.samples;
     let requests: Vec<Request> = prompts
         .iter()
         .enumerate()
-        .map(|(p, prompt)| Request { prompt: &prompt.tokens, samples, first_sequence: first_sequence + (p * samples) as u64 })
+        .map(|(p, prompt)| Request {
+            prompt: &prompt.tokens,
+            samples,
+            first_sequence: first_sequence + (p * samples) as u64,
+        })
         .collect();
     let packed = policy.sampler.pack(&policy.model.weights);
     let stop = Stop { tokenizer: prompter.tokenizer(), texts: &config.rollout.stop };

@@ -93,7 +93,7 @@ impl Steps for SftRun {
         policy.begin_update();
         for (packed, targets) in pack(&self.examples, &indices, config.update.tokens_per_micro_batch) {
             rows += packed.len();
-            let (decoder, w, tape, gradient) = policy.workspace(packed.len());
+            let (decoder, w, tape, gradient) = policy.workspace(packed.len(), config.update.recompute);
             let found = decoder.forward(w, &packed, &targets, 1.0, tape);
             loss -= found.logp.iter().map(|&l| f64::from(l)).sum::<f64>() / learned as f64;
             decoder.backward(w, &packed, &vec![-1.0 / learned as f32; targets.len()], tape, gradient);
@@ -104,7 +104,12 @@ impl Steps for SftRun {
         } else {
             policy.updates += 1;
             if config.update.on_nonfinite == OnNonfinite::Stop {
-                return Err(UpdateError::NotFinite { step: *step + 1, what: "loss or gradient", update: policy.updates }.into());
+                return Err(UpdateError::NotFinite {
+                    step: *step + 1,
+                    what: "loss or gradient",
+                    update: policy.updates,
+                }
+                .into());
             }
             record.set(m::UPDATE_SKIPPED_STEPS, 1.0);
         }

@@ -49,7 +49,12 @@ pub enum StateError {
 ///
 /// # Errors
 /// [`StateError`], for instance on a full disk; earlier checkpoints are untouched.
-pub fn save(policy: &Policy, state: &State, precision: Precision, to: PartialCheckpoint) -> Result<PathBuf, StateError> {
+pub fn save(
+    policy: &Policy,
+    state: &State,
+    precision: Precision,
+    to: PartialCheckpoint,
+) -> Result<PathBuf, StateError> {
     let folder = to.path();
     policy.save(folder, precision)?;
     let len = [policy.model.weights.len()];

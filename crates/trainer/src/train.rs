@@ -86,7 +86,6 @@ impl Steps for Run {
         record.set(metrics::TIME_STEP, started.elapsed().as_secs_f64());
         Ok(Some(record))
     }
-
 }
 
 impl Run {
@@ -101,7 +100,8 @@ impl Run {
 
     /// One advantage a sequence, in order of the samples.
     fn advantages(&self, groups: &[Group], rewards: &[f32]) -> Result<Vec<f32>, TrainError> {
-        let ids: Vec<u32> = groups.iter().enumerate().flat_map(|(g, group)| group.samples.iter().map(move |_| g as u32)).collect();
+        let ids: Vec<u32> =
+            groups.iter().enumerate().flat_map(|(g, group)| group.samples.iter().map(move |_| g as u32)).collect();
         let mut offsets = vec![0];
         for sample in groups.iter().flat_map(|g| &g.samples) {
             offsets.push(offsets[offsets.len() - 1] + sample.tokens.len());
@@ -110,7 +110,9 @@ impl Run {
         Ok(match self.estimator.compute(&batch)? {
             AdvantageValues::PerSequence(values) => values,
             // Without a penalty inside of the return, every token of a sequence has the same one.
-            AdvantageValues::PerToken(values) => offsets[..offsets.len() - 1].iter().map(|&first| values[first]).collect(),
+            AdvantageValues::PerToken(values) => {
+                offsets[..offsets.len() - 1].iter().map(|&first| values[first]).collect()
+            }
         })
     }
 
@@ -120,7 +122,8 @@ impl Run {
         let mut trained = Vec::with_capacity(groups.len());
         for (g, group) in groups.iter().enumerate() {
             let samples = group.samples.iter().zip(advantages.by_ref());
-            let samples = samples.map(|(s, &advantage)| TrainedSample { tokens: &s.tokens, logp_old: &s.logp, advantage });
+            let samples =
+                samples.map(|(s, &advantage)| TrainedSample { tokens: &s.tokens, logp_old: &s.logp, advantage });
             trained.push(TrainedGroup { id: g as u32, prompt: &group.prompt.tokens, samples: samples.collect() });
         }
         let Journey { config, policy, .. } = &mut self.journey;

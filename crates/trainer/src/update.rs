@@ -15,7 +15,9 @@ pub enum UpdateError {
     #[error(transparent)]
     Objective(#[from] ObjectiveError),
     /// A loss or gradient is not finite, and the run is to stop then.
-    #[error("step {step}: the {what} of update {update} is not finite; the weights are those of the update before (update.on_nonfinite = \"skip\" would go on)")]
+    #[error(
+        "step {step}: the {what} of update {update} is not finite; the weights are those of the update before (update.on_nonfinite = \"skip\" would go on)"
+    )]
     NotFinite {
         /// Step of the run.
         step: u64,
@@ -67,7 +69,12 @@ pub struct Rule<'a> {
 ///
 /// # Errors
 /// [`UpdateError`]; the weights are unchanged then.
-pub fn update(policy: &mut Policy, rule: &Rule, groups: &[TrainedGroup], done: &mut Updated) -> Result<(), UpdateError> {
+pub fn update(
+    policy: &mut Policy,
+    rule: &Rule,
+    groups: &[TrainedGroup],
+    done: &mut Updated,
+) -> Result<(), UpdateError> {
     let denominators = rule.objective.denominators_from(counts(groups)?)?;
     let batches = pack(groups, rule.config.update.tokens_per_micro_batch, |a| rule.objective.is_inert(a));
     let scale = 1.0 / rule.config.rollout.temperature as f32;
@@ -75,7 +82,7 @@ pub fn update(policy: &mut Policy, rule: &Rule, groups: &[TrainedGroup], done: &
     let (mut loss, mut stats) = (0.0, Stats::empty());
     for batch in &batches {
         let rows = batch.packed.len();
-        let (decoder, w, tape, gradient) = policy.workspace(rows);
+        let (decoder, w, tape, gradient) = policy.workspace(rows, rule.config.update.recompute);
         let reference = rule.reference.map(|arena| {
             decoder.forward(Weights { arena, packed: None }, &batch.packed, &batch.targets, scale, tape).logp
         });

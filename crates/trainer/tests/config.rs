@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use surefoot_trainer::config::choice::{Estimator, Schedule};
+use surefoot_objectives::advantage::Estimator;
+use surefoot_trainer::config::choice::Schedule;
 use surefoot_trainer::config::{Config, OptionValue, Purpose, document};
 
 const LEAST: &str = "[model]\npath = \"model\"\n[data]\ntrain = \"rows.jsonl\"\n";
@@ -126,7 +127,7 @@ fn impossible_values_are_refused_where_they_stand() {
         ("[reward]\ncommand = \"./judge\"\n", "has no effect"),
         ("[prompt]\ntemplate = \"Solve it\"\n", "must contain {problem}"),
         ("[optimizer]\nbetas = [0.9, 1.0]\n", "`optimizer.betas` is 1"),
-        ("[advantage]\nweight = \"std\"\n", "divides by the standard deviation already"),
+        ("[advantage]\nweight = \"std\"\n", "`advantage.weight` does not fit: weight = \"std\" multiplies"),
         ("[checkpoint]\nkeep = 0\n", "`checkpoint.keep` is 0"),
     ] {
         let message = refused(text, &[]);
@@ -183,4 +184,32 @@ fn shipped_configurations_are_valid() {
         seen += 1;
     }
     assert!(seen > 0, "no configuration is shipped");
+}
+
+#[test]
+fn objectives_know_their_options() {
+    for recipe in surefoot_objectives::RECIPES {
+        let objective =
+            train(&format!("{LEAST}[objective]\nname = \"{}\"\n", recipe.key), &[]).unwrap().build_objective().unwrap();
+        for setting in objective.settings() {
+            let known = surefoot_trainer::config::objective::OPTIONS.iter().any(|(name, ..)| *name == setting.key);
+            assert!(known, "{} of {} is missing in OPTIONS", setting.key, recipe.key);
+        }
+    }
+    let config = train(
+        &format!("{LEAST}[objective]\nbound = 0.5\nanchor = \"unit\"\n[regularizer]\ndrift_coefficient = 0.01\n"),
+        &[],
+    )
+    .unwrap();
+    let objective = config.build_objective().unwrap();
+    assert!(objective.settings().iter().any(|setting| setting.key == "bound" && setting.value.to_string() == "0.5"));
+    assert_eq!(objective.regularizer.drift.coefficient, 0.01);
+    assert!(
+        refused("[objective]\nname = \"mhpp\"\n", &[])
+            .starts_with("dir/run.toml:6: `objective.name` does not fit: there is no objective `mhpp`")
+    );
+    let message = refused("[objective]\nclip_low = 0.2\n", &[]);
+    assert!(message.starts_with("dir/run.toml:6: `objective.clip_low` does not fit: "), "{message}");
+    let message = refused("[objective]\nbound = -1\n", &[]);
+    assert!(message.starts_with("dir/run.toml:6: `objective.bound` does not fit: "), "{message}");
 }

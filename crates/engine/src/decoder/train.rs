@@ -3,10 +3,17 @@ use super::Decoder;
 use crate::batch::{Packed, Target};
 use crate::device::{Device, Direction, TargetStatistics, Weights};
 
-/// What one layer keeps for its backward pass; everything else is computed again from it.
+/// Whether a layer's activations are kept for its backward pass or computed again from the layer's input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activations {
+    /// Kept: the faster way.
+    Keep,
+    /// Computed again: memory of one layer instead of all, for one more forward pass of the layers. The same bits.
+    Recompute,
+}
+
+/// What one layer keeps for its backward pass beside its input; the rest is computed again from it.
 struct LayerTape<B> {
-    /// Input of the layer, `[T, H]`.
-    x: B,
     /// Queries, keys and values before QK-norm and rotation; only with QK-norm.
     raw: Option<B>,
     /// Queries, keys and values as the attention reads them.
@@ -24,6 +31,9 @@ struct LayerTape<B> {
 /// Activations of one forward pass and scratch space, allocated once for micro-batches up to a size.
 pub struct Tape<D: Device> {
     rows: usize,
+    /// Input of each layer, `[T, H]`.
+    inputs: Vec<D::Buffer>,
+    /// One for each layer, or one for all if activations are recomputed.
     layers: Vec<LayerTape<D::Buffer>>,
     /// Output of the last layer, then gradient of the residual stream.
     x: D::Buffer,
@@ -56,11 +66,10 @@ pub type Predictions = TargetStatistics;
 
 impl<D: Device> Tape<D> {
     /// A tape for micro-batches of up to `rows` tokens.
-    pub fn new(decoder: &Decoder<D>, rows: usize) -> Self {
+    pub fn new(decoder: &Decoder<D>, rows: usize, activations: Activations) -> Self {
         let zeros = |width: usize| decoder.device.zeros(rows * width);
         let (hidden, heads) = (decoder.hidden, decoder.heads);
         let layer = |l: &crate::layout::Layer| LayerTape {
-            x: zeros(hidden),
             raw: l.qk_norm.as_ref().map(|_| zeros(heads.stride())),
             qkv: zeros(heads.stride()),
             attended: zeros(heads.width()),
@@ -68,9 +77,15 @@ impl<D: Device> Tape<D> {
             mid: zeros(hidden),
             gate_up: zeros(2 * decoder.ffn),
         };
+        let layers = &decoder.layout.layers;
+        let kept = match activations {
+            Activations::Keep => layers.len(),
+            Activations::Recompute => 1,
+        };
         Self {
             rows,
-            layers: decoder.layout.layers.iter().map(layer).collect(),
+            inputs: layers.iter().map(|_| zeros(hidden)).collect(),
+            layers: layers[..kept].iter().map(layer).collect(),
             x: zeros(hidden),
             normed: zeros(hidden),
             delta: zeros(hidden),
@@ -91,6 +106,14 @@ impl<D: Device> Tape<D> {
     /// Most tokens of a micro-batch.
     pub fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// Bytes of the activations that [`Activations::Keep`] keeps for `rows` tokens.
+    pub fn kept_bytes(decoder: &Decoder<D>, rows: usize) -> usize {
+        let heads = decoder.heads;
+        let qkv = if decoder.layout.layers[0].qk_norm.is_some() { 2 } else { 1 } * heads.stride();
+        let width = 2 * decoder.hidden + qkv + heads.width() + heads.queries + 2 * decoder.ffn;
+        4 * rows * width * decoder.layout.layers.len()
     }
 }
 
@@ -115,36 +138,45 @@ impl<D: Device> Decoder<D> {
     fn hidden_states(&self, w: Weights<D>, batch: &Packed, tape: &mut Tape<D>) {
         let (d, rows) = (&self.device, batch.len());
         assert!(rows <= tape.rows, "{rows} tokens on a tape of {} rows", tape.rows);
-        d.embed(batch.tokens(), w, &self.layout.embedding, &mut tape.layers[0].x);
-        let Tape { layers, x, normed, delta, wide, .. } = tape;
-        for l in 0..layers.len() {
-            let layer = &self.layout.layers[l];
-            let (now, later) = layers[l..].split_first_mut().expect("a layer");
-            if l == 0 {
-                d.norm(rows, &now.x, w, &layer.input_norm, self.eps, normed);
-            }
-            match (&mut now.raw, &layer.qk_norm) {
-                (Some(raw), Some(norms)) => {
-                    d.linear(rows, normed, w, &layer.qkv, raw);
-                    d.qk_norm(rows, self.heads, raw, w, norms, self.eps, &mut now.qkv);
-                }
-                _ => d.linear(rows, normed, w, &layer.qkv, &mut now.qkv),
-            }
-            d.rope(batch.positions(), self.heads, &self.rotation, &mut now.qkv, Direction::Forward);
-            d.attention(batch, self.heads, &now.qkv, &mut now.attended, &mut now.lse);
-            d.linear(rows, &now.attended, w, &layer.output, delta);
-            d.add_norm(rows, &now.x, delta, &mut now.mid, w, &layer.mlp_norm, self.eps, normed);
-            d.linear(rows, normed, w, &layer.gate_up, &mut now.gate_up);
-            d.swiglu(rows, self.ffn, &now.gate_up, wide);
-            d.linear(rows, wide, w, &layer.down, delta);
-            match later.first_mut() {
-                Some(next) => {
-                    let norm = &self.layout.layers[l + 1].input_norm;
-                    d.add_norm(rows, &now.mid, delta, &mut next.x, w, norm, self.eps, normed);
-                }
-                None => d.add(rows * self.hidden, &now.mid, delta, x),
-            }
+        let Tape { inputs, layers, x, normed, delta, wide, .. } = tape;
+        d.embed(batch.tokens(), w, &self.layout.embedding, &mut inputs[0]);
+        for l in 0..inputs.len() {
+            let (now, later) = inputs[l..].split_at_mut(1);
+            let kept = l % layers.len();
+            self.attend(w, batch, l, &now[0], &mut layers[kept], normed, delta);
+            let LayerTape { mid, gate_up, .. } = &layers[kept];
+            d.swiglu(rows, self.ffn, gate_up, wide);
+            d.linear(rows, wide, w, &self.layout.layers[l].down, delta);
+            d.add(rows * self.hidden, mid, delta, later.first_mut().unwrap_or(x));
         }
+    }
+
+    /// Layer `l` on its input `x`, up to the gate and up projections: all that its backward pass reads.
+    #[allow(clippy::too_many_arguments)]
+    fn attend(
+        &self,
+        w: Weights<D>,
+        batch: &Packed,
+        l: usize,
+        x: &D::Buffer,
+        kept: &mut LayerTape<D::Buffer>,
+        normed: &mut D::Buffer,
+        delta: &mut D::Buffer,
+    ) {
+        let (d, rows, layer) = (&self.device, batch.len(), &self.layout.layers[l]);
+        d.norm(rows, x, w, &layer.input_norm, self.eps, normed);
+        match (&mut kept.raw, &layer.qk_norm) {
+            (Some(raw), Some(norms)) => {
+                d.linear(rows, normed, w, &layer.qkv, raw);
+                d.qk_norm(rows, self.heads, raw, w, norms, self.eps, &mut kept.qkv);
+            }
+            _ => d.linear(rows, normed, w, &layer.qkv, &mut kept.qkv),
+        }
+        d.rope(batch.positions(), self.heads, &self.rotation, &mut kept.qkv, Direction::Forward);
+        d.attention(batch, self.heads, &kept.qkv, &mut kept.attended, &mut kept.lse);
+        d.linear(rows, &kept.attended, w, &layer.output, delta);
+        d.add_norm(rows, x, delta, &mut kept.mid, w, &layer.mlp_norm, self.eps, normed);
+        d.linear(rows, normed, w, &layer.gate_up, &mut kept.gate_up);
     }
 
     /// Final norm and head, over the rows that a target refers to.
@@ -184,7 +216,7 @@ impl<D: Device> Decoder<D> {
         grads: &mut D::Buffer,
     ) {
         let (d, rows, eps) = (&self.device, batch.len(), self.eps);
-        let Tape { layers, x: dx, normed, delta, wide, dqkv, head, .. } = tape;
+        let Tape { inputs, layers, x: dx, normed, delta, wide, dqkv, head, .. } = tape;
         let sorted: Vec<f32> = head.order.iter().map(|&i| grad_logp[i]).collect();
         let count = head.rows.len();
         d.head_backward(
@@ -202,7 +234,13 @@ impl<D: Device> Decoder<D> {
         d.clear(normed);
         d.norm_backward(count, &head.x, w, &self.layout.norm, eps, delta, normed, grads);
         d.scatter(normed, self.hidden, &head.rows, rows, dx);
-        for (layer, kept) in self.layout.layers.iter().zip(layers).rev() {
+        for (l, layer) in self.layout.layers.iter().enumerate().rev() {
+            let (place, recompute) = (l % layers.len(), layers.len() < inputs.len());
+            let (x, kept) = (&inputs[l], &mut layers[place]);
+            // The last layer's are still those of the forward pass.
+            if recompute && l + 1 < inputs.len() {
+                self.attend(w, batch, l, x, kept, normed, delta);
+            }
             // Feed-forward part.
             d.linear_backward_input(rows, dx, w, &layer.down, wide);
             d.swiglu_backward(rows, self.ffn, &mut kept.gate_up, wide);
@@ -219,10 +257,10 @@ impl<D: Device> Decoder<D> {
             if let (Some(raw), Some(norms)) = (&kept.raw, &layer.qk_norm) {
                 d.qk_norm_backward(rows, self.heads, raw, w, norms, eps, dqkv, grads);
             }
-            d.norm(rows, &kept.x, w, &layer.input_norm, eps, normed);
+            d.norm(rows, x, w, &layer.input_norm, eps, normed);
             d.linear_backward_weight(rows, dqkv, normed, &layer.qkv, grads);
             d.linear_backward_input(rows, dqkv, w, &layer.qkv, delta);
-            d.norm_backward(rows, &kept.x, w, &layer.input_norm, eps, delta, dx, grads);
+            d.norm_backward(rows, x, w, &layer.input_norm, eps, delta, dx, grads);
         }
         d.embed_backward(batch.tokens(), dx, &self.layout.embedding, grads);
     }

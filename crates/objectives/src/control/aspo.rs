@@ -47,10 +47,12 @@ impl Formula for Aspo {
         let (log_ratio, ratio, advantage) = (&inputs.log_ratio[..n], &inputs.ratio[..n], &inputs.advantage[..n]);
         let (multiplier, value) = (&mut outputs.multiplier[..n], &mut outputs.value[..n]);
         for i in 0..n {
-            let negative = advantage[i] < 0.0;
-            let below = (log_ratio[i] < bounds.low) & negative;
-            let above = (log_ratio[i] > bounds.high) & (advantage[i] > 0.0);
-            let weight = lesser(if negative { ratio[i] } else { 1.0 / ratio[i] }, limit);
+            let (x, r, a) = (log_ratio[i], ratio[i], advantage[i]);
+            let turned = 1.0 / r;
+            let negative = a < 0.0;
+            let below = (x < bounds.low) & negative;
+            let above = (x > bounds.high) & (a > 0.0);
+            let weight = lesser(if negative { r } else { turned }, limit);
             multiplier[i] = if below | above { 0.0 } else { weight };
             let kept = if below { floor } else { weight };
             value[i] = if above { cap } else { kept };

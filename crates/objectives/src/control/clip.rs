@@ -62,19 +62,22 @@ impl Formula for HardClip {
         let (log_ratio, ratio, advantage) = (&inputs.log_ratio[..n], &inputs.ratio[..n], &inputs.advantage[..n]);
         let (multiplier, value) = (&mut outputs.multiplier[..n], &mut outputs.value[..n]);
         for i in 0..n {
-            let clip_low = (log_ratio[i] < bounds.low) & (advantage[i] < 0.0);
-            let clip_high = (log_ratio[i] > bounds.high) & (advantage[i] > 0.0);
-            multiplier[i] = if clip_low | clip_high { 0.0 } else { ratio[i] };
-            let below = if clip_low { floor } else { ratio[i] };
+            // loads first: a load in a branch would keep the loop scalar
+            let (x, r, a) = (log_ratio[i], ratio[i], advantage[i]);
+            let clip_low = (x < bounds.low) & (a < 0.0);
+            let clip_high = (x > bounds.high) & (a > 0.0);
+            multiplier[i] = if clip_low | clip_high { 0.0 } else { r };
+            let below = if clip_low { floor } else { r };
             value[i] = if clip_high { cap } else { below };
         }
         if let Some(limit) = self.dual_clip {
             let log_limit = crate::region::greatest_at_most(limit.ln());
             let limit = limit as f32;
             for i in 0..n {
+                let (kept, worth) = (multiplier[i], value[i]);
                 let clip_dual = (log_ratio[i] > log_limit) & (advantage[i] < 0.0);
-                multiplier[i] = if clip_dual { 0.0 } else { multiplier[i] };
-                value[i] = if clip_dual { lesser(value[i], limit) } else { value[i] };
+                multiplier[i] = if clip_dual { 0.0 } else { kept };
+                value[i] = if clip_dual { lesser(worth, limit) } else { worth };
             }
         }
     }

@@ -170,6 +170,10 @@ impl Formula for Cpgd {
         Some(1.0)
     }
 
+    fn needs_progress(&self) -> bool {
+        self.clip_schedule == ClipSchedule::TightToLoose
+    }
+
     fn drift(&self) -> Option<Drift> {
         self.drift
     }

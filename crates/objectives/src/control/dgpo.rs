@@ -51,11 +51,14 @@ impl Formula for Dgpo {
         let (log_ratio, advantage) = (&inputs.log_ratio[..n], &inputs.advantage[..n]);
         let (multiplier, value) = (&mut outputs.multiplier[..n], &mut outputs.value[..n]);
         for i in 0..n {
-            let below = (log_ratio[i] < bounds.low) & (advantage[i] < 0.0);
-            let above = (log_ratio[i] > bounds.high) & (advantage[i] > 0.0);
-            let kept = if below { low.0 * log_ratio[i] + low.1 } else { log_ratio[i] };
-            multiplier[i] = exp(if above { high.0 * log_ratio[i] + high.1 } else { kept });
-            value[i] = multiplier[i];
+            let (x, a) = (log_ratio[i], advantage[i]);
+            let (in_low, in_high) = (low.0 * x + low.1, high.0 * x + high.1);
+            let below = (x < bounds.low) & (a < 0.0);
+            let above = (x > bounds.high) & (a > 0.0);
+            let kept = if below { in_low } else { x };
+            let weight = exp(if above { in_high } else { kept });
+            multiplier[i] = weight;
+            value[i] = weight;
         }
     }
 

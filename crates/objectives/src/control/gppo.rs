@@ -61,9 +61,10 @@ impl Formula for Gppo {
         let (log_ratio, ratio, advantage) = (&inputs.log_ratio[..n], &inputs.ratio[..n], &inputs.advantage[..n]);
         let (multiplier, value) = (&mut outputs.multiplier[..n], &mut outputs.value[..n]);
         for i in 0..n {
-            let below = (log_ratio[i] < bounds.low) & (advantage[i] < 0.0);
-            let above = (log_ratio[i] > bounds.high) & (advantage[i] > 0.0);
-            let kept = if below { low } else { ratio[i] };
+            let (x, r, a) = (log_ratio[i], ratio[i], advantage[i]);
+            let below = (x < bounds.low) & (a < 0.0);
+            let above = (x > bounds.high) & (a > 0.0);
+            let kept = if below { low } else { r };
             multiplier[i] = if above { high } else { kept };
             value[i] = multiplier[i];
         }

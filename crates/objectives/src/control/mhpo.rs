@@ -1,7 +1,7 @@
 //! MHPO: a log-fidelity modulator and a decoupled hazard penalty in place of clipping.
 
 use super::{Formula, Inputs, Outputs, Term, Token, maximum::maximum};
-use crate::exponential::{LOG_LIMIT, exp, greater, lesser, ln, ln_1p, parts};
+use crate::exponential::{LOG_LIMIT, exp, greater, lesser, ln, ln_1p, parts, parts_within};
 use crate::keyed::keyed_enum;
 use crate::option::{Entry, Range};
 
@@ -170,42 +170,51 @@ impl Formula for Mhpo {
 
     fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
         let n = inputs.log_ratio.len();
-        let c = self.bound as f32;
+        let (c, inverse) = (self.bound as f32, (1.0 / self.bound) as f32);
         let log_ratio = &inputs.log_ratio[..n];
         let (multiplier, value) = (&mut outputs.multiplier[..n], &mut outputs.value[..n]);
         let (psi, zeta, survival) = (&mut outputs.psi[..n], &mut outputs.zeta[..n], &mut outputs.survival[..n]);
         for i in 0..n {
-            let x = log_ratio[i] / c;
+            // with u = e^(−2|x|): tanh|x| = (1 − u)/(1 + u) and sech²(x) = 4u/(1 + u)², neither of which cancels
+            let x = log_ratio[i] * inverse;
             let at = parts(-2.0 * x.abs());
-            let (u, m1) = (at.exp(), at.exp_m1());
-            let magnitude = c * (-m1 / (2.0 + m1));
-            psi[i] = magnitude.copysign(x);
-            multiplier[i] = if 2.0 * x.abs() < LOG_LIMIT { 4.0 * u / ((1.0 + u) * (1.0 + u)) } else { 0.0 };
+            let (u, less_one) = (at.exp(), at.exp_m1());
+            let share = 1.0 / (2.0 + less_one);
+            psi[i] = (c * share * -less_one).copysign(x);
+            multiplier[i] = if x.abs() < 0.5 * LOG_LIMIT { 4.0 * u * share * share } else { 0.0 };
         }
         match self.hazard {
-            Hazard::None => zeta.fill(0.0),
+            Hazard::None => {
+                zeta.fill(0.0);
+                survival.fill(1.0);
+                for i in 0..n {
+                    value[i] = exp(psi[i]);
+                }
+            }
             Hazard::Weibull => {
-                let positive = Power::new(self.shape_positive, self.scale_positive);
-                let negative = Power::new(self.shape_negative, self.scale_negative);
-                // value and survival hold the two softplus until they get their own contents
                 for i in 0..n {
                     let magnitude = psi[i].abs();
-                    let small = ln_1p(exp(-magnitude));
+                    let small = ln_1p(parts_within(-magnitude).exp());
                     let large = magnitude + small;
-                    value[i] = if psi[i] > 0.0 { large } else { small };
-                    survival[i] = if psi[i] > 0.0 { small } else { large };
+                    let positive = psi[i] > 0.0;
+                    zeta[i] = if positive { large } else { small };
+                    survival[i] = if positive { small } else { large };
                 }
-                positive.apply(value);
-                negative.apply(survival);
+                Power::new(self.shape_positive, self.scale_positive).apply(zeta);
+                Power::new(self.shape_negative, self.scale_negative).apply(survival);
                 let anchor = self.anchor_hazard() as f32;
                 for i in 0..n {
-                    zeta[i] = lesser(value[i] + survival[i], MAX_HAZARD) - anchor;
+                    zeta[i] = lesser(zeta[i] + survival[i], MAX_HAZARD) - anchor;
+                    value[i] = exp(psi[i] - zeta[i]);
+                }
+                if outputs.with_statistics {
+                    for i in 0..n {
+                        survival[i] = exp(-zeta[i]);
+                    }
                 }
             }
         }
         for i in 0..n {
-            survival[i] = exp(-zeta[i]);
-            value[i] = exp(psi[i] - zeta[i]);
             multiplier[i] *= value[i];
         }
     }
@@ -216,55 +225,39 @@ fn softplus(x: f64) -> f64 {
 }
 
 /// `(x/scale)^shape` on columns of positive numbers. Whole and half exponents up to 4, which the paper's are, are
-/// products and a root: faster than `exp(k·ln x)` and exact to rounding.
-enum Power {
-    Halves { whole: u32, half: bool, scale: f32 },
-    Any { shape: f32, scale: f32 },
+/// products and a root: faster than `exp(k·ln x)`, and they round less.
+struct Power {
+    shape: f64,
+    inverse: f32,
 }
 
 impl Power {
     fn new(shape: f64, scale: f64) -> Self {
-        let halves = 2.0 * shape;
-        let scale = scale as f32;
-        if halves.fract() == 0.0 && halves <= 8.0 {
-            let halves = halves as u32;
-            Self::Halves { whole: halves / 2, half: halves % 2 == 1, scale }
-        } else {
-            Self::Any { shape: shape as f32, scale }
-        }
+        Self { shape, inverse: (1.0 / scale) as f32 }
     }
 
     fn apply(&self, column: &mut [f32]) {
-        match *self {
-            Self::Halves { whole, half, scale } => {
-                let inverse = 1.0 / scale;
-                let power = |x: f32, start: f32| {
-                    let x = x * inverse;
-                    let x2 = x * x;
-                    start
-                        * match whole {
-                            0 => 1.0,
-                            1 => x,
-                            2 => x2,
-                            3 => x2 * x,
-                            _ => x2 * x2,
-                        }
-                };
-                if half {
-                    for x in column {
-                        *x = lesser(power(*x, (*x * inverse).sqrt()), MAX_HAZARD)
-                    }
-                } else {
-                    for x in column {
-                        *x = lesser(power(*x, 1.0), MAX_HAZARD)
-                    }
-                }
-            }
-            Self::Any { shape, scale } => {
-                for x in column {
-                    *x = exp(shape * ln(greater(*x / scale, f32::MIN_POSITIVE)));
-                }
-            }
+        let halves = 2.0 * self.shape;
+        if halves.fract() != 0.0 || halves > 8.0 {
+            let shape = self.shape as f32;
+            return self.map(column, |x| exp(shape * ln(greater(x, f32::MIN_POSITIVE))));
+        }
+        match halves as u32 {
+            1 => self.map(column, f32::sqrt),
+            2 => self.map(column, |x| x),
+            3 => self.map(column, |x| x * x.sqrt()),
+            4 => self.map(column, |x| x * x),
+            5 => self.map(column, |x| x * x * x.sqrt()),
+            6 => self.map(column, |x| x * x * x),
+            7 => self.map(column, |x| x * x * (x * x.sqrt())),
+            _ => self.map(column, |x| (x * x) * (x * x)),
+        }
+    }
+
+    #[inline(always)]
+    fn map(&self, column: &mut [f32], power: impl Fn(f32) -> f32) {
+        for x in column {
+            *x = lesser(power(*x * self.inverse), MAX_HAZARD);
         }
     }
 }

@@ -67,6 +67,8 @@ pub(crate) struct Inputs<'c> {
 pub(crate) struct Outputs<'c> {
     pub multiplier: &'c mut [f32],
     pub value: &'c mut [f32],
+    /// Whether statistics are wanted: exp(−ζ) is for them alone.
+    pub with_statistics: bool,
     /// MHPO's ψ, ζ and exp(−ζ).
     pub psi: &'c mut [f32],
     pub zeta: &'c mut [f32],
@@ -113,6 +115,10 @@ pub(crate) trait Formula {
     }
     /// Whether it reads the sequence's mean log-ratio.
     fn controls_sequences(&self) -> bool {
+        false
+    }
+    /// Whether it reads [`Inputs::progress`].
+    fn needs_progress(&self) -> bool {
         false
     }
     /// The policy drift that is part of it.

@@ -1,6 +1,6 @@
 //! Sums over blocks of columns. Every loop keeps independent lanes, which the compiler turns into vector code.
 
-use super::histogram::{BINS, bin, signed_bin};
+use super::histogram::{TABLE, bin, signed_bin};
 use super::{Clipped, HazardStats, ReferenceStats, Stats, WeightStats};
 use crate::block::BLOCK;
 use crate::control::ClipRule;
@@ -55,35 +55,35 @@ fn extremes(column: &[f32]) -> (f32, f32) {
     (least.into_iter().fold(f32::INFINITY, f32::min), greatest.into_iter().fold(f32::NEG_INFINITY, f32::max))
 }
 
-/// A table of counts that grows block by block.
+/// Counts of one kind of number, block by block.
 struct Table {
-    counts: Vec<u32>,
-    bins: usize,
+    counts: Box<[[u32; TABLE]; TABLES]>,
 }
 
 impl Table {
-    fn new(bins: usize) -> Self {
-        Self { counts: vec![0; bins * TABLES], bins }
+    fn new() -> Self {
+        Self { counts: Box::new([[0; TABLE]; TABLES]) }
     }
 
     fn add(&mut self, column: &[f32], bin: impl Fn(f32) -> i32) {
-        let mut indices = [0_i32; BLOCK];
-        let indices = &mut indices[..column.len()];
+        let mut indices = [0_u32; BLOCK];
         for (index, &x) in indices.iter_mut().zip(column) {
-            *index = bin(x);
+            *index = bin(x) as u32;
         }
-        let (first, second) = self.counts.split_at_mut(self.bins);
-        for pair in indices.chunks(TABLES) {
-            first[pair[0] as usize] += 1;
-            if let Some(&at) = pair.get(1) {
-                second[at as usize] += 1;
+        let indices = &indices[..column.len().min(BLOCK)];
+        let groups = indices.chunks_exact(TABLES);
+        for &index in groups.remainder() {
+            self.counts[0][index as usize % TABLE] += 1;
+        }
+        for group in groups {
+            for table in 0..TABLES {
+                self.counts[table][group[table] as usize % TABLE] += 1;
             }
         }
     }
 
     fn totals(&self) -> impl Iterator<Item = u64> + '_ {
-        let (first, second) = self.counts.split_at(self.bins);
-        first.iter().zip(second).map(|(a, b)| u64::from(*a) + u64::from(*b))
+        (0..TABLE).map(|index| self.counts.iter().map(|table| u64::from(table[index])).sum())
     }
 }
 
@@ -116,8 +116,8 @@ impl Collector {
         Self {
             stats: Stats::empty(),
             bounds,
-            log_ratio: Table::new(2 * BINS),
-            multiplier: Table::new(BINS),
+            log_ratio: Table::new(),
+            multiplier: Table::new(),
             log_ratio_extremes: (f32::INFINITY, f32::NEG_INFINITY),
             multiplier_extremes: (f32::INFINITY, f32::NEG_INFINITY),
             zeroed_negative: 0,

@@ -12,6 +12,9 @@ const FIRST: i32 = (127 + LOWEST_EXPONENT) << SPLITS_LOG2;
 pub(crate) const BINS: usize = 1 + (((HIGHEST_EXPONENT - LOWEST_EXPONENT) as usize) << SPLITS_LOG2);
 const LAST: i32 = BINS as i32 - 1;
 
+/// Entries of a table of counts: a power of two, so that masking an index replaces the check of it.
+pub(crate) const TABLE: usize = (2 * BINS).next_power_of_two();
+
 /// The bin of a magnitude: its exponent and leading mantissa bits.
 #[inline(always)]
 pub(crate) fn bin(magnitude: f32) -> i32 {

@@ -1,14 +1,23 @@
 //! Values that make no sense, alone or together, found before anything is loaded.
 
-use super::choice::{AnswerFormat, Estimator, GroupWeight, Schedule};
+use surefoot_objectives::advantage::{Estimator, Weight};
+
+use super::choice::{AnswerFormat, Schedule};
 use super::{Config, Purpose};
 
-/// `(section.key, what is wrong and what to do)`.
-type Found = Vec<(&'static str, String)>;
+/// What was found: `(section.key, what is wrong and what to do)`.
+#[derive(Default)]
+struct Found(Vec<(String, String)>);
+
+impl Found {
+    fn push(&mut self, (key, message): (&str, String)) {
+        self.0.push((key.to_string(), message));
+    }
+}
 
 /// Everything that is wrong with the values of `config`.
-pub(super) fn check(config: &Config) -> Found {
-    let mut found = Found::new();
+pub(super) fn check(config: &Config) -> Vec<(String, String)> {
+    let mut found = Found::default();
     shared(config, &mut found);
     match config.purpose {
         Purpose::Train => {
@@ -22,7 +31,7 @@ pub(super) fn check(config: &Config) -> Found {
             positive(&mut found, "sft.max_tokens", config.sft.max_tokens);
         }
     }
-    found
+    found.0
 }
 
 fn positive(found: &mut Found, key: &'static str, value: usize) {
@@ -137,22 +146,29 @@ fn reward(config: &Config, found: &mut Found) {
 fn advantage(config: &Config, found: &mut Found) {
     let (advantage, samples) = (&config.advantage, config.rollout.samples);
     let compares = match advantage.estimator {
-        Estimator::Grpo | Estimator::DrGrpo | Estimator::Rloo => true,
+        Estimator::Grpo | Estimator::DrGrpo | Estimator::Rloo | Estimator::RlooNormalized => true,
         Estimator::ReinforcePlusPlus | Estimator::Raw => false,
     };
     if compares && samples == 1 {
-        let name = advantage.estimator.name();
+        let name = advantage.estimator.key();
         found.push(("rollout.samples", format!(
             "is 1, but advantage.estimator = \"{name}\" compares the samples of a group: use at least 2, or \"reinforce_plus_plus\""
         )));
     }
-    within(found, "advantage.weight_bound", advantage.weight_bound, advantage.weight_bound >= 1.0, "at least 1");
-    if advantage.estimator == Estimator::Grpo && advantage.weight == GroupWeight::Std {
+    if advantage.kl_coefficient > 0.0 {
         found.push((
-            "advantage.weight",
-            "is \"std\", but the estimator \"grpo\" divides by the standard deviation already; use \"dr_grpo\""
+            "advantage.kl_coefficient",
+            "is not available in this trainer yet; use regularizer.reference_coefficient for a KL penalty in the loss"
                 .to_string(),
         ));
+    }
+    within(found, "advantage.weight_bound", advantage.weight_bound, advantage.weight_bound >= 1.0, "at least 1");
+    let key = if advantage.weight == Weight::Equal { "advantage.estimator" } else { "advantage.weight" };
+    if let Err(error) = config.advantage_estimator() {
+        found.push((key, format!("does not fit: {error}")));
+    }
+    if let Err((key, error)) = config.try_objective() {
+        found.push((&key, format!("does not fit: {error}")));
     }
 }
 
@@ -172,13 +188,6 @@ fn update(config: &Config, found: &mut Found) {
                 divisors.join(", ")
             ),
         ));
-    }
-    let longest = config.prompt.max_tokens + rollout.max_new_tokens;
-    if update.tokens_per_micro_batch > 0 && update.tokens_per_micro_batch < longest {
-        found.push(("update.tokens_per_micro_batch", format!(
-            "is {}, less than one sequence of prompt.max_tokens + rollout.max_new_tokens = {longest}; raise it to that at least",
-            update.tokens_per_micro_batch
-        )));
     }
     let regularizer = &config.regularizer;
     within(

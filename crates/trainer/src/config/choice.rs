@@ -1,5 +1,7 @@
 //! Keys with a fixed set of values.
 
+use surefoot_objectives::ReferenceEstimator;
+use surefoot_objectives::advantage::{Estimator, Std, Weight};
 use toml::Value;
 
 use super::entry::{Entry, Mismatch};
@@ -89,56 +91,6 @@ choice! {
 }
 
 choice! {
-    /// How advantages come from rewards.
-    Estimator {
-        /// `(R - mean) / (std + eps)` in the group.
-        Grpo = "grpo",
-        /// `R - mean` in the group.
-        DrGrpo = "dr_grpo",
-        /// `R` minus the mean of the other samples of the group.
-        Rloo = "rloo",
-        /// Normalised over the whole batch.
-        ReinforcePlusPlus = "reinforce_plus_plus",
-        /// The reward itself.
-        Raw = "raw",
-    }
-}
-
-choice! {
-    /// Weight of a prompt's group (CPGD section 3).
-    GroupWeight {
-        /// 1 for every group.
-        Equal = "equal",
-        /// 1 / std of the group.
-        Std = "std",
-        /// min(bound, number of groups / number of groups with signal).
-        ClipFilter = "clip-filter",
-    }
-}
-
-choice! {
-    /// Which standard deviation normalises a group.
-    StdKind {
-        /// Bessel-corrected, divided by `G - 1`.
-        Sample = "sample",
-        /// Divided by `G`.
-        Population = "population",
-    }
-}
-
-choice! {
-    /// Estimator of the KL divergence to the reference policy.
-    KlEstimator {
-        /// `logp - logp_ref`
-        K1 = "k1",
-        /// `(logp - logp_ref)^2 / 2`
-        K2 = "k2",
-        /// `rho - 1 - ln rho` with `rho = exp(logp_ref - logp)`
-        K3 = "k3",
-    }
-}
-
-choice! {
     /// How the learning rate moves over the run.
     Schedule {
         /// It stays.
@@ -197,3 +149,26 @@ choice! {
         Hashes = "hashes",
     }
 }
+
+/// Keys whose values the objectives crate defines.
+macro_rules! keyed {
+    ($($name:ty),+) => {
+        $(impl Entry for $name {
+            fn expects() -> String {
+                Self::KEYS.iter().map(|key| format!("\"{key}\"")).collect::<Vec<_>>().join(" or ")
+            }
+            fn read(value: &Value) -> Result<Self, Mismatch> {
+                let Some(text) = value.as_str() else { return Err(super::entry::mismatch::<Self>(value)) };
+                Self::parse(text).ok_or_else(|| {
+                    let hint = nearest(text, Self::KEYS.iter().copied()).map(|key| format!(" (did you mean \"{key}\"?)"));
+                    Mismatch { expected: Self::expects(), found: format!("\"{text}\"{}", hint.unwrap_or_default()) }
+                })
+            }
+            fn to_toml(&self) -> Option<String> {
+                Some(format!("\"{self}\""))
+            }
+        })+
+    };
+}
+
+keyed!(Estimator, Weight, Std, ReferenceEstimator);

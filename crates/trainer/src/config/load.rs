@@ -30,8 +30,8 @@ pub(super) fn resolve(path: &Path, text: &str, sets: &[String], purpose: Purpose
     }
     let found = check::check(&config);
     problems.extend(found.into_iter().map(|(key, message)| Problem {
-        origin: origins.get(key).cloned().unwrap_or(Origin::Default),
-        kind: ProblemKind::Invalid { key: key.to_string(), message },
+        origin: origins.get(&key).cloned().unwrap_or(Origin::Default),
+        kind: ProblemKind::Invalid { key, message },
     }));
     if problems.is_empty() { Ok(config) } else { Err(ConfigError::Problems(problems)) }
 }

@@ -4,6 +4,7 @@
 //! [`Config::load`] reads a file and `--set` overrides, and reports every problem at once with file, line and the nearest
 //! valid key, before anything else is loaded. [`Config::to_toml`] writes the resolved configuration back.
 
+mod build;
 mod check;
 pub mod choice;
 pub mod document;

@@ -57,6 +57,7 @@ pub const OPTIONS: &[(&str, Takes, &str)] = &[
         Takes::Text,
         "How tokens are averaged: seq-mean-token-mean, token-mean, prompt-mean-token-mean, seq-mean-token-sum-norm.",
     ),
+    ("aggregation_length", Takes::Number, "Dr. GRPO: the constant that seq-mean-token-sum-norm divides token sums by."),
     ("clip_low", Takes::Number, "Lower clip range: the ratio's bound is 1 - clip_low."),
     ("clip_high", Takes::Number, "Upper clip range: the ratio's bound is 1 + clip_high."),
     ("dual_clip", Takes::Number, "Bound of dual clip and of ASPO."),

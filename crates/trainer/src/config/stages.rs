@@ -4,9 +4,11 @@
 //! prints its objective's parameters and its response lengths; "the remainder of the training pipeline follows standard
 //! practices" (section 4.1), so the rest follows what the neighbouring papers print and the trainers in use do.
 
+use surefoot_objectives::ReferenceEstimator;
+use surefoot_objectives::advantage::{Estimator, Std, Weight};
+
 use super::choice::{
-    AnswerFormat, Chat, DataFormat, Estimator, GroupWeight, Incomplete, KlEstimator, OnNonfinite, Overlong, Precision,
-    Recompute, Schedule, StdKind,
+    AnswerFormat, Chat, DataFormat, Incomplete, OnNonfinite, Overlong, Precision, Recompute, Schedule,
 };
 use super::table::stage;
 
@@ -118,12 +120,14 @@ stage! {
     Advantage in "advantage" {
         /// The estimator.
         estimator: Estimator = Estimator::Grpo, "MHPO section 3, Algorithm 1";
-        /// Weight of a group.
-        weight: GroupWeight = GroupWeight::Equal, "MHPO eq. 3";
+        /// Weight of a group, with `dr_grpo` only.
+        weight: Weight = Weight::Equal, "MHPO eq. 3";
         /// Greatest weight of `clip-filter` (c_w).
         weight_bound: f64 = 3.0, "CPGD, released code";
         /// The standard deviation that `grpo` divides by.
-        std: StdKind = StdKind::Sample, "TRL, verl";
+        std: Std = Std::Sample, "TRL, verl";
+        /// Weight of the divergence from the reference in the returns of `reinforce_plus_plus` and `rloo_normalized`.
+        kl_coefficient: f64 = 0.0, "MHPO Algorithm 1 has none";
     }
 }
 
@@ -137,7 +141,7 @@ stage! {
         /// Weight of the KL divergence to the reference policy; 0 is off.
         reference_coefficient: f64 = 0.0, "MHPO Algorithm 1 has none; DGPO B.4";
         /// Its estimator.
-        reference_estimator: KlEstimator = KlEstimator::K3, "TRL `beta`";
+        reference_estimator: ReferenceEstimator = ReferenceEstimator::K3, "TRL `beta`";
     }
 }
 
@@ -170,8 +174,8 @@ stage! {
         mini_batches: usize = 4, "ours; DGPO Table 12 has 16, TRL 1";
         /// Times that a rollout is gone through.
         epochs: usize = 1, "CPGD 5.1";
-        /// Most tokens in one forward and backward pass; the result does not depend on it but for rounding.
-        tokens_per_micro_batch: usize = 8192, "ours: memory";
+        /// Most tokens in one forward and backward pass; a longer sequence goes alone. The result depends on it by rounding only.
+        tokens_per_micro_batch: usize = 1024, "ours: memory; larger ones are no faster on a CPU";
         /// Greatest norm of the gradient; 0 is off.
         clip_grad_norm: f64 = 1.0, "DGPO B.3";
         /// What happens when a gradient is not finite.

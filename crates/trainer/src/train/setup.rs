@@ -1,6 +1,6 @@
 //! From a configuration to a run that is ready: everything that can be wrong is found here, before work starts.
 use super::Run;
-use crate::config::{Config, OptionValue};
+use crate::config::Config;
 use crate::data::{DataError, Dataset, Order, Row, Wanted};
 use crate::journey::{Journey, Start};
 use crate::metrics::MetricsError;
@@ -13,8 +13,8 @@ use crate::run_folder::{RunFolder, RunFolderError};
 use crate::state::StateError;
 use crate::update::UpdateError;
 use std::path::PathBuf;
-use surefoot_objectives::advantage::{AdvantageError, AdvantageEstimator};
-use surefoot_objectives::{Objective, OptionError, Value};
+use surefoot_objectives::OptionError;
+use surefoot_objectives::advantage::AdvantageError;
 
 /// Why a run could not start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -35,13 +35,8 @@ pub enum TrainError {
     #[error(transparent)]
     Reward(#[from] RewardError),
     /// An option of objective or advantage.
-    #[error("[{section}] {source}")]
-    Option {
-        /// Section of the configuration.
-        section: &'static str,
-        /// What is wrong.
-        source: OptionError,
-    },
+    #[error(transparent)]
+    Option(#[from] OptionError),
     /// Advantages.
     #[error(transparent)]
     Advantage(#[from] AdvantageError),
@@ -56,40 +51,6 @@ pub enum TrainError {
     Metrics(#[from] MetricsError),
 }
 
-/// The objective of a configuration.
-pub fn objective(config: &Config) -> Result<Objective, TrainError> {
-    let failed = |section| move |source| TrainError::Option { section, source };
-    let mut objective = Objective::named(&config.objective.name).map_err(failed("objective"))?;
-    for (key, value) in &config.objective.options {
-        let value = match value {
-            OptionValue::Number(number) => Value::Number(*number),
-            OptionValue::Text(text) => Value::Text(text.clone()),
-        };
-        objective.set(key, value).map_err(failed("objective"))?;
-    }
-    let r = &config.regularizer;
-    for (key, value) in [
-        ("drift_coefficient", Value::Number(r.drift_coefficient)),
-        ("drift_bound", Value::Number(r.drift_bound)),
-        ("reference_coefficient", Value::Number(r.reference_coefficient)),
-        ("reference_estimator", Value::Text(r.reference_estimator.name().to_string())),
-    ] {
-        objective.regularizer.set(key, value).map_err(failed("regularizer"))?;
-    }
-    Ok(objective)
-}
-
-fn estimator(config: &Config) -> Result<AdvantageEstimator, TrainError> {
-    let failed = |source| TrainError::Option { section: "advantage", source };
-    let a = &config.advantage;
-    let mut estimator = AdvantageEstimator::named(a.estimator.name()).map_err(failed)?;
-    estimator.set("weight", a.weight.name()).map_err(failed)?;
-    estimator.set("weight_bound", a.weight_bound).map_err(failed)?;
-    estimator.set("std", a.std.name()).map_err(failed)?;
-    estimator.check().map_err(failed)?;
-    Ok(estimator)
-}
-
 impl Run {
     /// Loads and checks everything that `config` names. Returns the run and what a user should know of it. Threads are
     /// those of the pool that the caller is in.
@@ -99,14 +60,15 @@ impl Run {
     pub fn prepare(config: Config, start: Start) -> Result<(Self, Vec<String>), TrainError> {
         let mut notes = Vec::new();
         let source = &PathBuf::from(&config.model.path);
-        let objective = objective(&config)?;
-        let estimator = estimator(&config)?;
+        let objective = config.build_objective()?;
+        let estimator = config.advantage_estimator()?;
         let rewarder = Rewarder::new(&config.reward, rayon::current_num_threads())?;
         let prompter = Prompter::load(source, &config)?;
         let mut data = Dataset::load(&config.data, Wanted::Answer)?;
         let dropped = prompter.keep_short(&mut data.rows)?;
         if dropped > 0 {
-            notes.push(format!("{dropped} rows left out: longer than prompt.max_tokens = {}", config.prompt.max_tokens));
+            notes
+                .push(format!("{dropped} rows left out: longer than prompt.max_tokens = {}", config.prompt.max_tokens));
         }
         if data.incomplete > 0 {
             notes.push(format!("{} rows left out: no answer", data.incomplete));
@@ -127,7 +89,14 @@ impl Run {
 }
 
 /// Writes a step's samples for people, plots and replays.
-pub(super) fn write_rollout(folder: &RunFolder, step: u64, groups: &[Group], rows: &[(usize, &Row)], judged: &Judged, advantages: &[f32]) -> Result<(), TrainError> {
+pub(super) fn write_rollout(
+    folder: &RunFolder,
+    step: u64,
+    groups: &[Group],
+    rows: &[(usize, &Row)],
+    judged: &Judged,
+    advantages: &[f32],
+) -> Result<(), TrainError> {
     let mut samples = Vec::new();
     for (group, (row, r)) in groups.iter().zip(rows) {
         for (g, (sample, text)) in group.samples.iter().zip(&group.texts).enumerate() {

@@ -49,10 +49,13 @@ impl MicroBatch {
         if !inputs.is_empty() {
             self.packed.push(inputs, Some(prefix));
         }
-        self.targets.extend(sample.tokens.iter().enumerate().map(|(i, &token)| Target {
-            row: if i == 0 { prompt_row } else { first + i as u32 - 1 },
-            token,
-        }));
+        self.targets.extend(
+            sample
+                .tokens
+                .iter()
+                .enumerate()
+                .map(|(i, &token)| Target { row: if i == 0 { prompt_row } else { first + i as u32 - 1 }, token }),
+        );
         self.offsets.push(self.targets.len());
         self.groups.push(group.id);
         self.advantages.push(sample.advantage);
@@ -93,7 +96,11 @@ mod tests {
         let logp = [0.0; 4];
         let sample = |i: usize, advantage| TrainedSample { tokens: &tokens[i], logp_old: &logp[..i + 1], advantage };
         let groups = [
-            TrainedGroup { id: 3, prompt: &[9, 8, 7], samples: vec![sample(0, 1.0), sample(3, -1.0), sample(1, 0.0), sample(2, 2.0)] },
+            TrainedGroup {
+                id: 3,
+                prompt: &[9, 8, 7],
+                samples: vec![sample(0, 1.0), sample(3, -1.0), sample(1, 0.0), sample(2, 2.0)],
+            },
             TrainedGroup { id: 5, prompt: &[6], samples: vec![sample(1, 0.0), sample(1, 0.0)] },
         ];
         let one = pack(&groups, 100, |a| a == 0.0);
@@ -102,7 +109,10 @@ mod tests {
         assert_eq!(one[0].offsets, [0, 1, 5, 8]);
         let rows: Vec<u32> = one[0].targets.iter().map(|t| t.row).collect();
         assert_eq!(rows, [2, 2, 3, 4, 5, 2, 6, 7]);
-        assert_eq!((one[0].groups.as_slice(), one[0].advantages.as_slice()), ([3, 3, 3].as_slice(), [1.0, -1.0, 2.0].as_slice()));
+        assert_eq!(
+            (one[0].groups.as_slice(), one[0].advantages.as_slice()),
+            ([3, 3, 3].as_slice(), [1.0, -1.0, 2.0].as_slice())
+        );
         let split = pack(&groups, 7, |a| a == 0.0);
         assert_eq!(split.len(), 2);
         assert_eq!(split[1].packed.tokens(), &[9, 8, 7, 0, 1]);

@@ -1,0 +1,58 @@
+//! From the configuration to the objects of the objectives crate.
+
+use surefoot_objectives::advantage::AdvantageEstimator;
+use surefoot_objectives::{Drift, Objective, OptionError, Regularizer, Value};
+
+use super::Config;
+use super::OptionValue;
+
+impl Config {
+    /// The objective of `[objective]`, with the regularisers of `[regularizer]`.
+    ///
+    /// ```
+    /// use surefoot_trainer::config::{Config, Purpose};
+    ///
+    /// assert_eq!(Config::defaults(Purpose::Train).build_objective()?.name(), "mhpo");
+    /// # Ok::<(), surefoot_objectives::OptionError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`OptionError`] for an unknown name, or an option that the objective does not have; a configuration that was loaded was
+    /// checked for it.
+    pub fn build_objective(&self) -> Result<Objective, OptionError> {
+        self.try_objective().map_err(|(_, error)| error)
+    }
+
+    /// The estimator of `[advantage]`.
+    ///
+    /// # Errors
+    /// [`OptionError`] for options that contradict each other; a configuration that was loaded was checked for it.
+    pub fn advantage_estimator(&self) -> Result<AdvantageEstimator, OptionError> {
+        let mut estimator = AdvantageEstimator::of(self.advantage.estimator);
+        estimator.weight = self.advantage.weight;
+        estimator.std = self.advantage.std;
+        estimator.set("weight_bound", self.advantage.weight_bound)?;
+        estimator.set("kl_coefficient", self.advantage.kl_coefficient)?;
+        estimator.check()?;
+        Ok(estimator)
+    }
+
+    /// As [`Config::build_objective`]; an error comes with the key that it is about.
+    pub(super) fn try_objective(&self) -> Result<Objective, (String, OptionError)> {
+        let mut objective =
+            Objective::named(&self.objective.name).map_err(|error| ("objective.name".to_string(), error))?;
+        for (key, value) in &self.objective.options {
+            let value = match value {
+                OptionValue::Number(number) => Value::from(*number),
+                OptionValue::Text(text) => Value::from(text.as_str()),
+            };
+            objective.set(key, value).map_err(|error| (format!("objective.{key}"), error))?;
+        }
+        objective.regularizer = Regularizer {
+            drift: Drift { coefficient: self.regularizer.drift_coefficient, bound: self.regularizer.drift_bound },
+            reference_coefficient: self.regularizer.reference_coefficient,
+            reference_estimator: self.regularizer.reference_estimator,
+        };
+        Ok(objective)
+    }
+}
