@@ -19,7 +19,8 @@ fn evaluate(batch: &TokenBatch<'_>) -> Result<(), ObjectiveError> {
     let objective = Objective::named("grpo").unwrap();
     let denominators = objective.denominators(&OFFSETS, None, &GROUPS).unwrap();
     let with_statistics = objective.evaluate(batch, &denominators).map(|_| ());
-    assert_eq!(objective.loss_and_gradient(batch, &denominators).map(|_| ()), with_statistics);
+    let alone = objective.loss_and_gradient(batch, &denominators).map(|_| ());
+    assert_eq!(format!("{alone:?}"), format!("{with_statistics:?}"));
     with_statistics
 }
 

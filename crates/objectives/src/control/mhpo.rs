@@ -83,8 +83,9 @@ impl Mhpo {
         match self.hazard {
             Hazard::None => 0.0,
             Hazard::Weibull => {
-                (softplus(psi) / self.scale_positive).powf(self.shape_positive)
-                    + (softplus(-psi) / self.scale_negative).powf(self.shape_negative)
+                let positive = (softplus(psi) / self.scale_positive).powf(self.shape_positive);
+                let negative = (softplus(-psi) / self.scale_negative).powf(self.shape_negative);
+                (positive + negative).min(f64::from(MAX_HAZARD))
             }
         }
     }
