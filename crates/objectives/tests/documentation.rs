@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests, outside of #[test] functions
 
-use surefoot_objectives::bias::{LeftBias, ce_gppo_printed, closed_form, turns_at};
+use surefoot_objectives::bias::{LeftBias, ce_gppo_printed, closed_form, turns};
 use surefoot_objectives::curve::{Quantity, value};
 use surefoot_objectives::{Objective, RECIPES};
 
@@ -72,7 +72,13 @@ fn biases() {
         );
     }
     check(&table);
-    check(&format!("γ = {:.2}", turns_at(ce, LeftBias::Constant, 100.0).unwrap()));
-    check(&format!("γ = {:.0}", turns_at(LeftBias::Decayed { decay_low: 2.0 }, LeftBias::Constant, 100.0).unwrap()));
-    check(&format!("γ = {:.2}", turns_at(LeftBias::Decayed { decay_low: 2.0 }, ce, 100.0).unwrap_or(f64::NAN)));
+    let two = LeftBias::Decayed { decay_low: 2.0 };
+    for (number, turn) in [
+        ("up to γ = ", turns(ce, LeftBias::Constant, 100.0)[0]),
+        ("than CISPO up to γ = ", turns(two, LeftBias::Constant, 100.0)[0]),
+        ("below γ = ", turns(two, ce, 100.0)[0]),
+        ("from γ = ", turns(two, ce, 100.0)[1]),
+    ] {
+        check(&format!("{number}{turn:.2}"));
+    }
 }

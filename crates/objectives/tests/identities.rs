@@ -4,7 +4,7 @@
 
 use surefoot_objectives::bias::{
     LeftBias, ce_gppo_printed, closed_form, dgpo_turns_at, empirical, integrate, left_table, scaled_learning_rate,
-    turns_at,
+    turns,
 };
 use surefoot_objectives::control::{Control, Dgpo, Gppo, Mhpo, Token};
 use surefoot_objectives::curve::{Quantity, curve, value};
@@ -160,12 +160,17 @@ fn dgpo_bias_limits_and_the_gamma_from_which_each_ranking_holds() {
     near(table[2][0], 0.143, 5e-4);
     near(table[2][1], 0.171, 5e-4);
     assert!(table[0][3] < table[0][0], "DGPO with n = 2 has less than CISPO at γ = 1");
-    let turn = turns_at(CE, LeftBias::Constant, 100.0).unwrap();
+    let turns_of_ce = turns(CE, LeftBias::Constant, 100.0);
+    let [turn] = turns_of_ce[..] else { panic!("{turns_of_ce:?}") };
     assert!((4.0..6.0).contains(&turn), "{turn}");
     assert!(closed_form(CE, turn - 0.01) < closed_form(LeftBias::Constant, turn - 0.01));
     assert!(closed_form(CE, turn + 0.01) > closed_form(LeftBias::Constant, turn + 0.01));
-    near(turns_at(dgpo_bias(2.0), LeftBias::Constant, 100.0).unwrap(), dgpo_turns_at(2.0).unwrap(), 1e-9);
-    assert_eq!(turns_at(dgpo_bias(1.0), LeftBias::Constant, 100.0), None);
+    near(turns(dgpo_bias(2.0), LeftBias::Constant, 100.0)[0], dgpo_turns_at(2.0).unwrap(), 1e-9);
+    // eq. 34 holds in the limit; against CE-GPPO the order turns twice on the way
+    let twice = turns(dgpo_bias(2.0), CE, 100.0);
+    assert!(matches!(twice[..], [low, high] if low < 1.0 && (6.0..10.0).contains(&high)), "{twice:?}");
+    assert!(turns(dgpo_bias(1.0), LeftBias::Constant, 100.0).is_empty());
+    assert!(turns(dgpo_bias(1.0), CE, 100.0).is_empty());
     assert_eq!(dgpo_turns_at(1.0), None);
     for gamma in [0.1, 1.0, 10.0, 1000.0] {
         assert!(closed_form(dgpo_bias(1.0), gamma) < closed_form(LeftBias::Constant, gamma));
