@@ -200,7 +200,14 @@ fn settings_read_back_what_was_set() {
         }
         assert_eq!(objective, Objective::named(recipe.key).unwrap());
     }
+    let mut objective = Objective::named("grpo").unwrap();
+    assert_eq!(objective.regularizer.settings().len(), 4);
+    for setting in objective.regularizer.settings() {
+        objective.regularizer.set(setting.key, setting.value).unwrap();
+    }
+    assert_eq!(objective, Objective::named("grpo").unwrap());
     let mut estimator = AdvantageEstimator::named("rloo").unwrap();
+    assert_eq!(estimator.settings().len(), 5);
     for setting in estimator.settings() {
         estimator.set(setting.key, setting.value).unwrap();
     }

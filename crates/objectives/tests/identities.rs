@@ -179,7 +179,7 @@ fn dgpo_bias_limits_and_the_gamma_from_which_each_ranking_holds() {
 }
 
 /// A small vocabulary in three states, with ratios in every region.
-fn bandits() -> (Vec<Vec<f64>>, Vec<Vec<f64>>, Vec<Vec<f64>>) {
+fn bandits() -> [Vec<Vec<f64>>; 3] {
     let old = vec![vec![0.0; 6], vec![1.0, 0.5, 0.0, -0.5, -1.0, 0.2], vec![0.3, -0.3, 0.9, 0.0, 0.1, -2.0]];
     let new = vec![
         vec![0.9, -0.9, 0.05, 0.6, -0.7, 0.0],
@@ -191,12 +191,12 @@ fn bandits() -> (Vec<Vec<f64>>, Vec<Vec<f64>>, Vec<Vec<f64>>) {
         vec![-0.6, 1.1, 0.4, -0.9, 0.3, 0.0],
         vec![0.8, -0.4, 1.5, -1.2, 0.0, -0.3],
     ];
-    (old, new, advantages)
+    [old, new, advantages]
 }
 
 #[test]
 fn dgpo_table_2_on_a_softmax_policy() {
-    let (old, new, advantages) = bandits();
+    let [old, new, advantages] = bandits();
     let bounds = Bounds { low: 0.2, high: 0.2 };
     let bias = |key: &str, region: Region| {
         let control = objective(key, &[]).control;

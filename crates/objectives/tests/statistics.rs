@@ -87,6 +87,16 @@ fn clipping_is_counted_where_each_objective_clips() {
 }
 
 #[test]
+fn regions_are_those_of_the_objective() {
+    let of =
+        |key: &str| stats(&Objective::named(key).unwrap(), &[1.25, 1.25, 0.999, 1.0], &[1.0; 4], &[true; 4]).regions;
+    assert_eq!(of("grpo"), [0, 2, 0, 0, 2]);
+    assert_eq!(of("dapo"), [0, 0, 0, 0, 4]); // 1.25 is below 1.28
+    assert_eq!(of("gspo"), [0, 4, 0, 0, 0]); // the sequence's mean is above 1.0004
+    assert_eq!(of("sapo"), [0, 2, 0, 0, 2]); // no bounds: ε = 0.2
+}
+
+#[test]
 fn dual_clip_counts_low_ratios_of_positive_advantages_in_aspo() {
     let objective = Objective::named("aspo").unwrap();
     let stats = stats(&objective, &[0.2, 0.5, 0.2, 5.0], &[1.0, 1.0, -1.0, -1.0], &[true; 4]);

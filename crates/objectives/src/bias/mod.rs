@@ -2,7 +2,7 @@
 //!
 //! The bias in a region is `‖E_{o∼π_old}[1_region·(F − r)·A·∇log π]‖`: exactly, for a softmax policy ([`empirical`]);
 //! and at the left boundary under the paper's decoupling assumption, as an integral over the density `k·r^γ`, in closed
-//! form and numerically ([`left`]).
+//! form ([`closed_form`]) and numerically ([`integrate`]).
 
 mod empirical;
 mod left;

@@ -55,6 +55,7 @@ impl Formula for HardClip {
         Term { surrogate: value * token.advantage, coefficient: multiplier * token.advantage }
     }
 
+    #[inline(always)]
     fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
         let bounds = self.bounds.log_f32();
         let (floor, cap) = ((1.0 - self.bounds.low) as f32, (1.0 + self.bounds.high) as f32);

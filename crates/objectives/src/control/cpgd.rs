@@ -86,6 +86,7 @@ impl Formula for Cpgd {
         Term { surrogate: value * token.advantage, coefficient: if clipped { 0.0 } else { token.advantage } }
     }
 
+    #[inline(always)]
     fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
         let n = inputs.log_ratio.len();
         let (log_ratio, advantage) = (&inputs.log_ratio[..n], &inputs.advantage[..n]);

@@ -44,6 +44,7 @@ impl Formula for Dgpo {
         Term { surrogate: value, coefficient: value }
     }
 
+    #[inline(always)]
     fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
         let bounds = self.bounds.log_f32();
         let [low, high] = self.lines().map(|(slope, shift)| (slope as f32, shift as f32));

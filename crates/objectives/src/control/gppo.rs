@@ -53,6 +53,7 @@ impl Formula for Gppo {
         Term { surrogate: multiplier * token.advantage, coefficient: multiplier * token.advantage }
     }
 
+    #[inline(always)]
     fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
         let bounds = self.bounds.log_f32();
         let (low, high) = self.kept();

@@ -169,6 +169,7 @@ impl Formula for Mhpo {
         Some(maximum(multiplier, -8.0 * self.bound, 8.0 * self.bound))
     }
 
+    #[inline(always)]
     fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
         let n = inputs.log_ratio.len();
         let (c, inverse) = (self.bound as f32, (1.0 / self.bound) as f32);
@@ -237,6 +238,7 @@ impl Power {
         Self { shape, inverse: (1.0 / scale) as f32 }
     }
 
+    #[inline(always)]
     fn apply(&self, column: &mut [f32]) {
         let halves = 2.0 * self.shape;
         if halves.fract() != 0.0 || halves > 8.0 {

@@ -175,6 +175,24 @@ impl Control {
         }
     }
 
+    /// Inlined, not through [`Self::formula`]: the caller is compiled for several instruction sets.
+    #[inline(always)]
+    pub(crate) fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
+        match self {
+            Self::PolicyGradient(inner) => inner.columns(inputs, outputs),
+            Self::ImportanceSampling(inner) => inner.columns(inputs, outputs),
+            Self::HardClip(inner) => inner.columns(inputs, outputs),
+            Self::Gspo(inner) => inner.columns(inputs, outputs),
+            Self::Sapo(inner) => inner.columns(inputs, outputs),
+            Self::Cispo(inner) => inner.columns(inputs, outputs),
+            Self::Gppo(inner) => inner.columns(inputs, outputs),
+            Self::Aspo(inner) => inner.columns(inputs, outputs),
+            Self::Mhpo(inner) => inner.columns(inputs, outputs),
+            Self::Dgpo(inner) => inner.columns(inputs, outputs),
+            Self::Cpgd(inner) => inner.columns(inputs, outputs),
+        }
+    }
+
     pub(crate) fn entries(&mut self) -> Vec<Entry<'_>> {
         match self {
             Self::PolicyGradient(inner) => inner.entries(),

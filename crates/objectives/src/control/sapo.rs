@@ -35,6 +35,7 @@ impl Formula for Sapo {
         }
     }
 
+    #[inline(always)]
     fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
         let (positive, negative) = (self.temperature_positive as f32, self.temperature_negative as f32);
         let (scale_positive, scale_negative) = (4.0 / positive, 4.0 / negative);
