@@ -35,6 +35,8 @@ mod objective;
 mod option;
 mod region;
 mod regularizer;
+#[cfg(feature = "serde")]
+mod serialize;
 mod stats;
 
 pub use aggregation::{Aggregation, Counts, Denominators};
