@@ -78,6 +78,17 @@ fn dual_clip_counts_strictly_and_by_sign() {
 }
 
 #[test]
+fn the_bound_of_dual_clip_is_the_upper_bound_where_that_is_greater() {
+    let mut objective = Objective::named("ppo_dual_clip").unwrap();
+    assert_eq!(objective.control.multiplier_bound(), Some(3.0));
+    objective.set("dual_clip", 1.1).unwrap();
+    objective.set("clip_high", 0.5).unwrap();
+    assert_eq!(objective.control.multiplier_bound(), Some(1.5)); // r in HP's neighbourhood, A > 0
+    let (_, coefficients) = evaluate(&objective, &[(1.49_f32.ln(), 1.0), (1.49_f32.ln(), -1.0)]);
+    assert!((coefficients[0] - 1.49).abs() < 1e-5 && coefficients[1] == 0.0);
+}
+
+#[test]
 fn tight_to_loose_thresholds_widen_along_the_sequence() {
     let mut objective = Objective::named("cpg").unwrap();
     objective.set("clip_schedule", "tight-to-loose").unwrap();

@@ -172,6 +172,20 @@ fn options_out_of_range() {
 }
 
 #[test]
+fn options_that_contradict_each_other() {
+    for recipe in RECIPES {
+        let mut objective = Objective::named(recipe.key).unwrap();
+        assert_eq!(objective.default_advantage(), AdvantageEstimator::of(recipe.estimator));
+        assert_eq!(objective.default_advantage().check(), Ok(()));
+        assert_eq!(objective.check().is_err(), recipe.key == "dr_grpo", "{}", recipe.key);
+        objective.set("aggregation_length", 64.0).unwrap();
+        assert_eq!(objective.check(), Ok(()));
+        objective.regularizer.set("drift_coefficient", 0.1).unwrap();
+        assert_eq!(objective.check().is_err(), ["cpgd", "pgd"].contains(&recipe.key), "{}", recipe.key);
+    }
+}
+
+#[test]
 fn unknown_names_come_with_the_nearest() {
     let text = Objective::named("mpho").unwrap_err().to_string();
     assert!(text.starts_with("there is no objective `mpho` (did you mean `mhpo`?)"), "{text}");
