@@ -63,6 +63,12 @@ fn mhpo_is_antisymmetric_and_faithful_at_the_anchor() {
     near((psi(1.0 + h) - psi(1.0 - h)) / (2.0 * h), 1.0, 1e-9);
     // the marked points of Figure 2 at c = 1
     let unit = Mhpo { bound: 1.0, ..Mhpo::DEFAULT };
+    for ratio in [0.1, 0.7, 1.0, 3.0] {
+        let (zeta, survival) =
+            (value(&defaults, Quantity::Zeta, ratio, true), value(&defaults, Quantity::Survival, ratio, true));
+        near(survival.unwrap(), (-zeta.unwrap()).exp(), 1e-15);
+    }
+    near(value(&defaults, Quantity::Survival, 1.0, true).unwrap(), 0.26506, 5e-6);
     near(unit.modulation(0.5_f64.ln()).psi, -unit.modulation(2.0_f64.ln()).psi, 1e-15);
 }
 

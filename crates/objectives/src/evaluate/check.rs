@@ -23,14 +23,10 @@ impl Evaluation<'_> {
                 // two finite numbers whose difference overflows
                 .or_else(|| find("logp", self.batch.logp, &|x| x.abs() > f32::MAX / 2.0));
         }
-        if found.is_none() && any_not_finite(&block.advantage[..n]) {
-            found = match self.batch.advantages {
-                Advantages::PerToken(values) => find("advantages", values, &not_finite),
-                Advantages::PerSequence(values) => (0..n).find(|&i| !block.advantage[i].is_finite()).map(|i| {
-                    let (sequence, position) = self.batch.place(block.token(self.batch, i));
-                    ("advantages", values[sequence], sequence, position)
-                }),
-            };
+        if let (None, Advantages::PerToken(values)) = (found, self.batch.advantages)
+            && any_not_finite(&block.advantage[..n])
+        {
+            found = find("advantages", values, &not_finite);
         }
         if let (None, Some(values)) = (found, self.batch.logp_ref)
             && any_not_finite(&block.logp_ref[..n])
