@@ -15,6 +15,7 @@ mod maximum;
 mod mhpo;
 mod policy_gradient;
 mod sapo;
+mod sign;
 
 pub use aspo::Aspo;
 pub use cispo::Cispo;
