@@ -29,7 +29,7 @@ const ABOVE: End = End { at: f64::INFINITY, id: None, closed: false };
 const NEAR: f64 = 1e-12;
 
 fn near(a: f64, b: f64) -> bool {
-    a == b || (a - b).abs() <= NEAR * a.abs().max(b.abs()).max(1.0)
+    a == b || a.is_finite() && b.is_finite() && (a - b).abs() <= NEAR * a.abs().max(b.abs()).max(1.0)
 }
 
 impl Judge<'_> {

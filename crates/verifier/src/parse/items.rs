@@ -4,8 +4,7 @@ use super::{Parser, Part};
 use crate::budget::Outcome;
 use crate::expr::Id;
 use crate::form::{Decimal, Form, Value};
-use crate::lex::token::{Rel, Tok};
-use dashu_int::IBig;
+use crate::lex::token::{Bracket, Rel, Tok};
 use dashu_ratio::RBig;
 
 impl Parser<'_> {
@@ -14,7 +13,9 @@ impl Parser<'_> {
         let mut items = Vec::new();
         loop {
             while self.separator() {}
-            if matches!(self.tok(), Tok::End0 | Tok::Close(_)) {
+            // `]a, b[` begins with a closing bracket.
+            let outward = self.tok() == Tok::Close(Bracket::Square) && self.depth == 0 && items.is_empty();
+            if matches!(self.tok(), Tok::End0 | Tok::Close(_)) && !outward {
                 break;
             }
             let joint = self.at > 0 && self.lexed.tokens[self.at - 1].tok == Tok::Word;
@@ -179,7 +180,7 @@ impl Parser<'_> {
         }
         let ten = RBig::from(10);
         let places = written.places.unwrap_or(0).min(10_000);
-        let ulp = RBig::from_parts(IBig::ONE, dashu_int::UBig::from(10u8).pow(places as usize));
+        let ulp = ten.pow(written.exponent as isize - places as isize);
         if written.value.is_zero() {
             return value.is_zero().then_some(Decimal { ulp, digits: written.digits });
         }

@@ -270,7 +270,7 @@ impl Parser<'_> {
             _ => false,
         };
         let before = self.at.checked_sub(1).map(|at| self.lexed.tokens[at].tok);
-        if !matches!(before, None | Some(Tok::Rel(_) | Tok::Comma | Tok::Semicolon | Tok::Word | Tok::Open(_))) {
+        if !matches!(before, None | Some(Tok::Rel(_) | Tok::Comma | Tok::Semicolon | Tok::Word)) {
             return None;
         }
         let length = (0..8).take_while(|&ahead| is_capital(self, ahead)).count();

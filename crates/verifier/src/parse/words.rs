@@ -292,6 +292,9 @@ impl Parser<'_> {
             if self.token(1).tok == Tok::Underscore || number_word(self.word()).is_some() {
                 return Ok(());
             }
+            if matches!(self.word(), "not" | "Not" | "neither" | "never" | "between") {
+                return self.error("an answer, not what it is not");
+            }
             self.next();
         }
         if self.at > start
