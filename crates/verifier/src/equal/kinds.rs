@@ -53,6 +53,20 @@ impl Judge<'_> {
         Ok(super::text(same))
     }
 
+    /// A word of two to four letters against an expression, in which they would be variables: `abc` and `a b c`.
+    pub(super) fn letters(&mut self, value: &Value, word: &str) -> Outcome<Match> {
+        if !(2..=4).contains(&word.len()) || !word.bytes().all(|b| b.is_ascii_lowercase()) {
+            return Ok(SHAPE);
+        }
+        let mut product = self.arena.integer(1);
+        for at in 0..word.len() {
+            let name = self.arena.name(&word[at..=at]);
+            let symbol = self.arena.push(Node::Symbol(name));
+            product = self.arena.mul(product, symbol, self.budget)?;
+        }
+        self.ids(product, value.id)
+    }
+
     pub(super) fn ratios(&mut self, gold: &Form, answer: &Form) -> Outcome<Match> {
         match (gold, answer) {
             (Form::Ratio(g, g_half), Form::Ratio(a, a_half)) => {

@@ -120,6 +120,9 @@ impl Judge<'_> {
         if self.is_infinite(gold) || self.is_infinite(answer) {
             return Ok(Match::No(Decision::Canonical));
         }
+        if let Some(result) = self.with_series(gold, answer)? {
+            return Ok(result);
+        }
         let seed = self.options.seed;
         let numbers = numeric::compare(self.arena, gold, answer, seed, self.budget)?;
         if let Agreement::Differ { bits } = numbers {

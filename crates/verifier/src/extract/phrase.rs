@@ -31,8 +31,8 @@ pub(super) fn final_answers(text: &str) -> Result<Option<Vec<&str>>, Why> {
 /// An announcement that follows the last box, with digits in it: it must agree with the box.
 pub(super) fn statement_after_last_box(text: &str) -> Option<&str> {
     let tail = boxed::behind_last(text)?;
-    let clauses = places(tail).into_iter().filter_map(|at| Some(statement(tail, at)?.clause));
-    clauses.filter(|clause| clause.bytes().any(|b| b.is_ascii_digit())).last()
+    let mut clauses = places(tail).into_iter().filter_map(|at| Some(statement(tail, at)?.clause));
+    clauses.rfind(|clause| clause.bytes().any(|b| b.is_ascii_digit()))
 }
 
 /// Where the word "answer" stands; of very many, the last ones.

@@ -71,6 +71,13 @@ impl Domain {
                 | Node::Call2(Function::Binomial | Function::Gcd | Function::Lcm | Function::Mod, ..) => {
                     domain.whole = true
                 }
+                // (-1)^n
+                Node::Pow(base, exponent)
+                    if arena.rational(*base).is_some_and(|b| *b < RBig::ZERO)
+                        && arena.rational(*exponent).is_none() =>
+                {
+                    domain.whole = true;
+                }
                 _ => {}
             }
         }

@@ -209,8 +209,7 @@ impl Parser<'_> {
         if length < 2 || !matches!(self.token(length).tok, Tok::End0 | Tok::Comma | Tok::Semicolon) {
             return None;
         }
-        let start = self.token(0).start as usize;
-        let word = self.text[start..start + length].to_lowercase();
+        let word = self.letters_ahead(length).to_lowercase();
         self.at += length;
         Some(Form::Text(word))
     }
