@@ -19,7 +19,8 @@ pub(crate) fn evaluate<D: Disc>(
     values: &mut Vec<Option<D>>,
     budget: &mut Budget,
 ) -> Outcome<Option<D>> {
-    budget.charge(order.len() as u64 * (2 + bits as u64 / 4))?;
+    let step = if bits <= 53 { 2 } else { bits as u64 };
+    budget.charge(order.len() as u64 * step)?;
     let Some(&root) = order.last() else { return Ok(None) };
     values.clear();
     values.resize(root as usize + 1, None);

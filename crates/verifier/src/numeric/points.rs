@@ -125,7 +125,13 @@ impl<'a> Pair<'a> {
         let (tries, wanted) = if constant { (1, 1) } else { (TRIES, wanted) };
         let mut values: Vec<Option<D>> = Vec::new();
         let (mut agreed, mut known) = (0, u32::MAX);
+        let mut evaluated = 0;
+        let patience = if bits > 53 { 6 } else { 24 };
         for attempt in 0..tries {
+            // Where nothing has had a value, nothing will.
+            if attempt == patience && evaluated == 0 {
+                break;
+            }
             self.domain.draw(&mut self.random, attempt, &mut self.point);
             let Some(x) = evaluate(self.arena, &self.gold, &self.point, bits, &mut values, budget)? else { continue };
             // Where the gold answer has no real value, it says nothing.
@@ -133,6 +139,7 @@ impl<'a> Pair<'a> {
                 continue;
             }
             let Some(y) = evaluate(self.arena, &self.answer, &self.point, bits, &mut values, budget)? else { continue };
+            evaluated += 1;
             let Some(difference) = x.sub(&y) else { continue };
             if difference.nonzero() {
                 return Ok(Agreement::Differ { bits: bits as u32 });

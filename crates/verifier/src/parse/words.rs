@@ -107,12 +107,11 @@ pub(super) fn lettered(text: &str) -> Option<(char, &str)> {
     };
     let rest =
         rest.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, ':' | '~' | '$')).trim_end_matches('$');
-    // "A.B" and "(A)(B)" are something else.
-    let fits = !rest.is_empty()
-        && !rest.starts_with(['(', ',', '}', '\'', '^', '_', '=', '+', '-', '\u{222a}'])
-        && !rest.starts_with("\\cup")
-        && !rest.starts_with("and ")
-        && !rest.starts_with("or ");
+    // "A.B", "(A)(B)" and "(A) or (B)" are something else.
+    let plain = rest.strip_prefix("\\text{").unwrap_or(rest).trim_start();
+    let joined = ["or ", "and ", "or}", "and}", "\\cup", "\\cap", "\\or"].iter().any(|joint| plain.starts_with(joint));
+    let signs = ['(', ',', ';', '/', '&', '}', '\'', '^', '_', '=', '+', '-', '*', '\u{222a}'];
+    let fits = !rest.is_empty() && !joined && !rest.starts_with(signs);
     fits.then_some((letter, rest))
 }
 
