@@ -215,6 +215,7 @@ impl Lexer<'_> {
         let free = spaced && !touches && !behind_operator;
         let behind_digit = start > 0 && bytes[start - 1].is_ascii_digit();
         let is_word = matches!(word, "or" | "and")
+            || crate::parse::number_word(word).is_some()
             || free && names::is_short_word(word)
             || (free || behind_digit) && crate::units::is_plain_unit(word)
             || behind_digit && matches!(word, "st" | "nd" | "rd" | "th")

@@ -20,6 +20,12 @@ impl Parser<'_> {
             }
             let joint = self.at > 0 && self.lexed.tokens[self.at - 1].tok == Tok::Word;
             let item = self.item()?;
+            // "Hence, 72": words of introduction are no answer.
+            if let [Form::Text(text)] = &items[..]
+                && matches!(text.as_str(), "hence" | "thus" | "so" | "therefore" | "then" | "finally" | "consequently")
+            {
+                items.clear();
+            }
             // "72 clips in April and May": words behind a number add nothing to it.
             let idle = matches!(item, Form::Text(_) | Form::Date(_))
                 && matches!(items.last(), Some(Form::Value(_) | Form::Chain(..)));

@@ -17,6 +17,8 @@ use crate::lex::lex;
 use crate::lex::token::{Lexed, Tok, Token};
 use crate::verdict::Why;
 
+pub(crate) use words::number_word;
+
 /// Deepest nesting of brackets and arguments.
 pub(crate) const MAX_DEPTH: usize = 60;
 

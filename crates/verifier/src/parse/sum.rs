@@ -158,6 +158,8 @@ impl Parser<'_> {
             }
             Tok::Function(_) => true,
             Tok::Open(Bracket::Curly | Bracket::Angle) => false,
+            // "42 (forty-two)"
+            Tok::Open(Bracket::Round) if self.token(0).spaced && self.token(1).tok == Tok::Word => false,
             Tok::Open(_) => true,
             Tok::Bar => self.bars == 0 && self.curly == 0,
             // `(2)3`, `\frac{1}{2}3` and `n 2^n` are products; `2 3` is nothing.

@@ -240,7 +240,7 @@ impl Parser<'_> {
                 Tok::Minus if self.token(1).tok == Tok::Word => self.next(),
                 // "10 inches (25 cm)" gives two answers; "5 (five)" one.
                 Tok::Open(Bracket::Round) if self.token(1).tok == Tok::Word => {
-                    let close = (1..12).find(|&k| self.token(k).tok != Tok::Word);
+                    let close = (1..12).find(|&k| !matches!(self.token(k).tok, Tok::Word | Tok::Minus));
                     match close {
                         Some(k) if self.token(k).tok == Tok::Close(Bracket::Round) => self.at += k + 1,
                         _ => return,

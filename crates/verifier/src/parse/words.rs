@@ -35,7 +35,7 @@ pub(super) fn month(word: &str) -> Option<u8> {
 }
 
 /// Small numbers in English.
-pub(super) fn number_word(word: &str) -> Option<i64> {
+pub(crate) fn number_word(word: &str) -> Option<i64> {
     const WORDS: [&str; 21] = [
         "zero",
         "one",
