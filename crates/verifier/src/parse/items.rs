@@ -197,6 +197,10 @@ impl Parser<'_> {
         if scale < RBig::ZERO {
             scale = -scale;
         }
+        // Beyond 10^700 nothing is looked for.
+        if crate::expr::bits(&scale) > 2_400 {
+            return None;
+        }
         let shift = scale.clone();
         for _ in 0..700 {
             if scale.is_one() {
