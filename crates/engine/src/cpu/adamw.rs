@@ -24,7 +24,6 @@ pub struct Step {
 }
 
 kernel! {
-    #[allow(clippy::too_many_arguments)]
     fn update(weights: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32], s: Step, rate: f32, root: f32, decay: f32) {
         let (b1, b2) = s.betas;
         for (((w, &g), m), v) in weights.iter_mut().zip(gradient).zip(first).zip(second) {

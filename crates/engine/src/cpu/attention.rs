@@ -353,7 +353,6 @@ fn families(batch: &Packed) -> Vec<Vec<usize>> {
 }
 
 /// Gradient of [`forward`]: `dqkv` is written whole. `qkv`, `out` and `lse` are the forward pass's.
-#[allow(clippy::too_many_arguments)]
 pub fn backward(
     threading: Threading,
     batch: &Packed,

@@ -353,7 +353,7 @@ impl Device for Cpu {
 }
 
 /// The query heads with their norm, and the key heads with theirs.
-fn head_parts<'a>(heads: Heads, norms: &'a (Range<usize>, Range<usize>)) -> [(norm::Heads, &'a Range<usize>); 2] {
+fn head_parts(heads: Heads, norms: &(Range<usize>, Range<usize>)) -> [(norm::Heads, &Range<usize>); 2] {
     let part = |first: usize, count: usize| norm::Heads { stride: heads.stride(), first: first * heads.dim, count };
     [(part(0, heads.queries), &norms.0), (part(heads.queries, heads.keys), &norms.1)]
 }
