@@ -1,6 +1,6 @@
 //! `surefoot generate`
 
-use surefoot_trainer::config::choice::Chat;
+use surefoot_trainer::config::choice::{Chat, Precision};
 use surefoot_trainer::config::{Config, Purpose};
 use surefoot_trainer::data::Problem;
 use surefoot_trainer::engine::device::{Sampling, Weights};
@@ -33,7 +33,7 @@ fn sample(args: &Generate) -> anyhow::Result<Exit> {
     let prompter = Prompter::load(&args.model, &config)?;
     let prompt = prompter.render(0, &Problem::Text(args.prompt.clone()))?;
     let positions = prompt.tokens.len() + args.max_new_tokens;
-    let (policy, _) = Policy::load(&args.model, positions, "--max-new-tokens")?;
+    let (policy, _) = Policy::load(&args.model, positions, "--max-new-tokens", Precision::Bf16)?;
     let packed = policy.sampler.pack(&policy.model.weights);
     let stop = Stop { tokenizer: prompter.tokenizer(), texts: &[] };
     let settings = Settings {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Context;
 use surefoot_trainer::config::{Config, Purpose};
 use surefoot_trainer::journey::{Ending, Outcome, Start};
-use surefoot_trainer::progress::{Progress, summary, warnings};
+use surefoot_trainer::progress::{Progress, summary};
 use surefoot_trainer::sft::SftRun;
 use surefoot_trainer::train::Run;
 use surefoot_trainer::{demo, run_folder};
@@ -51,9 +51,6 @@ pub fn pool(threads: usize) -> anyhow::Result<rayon::ThreadPool> {
 }
 
 fn finish(outcome: &Outcome, config: &Config) -> Exit {
-    for warning in warnings(&outcome.records, config) {
-        output::note(&format!("warning: {warning}"));
-    }
     match outcome.ending {
         Ending::Finished => {
             output::note(&summary(&outcome.records, config, &outcome.run, outcome.checkpoint.as_deref()));

@@ -69,6 +69,8 @@ pub trait Device: Send + Sync {
     type Rotation: Send + Sync;
     /// What the head's forward pass leaves for its backward pass.
     type HeadState: Default + Send;
+    /// The optimizer's moments.
+    type Moments: Send + Sync;
     /// Keys and values of one sequence, or of a prefix that several share.
     type Cache: Send + Sync;
 
@@ -260,6 +262,8 @@ pub trait Device: Send + Sync {
     fn sample_row(&self, logits: &Self::Buffer, row: usize, vocabulary: usize, rule: &Sampling, uniform: f32)
     -> Choice;
 
+    /// Zero moments of `len` parameters, stored as bfloat16 if `half`.
+    fn moments(&self, len: usize, half: bool) -> Self::Moments;
     /// One AdamW step; weight decay applies to the `decayed` ranges.
     fn adamw(
         &self,
@@ -267,8 +271,7 @@ pub trait Device: Send + Sync {
         decayed: &[Range<usize>],
         weights: &mut Self::Buffer,
         grads: &Self::Buffer,
-        first: &mut Self::Buffer,
-        second: &mut Self::Buffer,
+        moments: &mut Self::Moments,
     );
     /// Euclidean norm of a buffer.
     fn norm_of(&self, buffer: &Self::Buffer) -> f64;
