@@ -13,7 +13,7 @@ fn a_full_disk_leaves_the_last_checkpoint_and_says_so() {
     let run = tiny.path("run");
     // Files of 4 MiB at most: the model's 3.2 MB fit, the optimizer's 6.4 MB do not. dash counts blocks of 512 bytes, and
     // bash does so when it is called as sh.
-    let script = "trap '' XFSZ; ulimit -f 8192; exec \"$0\" train --resume \"$1\" --set train.steps=6";
+    let script = "trap '' XFSZ; ulimit -f 8192; exec \"$0\" train --resume \"$1\" --set train.steps=8";
     let limited = Command::new("sh").args(["-c", script, env!("CARGO_BIN_EXE_surefoot")]).arg(&run).output().unwrap();
     let (code, stderr) = ended(&limited);
     assert_eq!(code, Some(2), "{stderr}");
@@ -28,6 +28,6 @@ fn a_full_disk_leaves_the_last_checkpoint_and_says_so() {
     wanted.iter().for_each(|part| assert!(error.contains(part), "{part}\n{error}"));
     assert!(latest(&run).unwrap().ends_with("step-2"));
     assert!(names(&checkpoints).iter().all(|name| name.starts_with("step-")), "{:?}", names(&checkpoints));
-    done(&tiny.go_on("run").args(["--set", "train.steps=6"]).output().unwrap());
+    done(&tiny.go_on("run").args(["--set", "train.steps=8"]).output().unwrap());
     Finished::read(&run).assert_equals(&reference);
 }

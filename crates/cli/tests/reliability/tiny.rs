@@ -33,11 +33,11 @@ pub struct Tiny {
 }
 
 impl Tiny {
-    /// Six steps on the demo's model, a checkpoint after each.
+    /// Eight steps on the demo's model, a checkpoint after each.
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = format!(
-            "[train]\nsteps = 6\nthreads = 2\n[model]\npath = {model:?}\n\
+            "[train]\nsteps = 8\nthreads = 2\n[model]\npath = {model:?}\n\
              [data]\ntrain = \"task:addition,rows=50,seed=7,digits=2,style=plain\"\n\
              [prompt]\nchat = \"never\"\nmax_tokens = 16\n\
              [rollout]\nprompts = 4\nsamples = 4\nmax_new_tokens = 5\n[reward]\nname = \"exact\"\n\
