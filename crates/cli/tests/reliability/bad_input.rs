@@ -14,6 +14,7 @@ fn refused(tiny: &Tiny, sets: &[&str], wanted: &[&str]) {
     let (code, stderr) = ended(&output);
     assert!(code == Some(2) && output.stdout.is_empty(), "{code:?} {stderr}");
     assert!(stderr.starts_with("error: "), "{stderr}");
+    assert!(stderr.matches("(os error").count() < 2, "said twice: {stderr}");
     wanted.iter().for_each(|part| assert!(stderr.contains(part), "expected `{part}` in\n{stderr}"));
     assert!(!tiny.path("run").exists(), "a run folder is left behind: {stderr}");
 }

@@ -48,10 +48,10 @@ pub enum TrainError {
     State(#[from] StateError),
     /// A checkpoint that cannot be written.
     #[error(
-        "the checkpoint of step {step} could not be written: {reason}; {}. Then go on with: {resume}",
+        "the checkpoint of step {step} could not be written: {reason}; {}: {resume}",
         kept.as_ref().map_or_else(
-            || "there is no earlier one: make room, and the run begins anew".to_string(),
-            |path| format!("{} is whole: make room, and the run goes on from there", path.display())
+            || "there is no earlier one. Make room, then begin anew with".to_string(),
+            |path| format!("{} is whole. Make room, then go on from there with", path.display())
         )
     )]
     Checkpoint {
