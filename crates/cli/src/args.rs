@@ -70,9 +70,9 @@ pub struct Generate {
     /// Number of samples
     #[arg(long, default_value_t = 1)]
     pub samples: usize,
-    /// Longest completion, in tokens
-    #[arg(long, default_value_t = 256)]
-    pub max_new_tokens: usize,
+    /// Longest completion, in tokens; without it 256, or as many as the model has room for
+    #[arg(long)]
+    pub max_new_tokens: Option<usize>,
     /// 0 takes the most probable token
     #[arg(long, default_value_t = 0.0)]
     pub temperature: f32,

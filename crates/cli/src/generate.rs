@@ -3,6 +3,7 @@
 use surefoot_trainer::config::choice::{Chat, Precision};
 use surefoot_trainer::config::{Config, Purpose};
 use surefoot_trainer::data::Problem;
+use surefoot_trainer::engine::config::ModelConfig;
 use surefoot_trainer::engine::device::{Sampling, Weights};
 use surefoot_trainer::engine::generate::{Request, Settings, generate};
 use surefoot_trainer::policy::Policy;
@@ -14,10 +15,25 @@ use crate::exit::Exit;
 use crate::output;
 use crate::train::pool;
 
+/// Longest completion where none is asked for.
+const MANY_TOKENS: usize = 256;
+/// More samples of one prompt do not fit any memory; a slip of the keyboard is likelier.
+const MOST_SAMPLES: usize = 1 << 20;
+/// Logits divided by less leave the range of f32.
+const LOWEST_TEMPERATURE: f32 = 1e-3;
+
 /// Samples and prints the completions.
 pub fn run(args: &Generate) -> anyhow::Result<Exit> {
-    anyhow::ensure!(args.samples > 0 && args.max_new_tokens > 0, "--samples and --max-new-tokens must be at least 1");
-    anyhow::ensure!(args.temperature >= 0.0, "--temperature is {}; it must be 0 or more", args.temperature);
+    anyhow::ensure!(
+        args.samples > 0 && args.max_new_tokens != Some(0),
+        "--samples and --max-new-tokens must be at least 1"
+    );
+    anyhow::ensure!(args.samples <= MOST_SAMPLES, "--samples is {}; the most are {MOST_SAMPLES}", args.samples);
+    anyhow::ensure!(
+        args.temperature == 0.0 || (args.temperature >= LOWEST_TEMPERATURE && args.temperature.is_finite()),
+        "--temperature is {}; it must be 0 (the most probable token), or at least {LOWEST_TEMPERATURE}",
+        args.temperature
+    );
     anyhow::ensure!(
         args.top_p > 0.0 && args.top_p <= 1.0,
         "--top-p is {}; it must be above 0 and at most 1",
@@ -32,14 +48,17 @@ fn sample(args: &Generate) -> anyhow::Result<Exit> {
     config.prompt.chat = if args.plain { Chat::Never } else { Chat::Auto };
     let prompter = Prompter::load(&args.model, &config)?;
     let prompt = prompter.render(0, &Problem::Text(args.prompt.clone()))?;
-    let positions = prompt.tokens.len() + args.max_new_tokens;
+    let limit = ModelConfig::from_folder(&args.model)?.max_position_embeddings;
+    let room = limit.saturating_sub(prompt.tokens.len()).clamp(1, MANY_TOKENS);
+    let max_new_tokens = args.max_new_tokens.unwrap_or(room);
+    let positions = prompt.tokens.len().saturating_add(max_new_tokens);
     let (policy, _) = Policy::load(&args.model, positions, "--max-new-tokens", Precision::Bf16)?;
     let packed = policy.sampler.pack(&policy.model.weights);
     let stop = Stop { tokenizer: prompter.tokenizer(), texts: &[] };
     let settings = Settings {
         sampling: Sampling { temperature: args.temperature, top_p: args.top_p, top_k: args.top_k },
         seed: args.seed,
-        max_new_tokens: args.max_new_tokens,
+        max_new_tokens,
         batch: args.samples.min(64),
         workers: 1,
         stop: &|tokens| stop.ends(tokens),
@@ -48,7 +67,13 @@ fn sample(args: &Generate) -> anyhow::Result<Exit> {
     };
     let request = Request { prompt: &prompt.tokens, samples: args.samples, first_sequence: 0 };
     let w = Weights { arena: &policy.model.weights, packed: Some(&packed) };
-    for sample in generate(&policy.sampler, w, &[request], &settings).iter().flatten() {
+    let samples = generate(&policy.sampler, w, &[request], &settings).concat();
+    anyhow::ensure!(
+        samples.iter().flat_map(|sample| &sample.logp).all(|logp| logp.is_finite()),
+        "{}: the model's probabilities are not finite; its weights are damaged, or the training that made them diverged",
+        args.model.display()
+    );
+    for sample in &samples {
         output::data(&prompter.tokenizer().decode(&sample.tokens)?)?;
     }
     Ok(Exit::Done)

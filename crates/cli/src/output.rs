@@ -20,7 +20,18 @@ pub fn data(line: &str) -> io::Result<()> {
 pub fn error(error: &anyhow::Error) {
     let mark = if colour() { "\x1b[31merror:\x1b[0m" } else { "error:" };
     // Where stderr is closed, nobody reads.
-    let _closed = writeln!(io::stderr(), "{mark} {error:#}");
+    let _closed = writeln!(io::stderr(), "{mark} {}", message(error));
+}
+
+/// The error with its causes, each once: many of our errors name their cause in their own text.
+fn message(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text.push_str(&format!(": {cause}"));
+        }
+    }
+    text
 }
 
 /// Whether stderr takes colours: a terminal, and no `NO_COLOR` (<https://no-color.org>).
@@ -36,4 +47,19 @@ pub fn note(text: &str) {
 /// Stderr, for the progress of a run.
 pub fn terminal() -> Terminal {
     Terminal { sink: Box::new(io::stderr()), interactive: io::stderr().is_terminal(), colour: colour() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::message;
+
+    #[test]
+    fn a_cause_is_named_once() {
+        let cause = || std::io::Error::other("disk on fire");
+        assert_eq!(message(&anyhow::Error::new(cause()).context("cannot read x")), "cannot read x: disk on fire");
+        assert_eq!(
+            message(&anyhow::Error::new(cause()).context("cannot read x: disk on fire; use another")),
+            "cannot read x: disk on fire; use another"
+        );
+    }
 }

@@ -57,8 +57,8 @@ fn finish(outcome: &Outcome, config: &Config) -> Exit {
             Exit::Done
         }
         Ending::Stopped => {
-            let (command, run) = (config.purpose.command(), outcome.run.display());
-            output::note(&format!("stopped; a checkpoint is written. Go on with: surefoot {command} --resume {run}"));
+            let command = config.resume_command(&outcome.run);
+            output::note(&format!("stopped; a checkpoint is written. Go on with: {command}"));
             Exit::Stopped
         }
     }

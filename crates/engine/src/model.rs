@@ -39,14 +39,14 @@ impl Model {
     /// Reads the weights of a folder whose configuration has been read.
     ///
     /// # Errors
-    /// A missing, truncated or misshapen tensor, by file and name.
+    /// A missing, truncated or misshapen tensor, or a weight that is not finite, by file and name.
     pub fn load(folder: &Path, config: ModelConfig) -> Result<(Self, Vec<String>), FolderError> {
         let tensors = TensorFolder::open(folder)?;
         let extra = tensors.check(&config)?;
         let layout = Layout::new(&config);
         let mut weights = vec![0.0; layout.len];
         for (parameter, range) in layout.parameters() {
-            tensors.read_into(&parameter.name, &mut weights[range])?;
+            tensors.read_weights(&parameter.name, &mut weights[range])?;
         }
         Ok((Self { config, weights }, extra))
     }

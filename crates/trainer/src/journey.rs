@@ -1,7 +1,7 @@
 //! What every run shares: its folder, its steps until the end or a stop, its checkpoints, and going on from them.
 use crate::config::{Config, choice::Precision};
 use crate::data::Order;
-use crate::metrics::{self, MetricsFile, Record, definition::TIME_CHECKPOINT};
+use crate::metrics::{self, MetricsFile, Record, definition::TIME_CHECKPOINT, definition::UPDATE_SKIPPED_STEPS};
 use crate::policy::{Policy, PolicyError};
 use crate::progress::Progress;
 use crate::run_folder::RunFolder;
@@ -101,7 +101,17 @@ impl Journey {
         Ok(Self { config, folder, policy, order, step, metrics })
     }
 
+    /// Writes a checkpoint. What fails in it is told together with what is left: earlier checkpoints stay.
     fn save(&self) -> Result<(), TrainError> {
+        self.try_save().map_err(|reason| TrainError::Checkpoint {
+            step: self.step,
+            reason: Box::new(reason),
+            kept: self.folder.checkpoints().latest().ok().flatten().map(|(_, path)| path),
+            resume: self.config.resume_command(self.folder.path()),
+        })
+    }
+
+    fn try_save(&self) -> Result<(), TrainError> {
         let state = State { step: self.step, updates: self.policy.updates, data: self.order.position() };
         let checkpoints = self.folder.checkpoints();
         // What the metrics say of the steps so far must be on the disk before a checkpoint lets a resume skip them.
@@ -152,6 +162,10 @@ pub(crate) fn travel(run: &mut impl Steps, progress: &mut Progress, stop: &Atomi
             checkpoint_seconds = Some(started.elapsed().as_secs_f64());
         }
         progress.step(&record);
+        if let Some(skipped) = record.get(UPDATE_SKIPPED_STEPS).filter(|skipped| *skipped > 0.0) {
+            let step = record.step;
+            progress.warning(&format!("step {step}: {skipped} updates skipped, their loss or gradient was not finite"));
+        }
     }
     let journey = run.journey();
     if ending == Ending::Stopped && saved != Some(journey.step) {

@@ -127,19 +127,22 @@ impl Policy {
         self.trainer.device().norm_of(&self.gradient)
     }
 
+    /// Whether a gradient of this norm can be stepped on: it is finite, and so is its square in the second moment.
+    pub fn can_step(&self, config: &Config, norm: f64) -> bool {
+        (norm * clip_scale(config, norm)).powi(2) <= f64::from(f32::MAX)
+    }
+
     /// One AdamW step on the gradient, whose norm is `norm`; returns the learning rate.
     pub fn step(&mut self, config: &Config, norm: f64, total_updates: u64) -> f64 {
         self.updates += 1;
         let optimizer = &config.optimizer;
         let rate = learning_rate(config, self.updates, total_updates);
-        let clip = config.update.clip_grad_norm;
-        let scale = if clip > 0.0 && norm > clip { clip / norm } else { 1.0 };
         let step = Step {
             learning_rate: rate as f32,
             betas: (optimizer.betas[0] as f32, optimizer.betas[1] as f32),
             eps: optimizer.eps as f32,
             weight_decay: optimizer.weight_decay as f32,
-            gradient_scale: scale as f32,
+            gradient_scale: clip_scale(config, norm) as f32,
             update: self.updates,
         };
         let decayed = self.trainer.layout().decayed();
@@ -159,6 +162,12 @@ impl Policy {
         };
         Ok(self.model.save(folder, Some(&self.source), dtype)?)
     }
+}
+
+/// Factor that brings a gradient of this norm down to `update.clip_grad_norm`.
+fn clip_scale(config: &Config, norm: f64) -> f64 {
+    let clip = config.update.clip_grad_norm;
+    if clip > 0.0 && norm > clip { clip / norm } else { 1.0 }
 }
 
 /// `auto` recomputes activations that would take more than half of the memory that is free.

@@ -65,7 +65,8 @@ pub fn rollout(
         sampling: sampling(config),
         seed: config.train.seed,
         max_new_tokens: config.rollout.max_new_tokens,
-        batch: config.rollout.batch.div_ceil(workers),
+        // Room for more sequences than there are would be taken for nothing.
+        batch: config.rollout.batch.min(rows.len() * samples).div_ceil(workers),
         workers,
         stop: &|tokens| stop.ends(tokens),
         progress: watch.progress,

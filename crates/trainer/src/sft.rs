@@ -99,14 +99,14 @@ impl Steps for SftRun {
             decoder.backward(w, &packed, &vec![-1.0 / learned as f32; targets.len()], tape, gradient);
         }
         let norm = policy.gradient_norm();
-        if loss.is_finite() && norm.is_finite() {
+        if loss.is_finite() && policy.can_step(config, norm) {
             record.set(m::UPDATE_LEARNING_RATE, policy.step(config, norm, config.train.steps));
         } else {
             policy.updates += 1;
             if config.update.on_nonfinite == OnNonfinite::Stop {
                 return Err(UpdateError::NotFinite {
                     step: *step + 1,
-                    what: "loss or gradient",
+                    what: "the loss or gradient is",
                     update: policy.updates,
                 }
                 .into());

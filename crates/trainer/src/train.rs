@@ -132,7 +132,7 @@ impl Run {
             config,
             objective: &self.objective,
             reference: self.reference.as_ref(),
-            total_updates: config.train.steps * (epochs * mini_batches) as u64,
+            total_updates: config.train.steps.saturating_mul(epochs.saturating_mul(mini_batches) as u64),
             step,
         };
         let mut updated = Updated::default();

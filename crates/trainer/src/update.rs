@@ -16,12 +16,12 @@ pub enum UpdateError {
     Objective(#[from] ObjectiveError),
     /// A loss or gradient is not finite, and the run is to stop then.
     #[error(
-        "step {step}: the {what} of update {update} is not finite; the weights are those of the update before (update.on_nonfinite = \"skip\" would go on)"
+        "step {step}: update {update} cannot be made, {what} not finite; the weights are those of the update before (update.on_nonfinite = \"skip\" would go on)"
     )]
     NotFinite {
         /// Step of the run.
         step: u64,
-        /// What is not finite.
+        /// What is not finite, with its verb.
         what: &'static str,
         /// 1-based update of the run.
         update: u64,
@@ -75,6 +75,9 @@ pub fn update(
     groups: &[TrainedGroup],
     done: &mut Updated,
 ) -> Result<(), UpdateError> {
+    if groups.iter().flat_map(|g| &g.samples).any(|s| s.logp_old.iter().any(|logp| !logp.is_finite())) {
+        return not_finite(policy, rule, "the sampled log-probabilities are", done);
+    }
     let denominators = rule.objective.denominators_from(counts(groups)?)?;
     let batches = pack(groups, rule.config.update.tokens_per_micro_batch, |a| rule.objective.is_inert(a));
     let scale = 1.0 / rule.config.rollout.temperature as f32;
@@ -99,7 +102,7 @@ pub fn update(
         }
         let evaluated = match rule.objective.evaluate(&tokens, &denominators) {
             Ok(evaluated) => evaluated,
-            Err(ObjectiveError::NotFinite { .. }) => return not_finite(policy, rule, "log-probability", done),
+            Err(ObjectiveError::NotFinite { .. }) => return not_finite(policy, rule, "a log-probability is", done),
             Err(error) => return Err(error.into()),
         };
         loss += evaluated.loss;
@@ -108,8 +111,8 @@ pub fn update(
         decoder.backward(w, &batch.packed, &evaluated.grad_logp, tape, gradient);
     }
     let norm = policy.gradient_norm();
-    if !loss.is_finite() || !norm.is_finite() {
-        let what = if loss.is_finite() { "gradient" } else { "loss" };
+    if !loss.is_finite() || !policy.can_step(rule.config, norm) {
+        let what = if loss.is_finite() { "the gradient is" } else { "the loss is" };
         return not_finite(policy, rule, what, done);
     }
     done.losses.push(loss);

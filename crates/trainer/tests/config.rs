@@ -112,7 +112,7 @@ fn wrong_types_say_what_is_expected() {
 fn impossible_values_are_refused_where_they_stand() {
     for (text, expected) in [
         ("[train]\nsteps = 0\n", "dir/run.toml:6: `train.steps` is 0; it must be at least 1"),
-        ("[rollout]\ntemperature = 0\n", "dir/run.toml:6: `rollout.temperature` is 0; it must be greater than 0"),
+        ("[rollout]\ntemperature = 0\n", "dir/run.toml:6: `rollout.temperature` is 0; it must be at least 0.001"),
         ("[rollout]\ntop_p = 1.5\n", "`rollout.top_p` is 1.5"),
         ("[rollout]\nsamples = 1\n", "`rollout.samples` is 1, but advantage.estimator = \"grpo\""),
         (

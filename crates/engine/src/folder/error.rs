@@ -81,6 +81,18 @@ pub enum FolderError {
         /// The format in the header.
         found: String,
     },
+    /// A weight is NaN or infinite.
+    #[error("{}: tensor `{tensor}`: element {index} is {value}; the weights are damaged, or the training that made them diverged", file.display())]
+    NotFinite {
+        /// The file.
+        file: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// Its first such element, counted from 0 in row-major order.
+        index: usize,
+        /// The element.
+        value: f32,
+    },
     /// A tensor of the configuration is not there.
     #[error("{}: tensor `{tensor}` is missing{}", file.display(), of_shape(expected))]
     MissingTensor {

@@ -116,6 +116,22 @@ impl TensorFolder {
         Ok(())
     }
 
+    /// As [`read_into`](Self::read_into), for weights: each must be a finite number.
+    ///
+    /// # Errors
+    /// As [`read_into`](Self::read_into), and [`FolderError::NotFinite`].
+    pub fn read_weights(&self, name: &str, out: &mut [f32]) -> Result<(), FolderError> {
+        self.read_into(name, out)?;
+        let (file, _) = self.find(name, None)?;
+        match out.iter().position(|value| !value.is_finite()) {
+            None => Ok(()),
+            Some(index) => {
+                let (file, value) = (file.path.clone(), out[index]);
+                Err(FolderError::NotFinite { file, tensor: name.into(), index, value })
+            }
+        }
+    }
+
     /// A tensor's number format.
     ///
     /// # Errors

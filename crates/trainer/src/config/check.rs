@@ -5,6 +5,15 @@ use surefoot_objectives::advantage::{Estimator, Weight};
 use super::choice::{AnswerFormat, Schedule};
 use super::{Config, Purpose};
 
+/// Learning rate from which a few updates take f32 weights beyond their range.
+const LARGEST_RATE: f64 = 1e30;
+/// Smallest number that f32 holds at full precision, about.
+const SMALLEST: f64 = 1e-37;
+/// Below it, samples do not differ, and logits divided by it leave the range of f32.
+const LOWEST_TEMPERATURE: f64 = 1e-3;
+/// Samples of a step; more do not fit any memory, and a slip of the keyboard is likelier.
+const MOST_SAMPLES: usize = 1 << 24;
+
 /// What was found: `(section.key, what is wrong and what to do)`.
 #[derive(Default)]
 struct Found(Vec<(String, String)>);
@@ -28,6 +37,8 @@ pub(super) fn check(config: &Config) -> Vec<(String, String)> {
         }
         Purpose::Sft => {
             positive(&mut found, "sft.batch", config.sft.batch);
+            let batch = config.sft.batch as f64;
+            within(&mut found, "sft.batch", batch, batch <= MOST_SAMPLES as f64, &format!("at most {MOST_SAMPLES}"));
             positive(&mut found, "sft.max_tokens", config.sft.max_tokens);
         }
     }
@@ -66,13 +77,21 @@ fn shared(config: &Config, found: &mut Found) {
     }
     positive(found, "prompt.max_tokens", prompt.max_tokens);
     let rate = optimizer.learning_rate;
-    within(found, "optimizer.learning_rate", rate, rate > 0.0, "greater than 0");
+    let rule = format!("greater than 0 and at most {LARGEST_RATE:e}");
+    within(found, "optimizer.learning_rate", rate, rate > 0.0 && rate <= LARGEST_RATE, &rule);
     for beta in optimizer.betas {
         within(found, "optimizer.betas", beta, (0.0..1.0).contains(&beta), "at least 0 and less than 1");
     }
-    within(found, "optimizer.eps", optimizer.eps, optimizer.eps > 0.0, "greater than 0");
+    let eps = optimizer.eps;
+    within(found, "optimizer.eps", eps, eps >= SMALLEST && eps.is_finite(), &format!("at least {SMALLEST:e}"));
     let decay = optimizer.weight_decay;
     within(found, "optimizer.weight_decay", decay, decay >= 0.0, "0 or more");
+    if rate > 0.0 && decay * rate > 1.0 {
+        found.push((
+            "optimizer.weight_decay",
+            format!("is {decay}: times learning_rate = {rate:e} it exceeds 1, and every update would turn the weights' signs"),
+        ));
+    }
     let ratio = optimizer.min_ratio;
     within(found, "optimizer.min_ratio", ratio, (0.0..=1.0).contains(&ratio), "between 0 and 1");
     if ratio > 0.0 && optimizer.schedule == Schedule::Constant {
@@ -93,8 +112,16 @@ fn rollout(config: &Config, found: &mut Found) {
     positive(found, "rollout.max_new_tokens", rollout.max_new_tokens);
     positive(found, "rollout.batch", rollout.batch);
     let temperature = rollout.temperature;
-    let hint = "greater than 0 (training needs samples that differ)";
-    within(found, "rollout.temperature", temperature, temperature > 0.0, hint);
+    let hint = format!("at least {LOWEST_TEMPERATURE} (training needs samples that differ)");
+    let allowed = temperature >= LOWEST_TEMPERATURE && temperature.is_finite();
+    within(found, "rollout.temperature", temperature, allowed, &hint);
+    if rollout.prompts.saturating_mul(rollout.samples) > MOST_SAMPLES {
+        let (prompts, samples) = (rollout.prompts, rollout.samples);
+        found.push((
+            "rollout.prompts",
+            format!("is {prompts}, with rollout.samples = {samples}: a step can have at most {MOST_SAMPLES} samples"),
+        ));
+    }
     within(
         found,
         "rollout.top_p",

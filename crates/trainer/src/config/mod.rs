@@ -115,6 +115,11 @@ pub struct Config {
 }
 
 impl Config {
+    /// The command that goes on with the run in the folder `run`.
+    pub fn resume_command(&self, run: &Path) -> String {
+        format!("surefoot {} --resume {}", self.purpose.command(), run.display())
+    }
+
     /// The defaults of `purpose`, with nothing set; `model.path` and `data.train` are empty and must be given.
     pub fn defaults(purpose: Purpose) -> Self {
         let mut config = Config {

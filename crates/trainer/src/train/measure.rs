@@ -48,9 +48,12 @@ pub(super) fn rewards(record: &mut Record, judged: &Judged, rewards: &[f32], sam
 
 /// Losses, gradients, ratios and regions of the step's updates.
 pub(super) fn updates(record: &mut Record, updated: &Updated, took: Duration) {
-    record.set(m::UPDATE_LOSS, mean(updated.losses.iter().copied()));
-    record.set(m::UPDATE_GRAD_NORM, mean(updated.norms.iter().copied()));
-    record.set(m::UPDATE_GRAD_NORM_MAX, updated.norms.iter().copied().fold(0.0, f64::max));
+    // A step whose updates were all skipped has neither.
+    if !updated.losses.is_empty() {
+        record.set(m::UPDATE_LOSS, mean(updated.losses.iter().copied()));
+        record.set(m::UPDATE_GRAD_NORM, mean(updated.norms.iter().copied()));
+        record.set(m::UPDATE_GRAD_NORM_MAX, updated.norms.iter().copied().fold(0.0, f64::max));
+    }
     let known = updated.stats.metrics();
     let of = |name: &str| known.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
     for (metric, name) in [

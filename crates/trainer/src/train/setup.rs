@@ -43,9 +43,27 @@ pub enum TrainError {
     /// An update.
     #[error(transparent)]
     Update(#[from] UpdateError),
-    /// A checkpoint.
+    /// A checkpoint that cannot be read.
     #[error(transparent)]
     State(#[from] StateError),
+    /// A checkpoint that cannot be written.
+    #[error(
+        "the checkpoint of step {step} could not be written: {reason}; {}: {resume}",
+        kept.as_ref().map_or_else(
+            || "there is no earlier one. Make room, then begin anew with".to_string(),
+            |path| format!("{} is whole. Make room, then go on from there with", path.display())
+        )
+    )]
+    Checkpoint {
+        /// The step.
+        step: u64,
+        /// Why.
+        reason: Box<TrainError>,
+        /// The newest checkpoint that is whole.
+        kept: Option<PathBuf>,
+        /// The command that resumes the run.
+        resume: String,
+    },
     /// The metrics file.
     #[error(transparent)]
     Metrics(#[from] MetricsError),

@@ -1,0 +1,194 @@
+//! What cannot work is refused before work starts: a message that names file, line or key, exit code 2, no run folder.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::tiny::{Tiny, ended, surefoot};
+use crate::weights::{copy_model, edit_config};
+
+/// Asserts that a run with `sets` is refused with each part of `wanted` in the message.
+fn refused(tiny: &Tiny, sets: &[&str], wanted: &[&str]) {
+    let output = tiny.train("run", sets).output().unwrap();
+    let (code, stderr) = ended(&output);
+    assert!(code == Some(2) && output.stdout.is_empty(), "{code:?} {stderr}");
+    assert!(stderr.starts_with("error: "), "{stderr}");
+    assert!(stderr.matches("(os error").count() < 2, "said twice: {stderr}");
+    wanted.iter().for_each(|part| assert!(stderr.contains(part), "expected `{part}` in\n{stderr}"));
+    assert!(!tiny.path("run").exists(), "a run folder is left behind: {stderr}");
+}
+
+/// A copy of the demo's model, changed.
+fn with_model(edit: impl FnOnce(&Path), wanted: &[&str]) {
+    let tiny = Tiny::new();
+    let model = tiny.path("model");
+    copy_model(&model);
+    edit(&model);
+    refused(&tiny, &[&format!("model.path={model:?}")], wanted);
+}
+
+/// A data file with this text.
+fn with_data(text: &str, wanted: &[&str]) {
+    let tiny = Tiny::new();
+    let file = tiny.path("rows.jsonl");
+    fs::write(&file, text).unwrap();
+    refused(&tiny, &[&format!("data.train={file:?}")], wanted);
+}
+
+#[test]
+fn models() {
+    with_model(
+        |model| fs::remove_file(model.join("model.safetensors")).unwrap(),
+        &["model: no weights: expected model.safetensors or model.safetensors.index.json"],
+    );
+    with_model(
+        |model| {
+            let file = fs::File::options().write(true).open(model.join("model.safetensors")).unwrap();
+            file.set_len(1_000_000).unwrap();
+        },
+        &["model/model.safetensors: truncated: expected ", "found 1000000"],
+    );
+    with_model(
+        |model| fs::write(model.join("model.safetensors"), b"<!doctype html>").unwrap(),
+        &["model/model.safetensors: not a safetensors file"],
+    );
+    with_model(
+        |model| edit_config(model, |config| config["intermediate_size"] = json!(400)),
+        &["model/model.safetensors: tensor `model.layers.0.mlp.", "expected shape [", "400", "384"],
+    );
+    with_model(
+        |model| edit_config(model, |config| config["num_hidden_layers"] = json!(5)),
+        &["model.safetensors: tensor `model.layers.4.", "is missing, expected shape ["],
+    );
+    with_model(
+        |model| {
+            edit_config(model, |config| {
+                config["architectures"] = json!(["MambaForCausalLM"]);
+                config["model_type"] = json!("mamba");
+            });
+        },
+        &["config.json", "MambaForCausalLM", "LlamaForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"],
+    );
+    with_model(
+        |model| edit_config(model, |config| config["vocab_size"] = json!(40)),
+        &["tokenizer.json: token ids go up to 50, but the model's embedding has 40 rows"],
+    );
+    with_model(|model| fs::write(model.join("config.json"), "{").unwrap(), &["model/config.json"]);
+    with_model(|model| fs::remove_file(model.join("config.json")).unwrap(), &["model/config.json"]);
+    with_model(|model| fs::remove_file(model.join("tokenizer.json")).unwrap(), &["model/tokenizer.json: cannot read"]);
+    with_model(|model| fs::write(model.join("tokenizer.json"), "{}").unwrap(), &["model/tokenizer.json: "]);
+    let tiny = Tiny::new();
+    refused(&tiny, &["model.path=nowhere"], &["nowhere/", "cannot read"]);
+    refused(&tiny, &["rollout.max_new_tokens=300"], &["316 tokens", "was made for 256", "rollout.max_new_tokens"]);
+}
+
+#[test]
+fn data() {
+    let row = "{\"problem\": \"1+1=\", \"answer\": \"2\"}\n";
+    with_data(&format!("{row}\n{{\"problem\": \"1\n"), &["rows.jsonl:3: not JSON: "]);
+    with_data(&format!("{row}[1]\n"), &["rows.jsonl:2: expected an object", "a list"]);
+    with_data(&format!("{row}{{\"problem\": \"1+1=\"}}\n"), &["rows.jsonl:2: no answer: expected `answer`"]);
+    with_data(&format!("{row}{{\"problem\": \"1+1=\", \"answer\": null}}\n"), &["rows.jsonl:2: no answer", "(null)"]);
+    with_data(&format!("{row}{{\"answer\": \"2\"}}\n"), &["rows.jsonl:2: no problem"]);
+    with_data("", &["rows.jsonl holds no row"]);
+    with_data("\n \n", &["rows.jsonl holds no row"]);
+    let long = format!("{{\"problem\": \"{}\", \"answer\": \"2\"}}\n", "1".repeat(40));
+    with_data(&long, &["all 1 prompts are longer than prompt.max_tokens = 16"]);
+    let tiny = Tiny::new();
+    refused(&tiny, &["data.train=nowhere.jsonl"], &["cannot read nowhere.jsonl"]);
+    refused(&tiny, &["data.train=task:additon"], &["additon", "did you mean `addition`?"]);
+    let file = tiny.path("rows.parquet");
+    fs::write(&file, row).unwrap();
+    refused(&tiny, &[&format!("data.train={file:?}")], &["rows.parquet: not a readable parquet file"]);
+}
+
+#[test]
+fn keys_and_values() {
+    let tiny = Tiny::new();
+    let config = tiny.path("config.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("samples = 4", "sampels = 4")).unwrap();
+    refused(&tiny, &[], &["config.toml:13: ", "`rollout.sampels`", "`rollout.samples`"]);
+    fs::write(&config, text.replace("samples = 4", "samples = 4 4")).unwrap();
+    refused(&tiny, &[], &["config.toml:13: not valid TOML"]);
+    fs::write(&config, &text).unwrap();
+    for (set, wanted) in [
+        ("rollout.sampels=4", "`rollout.samples`"),
+        ("rollout.prompts=0", "`rollout.prompts` is 0; it must be at least 1"),
+        ("rollout.samples=0", "`rollout.samples` is 0; it must be at least 1"),
+        ("rollout.samples=1", "`rollout.samples` is 1, but advantage.estimator = \"grpo\" compares"),
+        ("rollout.prompts=1000000000000", "at most 16777216 samples"),
+        ("rollout.samples=9223372036854775807", "at most 16777216 samples"),
+        ("rollout.batch=0", "`rollout.batch` is 0; it must be at least 1"),
+        ("rollout.prompts=-1", "`rollout.prompts`"),
+        ("update.mini_batches=3", "`update.mini_batches` is 3, which does not divide the 4 groups"),
+        ("update.mini_batches=8", "`update.mini_batches` is 8, which does not divide the 4 groups"),
+        ("update.mini_batches=0", "`update.mini_batches` is 0; it must be at least 1"),
+        ("update.tokens_per_micro_batch=0", "`update.tokens_per_micro_batch` is 0; it must be at least 1"),
+        ("optimizer.learning_rate=0", "`optimizer.learning_rate` is 0"),
+        ("optimizer.learning_rate=inf", "`optimizer.learning_rate`"),
+        ("optimizer.weight_decay=2000", "exceeds 1"),
+        ("optimizer.eps=1e-60", "`optimizer.eps`"),
+        ("rollout.temperature=1e-40", "`rollout.temperature`"),
+        ("objective.name=mhpoo", "mhpo"),
+    ] {
+        refused(&tiny, &[set], &[set.split('=').next().unwrap(), wanted]);
+    }
+}
+
+#[test]
+fn large_batches_are_cut_to_what_there_is() {
+    let tiny = Tiny::new();
+    let sets = ["train.steps=1", "rollout.batch=1000000000000", "update.tokens_per_micro_batch=1000000000000"];
+    tiny.finish("run", &sets).assert_equals(&tiny.finish("plain", &["train.steps=1"]));
+}
+
+#[test]
+fn generate_and_resume() {
+    let tiny = Tiny::new();
+    let model = tiny.path("model");
+    copy_model(&model);
+    let model = model.to_str().unwrap();
+    for (arguments, wanted) in [
+        (vec!["generate", "--prompt", "1+1=", "--model", "nowhere"], "nowhere/"),
+        (vec!["generate", "--prompt", "", "--model", model], "is empty"),
+        (vec!["generate", "--prompt", "1", "--model", model, "--max-new-tokens", "18446744073709551615"], "--max-new-"),
+        (vec!["generate", "--prompt", "1", "--model", model, "--max-new-tokens", "256"], "257 tokens"),
+        (vec!["generate", "--prompt", "1", "--model", model, "--samples", "0"], "--samples"),
+        (vec!["generate", "--prompt", "1", "--model", model, "--samples", "1000000000000"], "--samples"),
+        (vec!["generate", "--prompt", "1", "--model", model, "--temperature", "inf"], "--temperature"),
+        (vec!["generate", "--prompt", "1", "--model", model, "--temperature", "1e-40"], "--temperature"),
+        (vec!["train", "--resume", model], "holds no run (no config.toml)"),
+        (vec!["train", "--resume", "nowhere"], "nowhere holds no run (no config.toml)"),
+        (vec!["train", "nowhere.toml"], "nowhere.toml"),
+        (vec!["sft"], "sft needs a configuration"),
+    ] {
+        let (code, stderr) = ended(&surefoot(&arguments).output().unwrap());
+        assert!(code == Some(2) && stderr.contains(wanted), "{arguments:?}: {code:?} {stderr}");
+    }
+}
+
+#[test]
+fn what_the_summary_says_to_type_next_works() {
+    let tiny = Tiny::new();
+    let (_, stderr) = ended(&tiny.train("run", &["train.steps=1"]).output().unwrap());
+    let next: Vec<&str> = stderr.lines().filter_map(|line| line.strip_prefix("  surefoot ")).collect();
+    assert_eq!(next.len(), 2, "{stderr}");
+    for command in next {
+        let (code, stderr) = ended(&surefoot(command.replace("\"…\"", "12+34=").split(' ')).output().unwrap());
+        assert_eq!(code, Some(0), "{command}: {stderr}");
+    }
+}
+
+#[test]
+fn a_run_folder_is_not_written_over_and_other_data_are_not_resumed_on() {
+    let tiny = Tiny::new();
+    let first = tiny.finish("run", &["train.steps=1"]);
+    let (code, stderr) = ended(&tiny.train("run", &[]).output().unwrap());
+    assert!(code == Some(2) && stderr.contains("holds a run already; go on with `--resume "), "{stderr}");
+    let other = "data.train=task:addition,rows=50,seed=8,digits=2,style=plain";
+    let (code, stderr) = ended(&tiny.go_on("run").args(["--set", other]).output().unwrap());
+    assert!(code == Some(2) && stderr.contains("data"), "{stderr}");
+    crate::tiny::Finished::read(&tiny.path("run")).assert_equals(&first);
+}

@@ -1,0 +1,11 @@
+//! What a run promises when something goes wrong: the same bits after any kill, clear words for bad input, no harm from a
+//! full disk or from numbers that are not finite. Every test drives the binary.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod bad_input;
+mod disk;
+mod interrupt;
+mod nonfinite;
+mod resume;
+mod tiny;
+mod weights;
