@@ -1,4 +1,4 @@
-//! The operators on the CPU: f32, one file an operator, a plain reference in each file's tests.
+//! The operators on the CPU: f32, one file an operator; `tests/operators.rs` holds a plain f64 reference of each.
 
 pub mod adamw;
 pub mod attention;
