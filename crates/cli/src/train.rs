@@ -51,15 +51,16 @@ pub fn pool(threads: usize) -> anyhow::Result<rayon::ThreadPool> {
 }
 
 fn finish(outcome: &Outcome, config: &Config) -> Exit {
-    for warning in warnings(&outcome.records, config) {
-        output::note(&format!("warning: {warning}"));
-    }
     match outcome.ending {
         Ending::Finished => {
             output::note(&summary(&outcome.records, config, &outcome.run, outcome.checkpoint.as_deref()));
             Exit::Done
         }
         Ending::Stopped => {
+            // The summary of a run that has ended holds them itself.
+            for warning in warnings(&outcome.records, config) {
+                output::note(&format!("warning: {warning}"));
+            }
             let command = config.resume_command(&outcome.run);
             output::note(&format!("stopped; a checkpoint is written. Go on with: {command}"));
             Exit::Stopped
