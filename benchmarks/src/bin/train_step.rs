@@ -52,7 +52,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         })
         .collect();
     let total = (shape.sequences * shape.tokens) as f32;
-    let (mut first, mut second) = (device.zeros(weights.len()), device.zeros(weights.len()));
+    let mut moments = device.moments(weights.len(), false);
     let mut grads = device.zeros(weights.len());
     let mut tape = Tape::new(&decoder, per_batch * shape.tokens, Activations::Keep);
     let decayed = decoder.layout().decayed();
@@ -75,7 +75,7 @@ fn run(arguments: &Arguments) -> Result<()> {
             gradient_scale: 1f32.min(1.0 / norm),
             update: step as u64 + 1,
         };
-        device.adamw(update, &decayed, &mut weights, &grads, &mut first, &mut second);
+        device.adamw(update, &decayed, &mut weights, &grads, &mut moments);
         if step > 0 {
             wall.push(start.elapsed().as_secs_f64());
             cpu.push(usage().0 - cpu0);

@@ -69,6 +69,8 @@ pub trait Device: Send + Sync {
     type Rotation: Send + Sync;
     /// What the head's forward pass leaves for its backward pass.
     type HeadState: Default + Send;
+    /// The optimizer's moments.
+    type Moments: Send + Sync;
     /// Keys and values of one sequence, or of a prefix that several share.
     type Cache: Send + Sync;
 
@@ -107,7 +109,6 @@ pub trait Device: Send + Sync {
         y: &mut Self::Buffer,
     );
     /// `sum = x + delta; y = RMSNorm(sum) * weight`: the residual connection and the norm after it.
-    #[allow(clippy::too_many_arguments)]
     fn add_norm(
         &self,
         rows: usize,
@@ -120,7 +121,6 @@ pub trait Device: Send + Sync {
         y: &mut Self::Buffer,
     );
     /// `dx += d(norm)/dx . dy` and the weight's gradient.
-    #[allow(clippy::too_many_arguments)]
     fn norm_backward(
         &self,
         rows: usize,
@@ -157,7 +157,6 @@ pub trait Device: Send + Sync {
     );
 
     /// Per-head norms of queries and keys: `qkv = raw` with the query and key heads normalised.
-    #[allow(clippy::too_many_arguments)]
     fn qk_norm(
         &self,
         rows: usize,
@@ -169,7 +168,6 @@ pub trait Device: Send + Sync {
         qkv: &mut Self::Buffer,
     );
     /// Gradient of [`Device::qk_norm`], in place in `dqkv`.
-    #[allow(clippy::too_many_arguments)]
     fn qk_norm_backward(
         &self,
         rows: usize,
@@ -200,7 +198,6 @@ pub trait Device: Send + Sync {
         lse: &mut Self::Buffer,
     );
     /// Gradient of [`Device::attention`]: writes `dqkv`.
-    #[allow(clippy::too_many_arguments)]
     fn attention_backward(
         &self,
         batch: &Packed,
@@ -217,7 +214,6 @@ pub trait Device: Send + Sync {
     fn swiglu_backward(&self, rows: usize, width: usize, gate_up: &mut Self::Buffer, act: &mut Self::Buffer);
 
     /// Log-probability and entropy of each target under `softmax(scale * hidden Wᵀ)`; targets in order of row.
-    #[allow(clippy::too_many_arguments)]
     fn head(
         &self,
         rows: usize,
@@ -229,7 +225,6 @@ pub trait Device: Send + Sync {
         state: &mut Self::HeadState,
     ) -> TargetStatistics;
     /// Gradient of `sum_i grad_logp[i] logp[i]`: writes `dhidden`, adds the weight's.
-    #[allow(clippy::too_many_arguments)]
     fn head_backward(
         &self,
         rows: usize,
@@ -267,16 +262,16 @@ pub trait Device: Send + Sync {
     fn sample_row(&self, logits: &Self::Buffer, row: usize, vocabulary: usize, rule: &Sampling, uniform: f32)
     -> Choice;
 
+    /// Zero moments of `len` parameters, stored as bfloat16 if `half`.
+    fn moments(&self, len: usize, half: bool) -> Self::Moments;
     /// One AdamW step; weight decay applies to the `decayed` ranges.
-    #[allow(clippy::too_many_arguments)]
     fn adamw(
         &self,
         step: Step,
         decayed: &[Range<usize>],
         weights: &mut Self::Buffer,
         grads: &Self::Buffer,
-        first: &mut Self::Buffer,
-        second: &mut Self::Buffer,
+        moments: &mut Self::Moments,
     );
     /// Euclidean norm of a buffer.
     fn norm_of(&self, buffer: &Self::Buffer) -> f64;

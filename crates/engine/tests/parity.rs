@@ -1,5 +1,7 @@
 //! The decoder against `transformers`: logits, log-probabilities and every parameter's gradient of three tiny models
 //! (golden/README.md says where the numbers come from).
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use safetensors::SafeTensors;
 use std::path::{Path, PathBuf};
 use surefoot_engine::batch::{Packed, Target};

@@ -91,9 +91,19 @@ impl Block {
             Pick::These(tokens) => self.tokens[at.clone()].copy_from_slice(&tokens[..count]),
         }
         pick.copy(batch.logp, &mut self.logp[at.clone()]);
-        pick.copy(batch.logp_old, &mut self.log_ratio[at.clone()]);
-        for (ratio, logp) in self.log_ratio[at.clone()].iter_mut().zip(&self.logp[at.clone()]) {
-            *ratio = logp - *ratio;
+        let log_ratio = &mut self.log_ratio[at.clone()];
+        match pick {
+            Pick::Run(start) => {
+                let (logp, logp_old) = (&batch.logp[start..start + count], &batch.logp_old[start..start + count]);
+                for ((ratio, logp), old) in log_ratio.iter_mut().zip(logp).zip(logp_old) {
+                    *ratio = logp - old;
+                }
+            }
+            Pick::These(tokens) => {
+                for (ratio, &token) in log_ratio.iter_mut().zip(tokens) {
+                    *ratio = batch.logp[token as usize] - batch.logp_old[token as usize];
+                }
+            }
         }
         if let Some(mean) = values.mean_log_ratio {
             self.control[at.clone()].fill(mean);

@@ -1,7 +1,7 @@
 //! `exp` and its relatives on `f32` as branch-free arithmetic that the compiler turns into vector code.
 //!
 //! The system's `expf` and `logf` are calls, and a call in a loop keeps it scalar. These are polynomials with a
-//! relative error below 2⁻²² against the exact value on their whole domain (`tests/exponential.rs` measures it).
+//! relative error below 2⁻²² against the exact value on their whole domain (measured below).
 
 /// `exp` of it is the greatest power that `f32` holds with room for a factor of two: the one place where a ratio
 /// saturates, because the formula itself would overflow.
@@ -115,4 +115,92 @@ pub(crate) fn ln(x: f32) -> f32 {
     let p = p * q + 0.333_333_43;
     let s2 = s + s;
     (s2 + s2 * (q * p) + exponent * LN_2_LOW) + exponent * LN_2_HIGH
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2⁻²², four roundings of `f32`.
+    const TOLERANCE: f64 = 2.4e-7;
+
+    fn check(name: &str, x: f32, got: f32, exact: f64) {
+        let error = (f64::from(got) - exact).abs() / exact.abs().max(f64::MIN_POSITIVE);
+        assert!(error <= TOLERANCE, "{name}({x:e}) is {got:e}, exactly {exact:e}: relative error {error:.1e}");
+    }
+
+    /// Steps of irregular size through an interval.
+    fn grid(low: f32, high: f32) -> impl Iterator<Item = f32> {
+        const STEPS: u32 = 200_003;
+        (0..=STEPS).map(move |i| low + (high - low) * (f64::from(i) / f64::from(STEPS)) as f32)
+    }
+
+    #[test]
+    fn exp_is_accurate_where_f32_is() {
+        for x in grid(LOG_UNDERFLOW + 1e-4, LOG_LIMIT).chain(grid(-1.0, 1.0)).chain(grid(-1e-3, 1e-3)) {
+            check("exp", x, exp(x), f64::from(x).exp());
+            if (-64.0..=64.0).contains(&x) {
+                check("exp within", x, parts_within(x).exp(), f64::from(x).exp());
+            }
+        }
+        assert_eq!(exp(0.0), 1.0);
+    }
+
+    #[test]
+    fn exp_saturates_and_vanishes() {
+        for x in [-87.4, -100.0, -1e4, f32::MIN, f32::NEG_INFINITY] {
+            assert_eq!(exp(x), 0.0, "{x}");
+        }
+        for x in [88.0, 88.1, 1e4, f32::MAX, f32::INFINITY] {
+            check("exp", x, exp(x), 88.0_f64.exp());
+        }
+        assert!(exp(LOG_LIMIT) * 2.0 < f32::MAX);
+    }
+
+    #[test]
+    fn differences_do_not_cancel() {
+        for x in grid(-1.0, 1.0).chain(grid(-1e-3, 1e-3)).chain(grid(-80.0, 80.0)).filter(|x| x.abs() > 1e-12) {
+            check("exp_m1", x, parts(x).exp_m1(), f64::from(x).exp_m1());
+        }
+        // exp(x) − 1 − x is of order x²: relative to itself where one octave's reduction is 0, to x beyond
+        for x in grid(-0.34, 0.34).filter(|x| x.abs() > 1e-6) {
+            let exact = f64::from(x);
+            let series = exact
+                * exact
+                * (0.5
+                    + exact / 6.0
+                    + exact * exact / 24.0
+                    + exact.powi(3) / 120.0
+                    + exact.powi(4) / 720.0
+                    + exact.powi(5) / 5040.0
+                    + exact.powi(6) / 40320.0);
+            let got = f64::from(parts(x).exp_m1_minus(x));
+            // the polynomial alone, whose error is not diluted by 1 + f
+            assert!((got - series).abs() <= 2.0 * TOLERANCE * series, "{x}: {got:e} against {series:e}");
+        }
+        for x in grid(-80.0, 80.0).filter(|x| x.abs() > 0.36) {
+            let exact = f64::from(x).exp_m1() - f64::from(x);
+            let got = f64::from(parts(x).exp_m1_minus(x));
+            assert!(
+                (got - exact).abs() <= TOLERANCE * (exact.abs() + f64::from(x).abs()),
+                "{x}: {got} against {exact}"
+            );
+        }
+        assert_eq!(parts(0.0).exp_m1_minus(0.0), 0.0);
+    }
+
+    #[test]
+    fn logarithms_are_accurate() {
+        for y in grid(0.0, 1.0).chain(grid(1e-9, 1e-3)).filter(|y| *y > 0.0) {
+            check("ln_1p", y, ln_1p(y), f64::from(y).ln_1p());
+        }
+        assert_eq!(ln_1p(0.0), 0.0);
+        for x in grid(0.5, 2.0).chain(grid(1e-3, 30.0)).chain(grid(1.0, 1e30)).chain([f32::MIN_POSITIVE, f32::MAX]) {
+            let exact = f64::from(x).ln();
+            // next to 1 the difference of two rounded parts is exact, elsewhere relative to the exponent's part
+            let error = (f64::from(ln(x)) - exact).abs();
+            assert!(error <= TOLERANCE * exact.abs(), "ln({x:e}) is {}, exactly {exact}", ln(x));
+        }
+        assert_eq!(ln(1.0), 0.0);
+    }
 }

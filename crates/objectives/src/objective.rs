@@ -1,5 +1,6 @@
 //! An objective: ratio control, regularisers and aggregation under one name, with options by key.
 
+use crate::advantage::AdvantageEstimator;
 use crate::aggregation::{Aggregation, Counts, Denominators};
 use crate::catalog::{self, Recipe};
 use crate::control::{Control, Term, Token};
@@ -93,6 +94,33 @@ impl Objective {
     pub fn settings(&self) -> Vec<Setting> {
         let mut length = self.aggregation_length.unwrap_or(0.0);
         option::list_settings(self.clone().entries(&mut length))
+    }
+
+    /// Options that contradict each other or lack a partner; to be called once all are set.
+    ///
+    /// # Errors
+    /// [`OptionError::Conflict`] for `seq-mean-token-sum-norm` without its length, and for a policy drift of the
+    /// regulariser on an objective that has its own.
+    pub fn check(&self) -> Result<(), OptionError> {
+        if self.aggregation == Aggregation::SeqMeanTokenSumNorm && self.aggregation_length.is_none() {
+            return Err(OptionError::Conflict(
+                "aggregation = \"seq-mean-token-sum-norm\" needs aggregation_length, the constant that token sums are \
+                 divided by (the greatest response length, as a rule)"
+                    .to_owned(),
+            ));
+        }
+        if self.control.drift().is_some() && self.regularizer.drift.coefficient != 0.0 {
+            return Err(OptionError::Conflict(format!(
+                "objective {} has a policy drift of its own: set its drift_coefficient, not the regularizer's",
+                self.name()
+            )));
+        }
+        Ok(())
+    }
+
+    /// The advantages of the objective's paper.
+    pub fn default_advantage(&self) -> AdvantageEstimator {
+        AdvantageEstimator::of(self.recipe.estimator)
     }
 
     fn entries<'a>(&'a mut self, length: &'a mut f64) -> Vec<Entry<'a>> {

@@ -96,7 +96,9 @@ mod tests {
         assert_eq!(bounds.region(bounds.log_low() - beyond, 1.0), Region::LowPositive);
         assert_eq!(bounds.region(bounds.log_high() + beyond, -1.0), Region::HighNegative);
         assert_eq!(bounds.region(bounds.log_high() + beyond, 1.0), Region::HighPositive);
-        assert_eq!(bounds.region(-9.0, 0.0), Region::Middle);
+        for log_ratio in [-9.0, 9.0] {
+            assert_eq!(bounds.region(log_ratio, 0.0), Region::Middle);
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use surefoot_objectives::bias::{
     LeftBias, ce_gppo_printed, closed_form, dgpo_turns_at, empirical, integrate, left_table, scaled_learning_rate,
-    turns_at,
+    turns,
 };
 use surefoot_objectives::control::{Control, Dgpo, Gppo, Mhpo, Token};
 use surefoot_objectives::curve::{Quantity, curve, value};
@@ -63,6 +63,12 @@ fn mhpo_is_antisymmetric_and_faithful_at_the_anchor() {
     near((psi(1.0 + h) - psi(1.0 - h)) / (2.0 * h), 1.0, 1e-9);
     // the marked points of Figure 2 at c = 1
     let unit = Mhpo { bound: 1.0, ..Mhpo::DEFAULT };
+    for ratio in [0.1, 0.7, 1.0, 3.0] {
+        let (zeta, survival) =
+            (value(&defaults, Quantity::Zeta, ratio, true), value(&defaults, Quantity::Survival, ratio, true));
+        near(survival.unwrap(), (-zeta.unwrap()).exp(), 1e-15);
+    }
+    near(value(&defaults, Quantity::Survival, 1.0, true).unwrap(), 0.26506, 5e-6);
     near(unit.modulation(0.5_f64.ln()).psi, -unit.modulation(2.0_f64.ln()).psi, 1e-15);
 }
 
@@ -160,12 +166,17 @@ fn dgpo_bias_limits_and_the_gamma_from_which_each_ranking_holds() {
     near(table[2][0], 0.143, 5e-4);
     near(table[2][1], 0.171, 5e-4);
     assert!(table[0][3] < table[0][0], "DGPO with n = 2 has less than CISPO at γ = 1");
-    let turn = turns_at(CE, LeftBias::Constant, 100.0).unwrap();
+    let turns_of_ce = turns(CE, LeftBias::Constant, 100.0);
+    let [turn] = turns_of_ce[..] else { panic!("{turns_of_ce:?}") };
     assert!((4.0..6.0).contains(&turn), "{turn}");
     assert!(closed_form(CE, turn - 0.01) < closed_form(LeftBias::Constant, turn - 0.01));
     assert!(closed_form(CE, turn + 0.01) > closed_form(LeftBias::Constant, turn + 0.01));
-    near(turns_at(dgpo_bias(2.0), LeftBias::Constant, 100.0).unwrap(), dgpo_turns_at(2.0).unwrap(), 1e-9);
-    assert_eq!(turns_at(dgpo_bias(1.0), LeftBias::Constant, 100.0), None);
+    near(turns(dgpo_bias(2.0), LeftBias::Constant, 100.0)[0], dgpo_turns_at(2.0).unwrap(), 1e-9);
+    // eq. 34 holds in the limit; against CE-GPPO the order turns twice on the way
+    let twice = turns(dgpo_bias(2.0), CE, 100.0);
+    assert!(matches!(twice[..], [low, high] if low < 1.0 && (6.0..10.0).contains(&high)), "{twice:?}");
+    assert!(turns(dgpo_bias(1.0), LeftBias::Constant, 100.0).is_empty());
+    assert!(turns(dgpo_bias(1.0), CE, 100.0).is_empty());
     assert_eq!(dgpo_turns_at(1.0), None);
     for gamma in [0.1, 1.0, 10.0, 1000.0] {
         assert!(closed_form(dgpo_bias(1.0), gamma) < closed_form(LeftBias::Constant, gamma));
@@ -174,7 +185,7 @@ fn dgpo_bias_limits_and_the_gamma_from_which_each_ranking_holds() {
 }
 
 /// A small vocabulary in three states, with ratios in every region.
-fn bandits() -> (Vec<Vec<f64>>, Vec<Vec<f64>>, Vec<Vec<f64>>) {
+fn bandits() -> [Vec<Vec<f64>>; 3] {
     let old = vec![vec![0.0; 6], vec![1.0, 0.5, 0.0, -0.5, -1.0, 0.2], vec![0.3, -0.3, 0.9, 0.0, 0.1, -2.0]];
     let new = vec![
         vec![0.9, -0.9, 0.05, 0.6, -0.7, 0.0],
@@ -186,12 +197,12 @@ fn bandits() -> (Vec<Vec<f64>>, Vec<Vec<f64>>, Vec<Vec<f64>>) {
         vec![-0.6, 1.1, 0.4, -0.9, 0.3, 0.0],
         vec![0.8, -0.4, 1.5, -1.2, 0.0, -0.3],
     ];
-    (old, new, advantages)
+    [old, new, advantages]
 }
 
 #[test]
 fn dgpo_table_2_on_a_softmax_policy() {
-    let (old, new, advantages) = bandits();
+    let [old, new, advantages] = bandits();
     let bounds = Bounds { low: 0.2, high: 0.2 };
     let bias = |key: &str, region: Region| {
         let control = objective(key, &[]).control;

@@ -1,5 +1,5 @@
 //! What every run shares: its folder, its steps until the end or a stop, its checkpoints, and going on from them.
-use crate::config::Config;
+use crate::config::{Config, choice::Precision};
 use crate::data::Order;
 use crate::metrics::{self, MetricsFile, Record, definition::TIME_CHECKPOINT, definition::UPDATE_SKIPPED_STEPS};
 use crate::policy::{Policy, PolicyError};
@@ -75,14 +75,14 @@ impl Journey {
         let (folder, latest, mut policy) = match start {
             Start::New => {
                 // The model first: a run that cannot start leaves no folder.
-                let policy = load(&source, positions, keys, notes)?;
+                let policy = load(&source, positions, keys, config.optimizer.state, notes)?;
                 (RunFolder::create(run_dir)?, None, policy)
             }
             Start::Resume => {
                 let folder = RunFolder::resume(run_dir)?;
                 let latest = folder.checkpoints().latest()?;
                 let from = latest.as_ref().map_or(&source, |(_, path)| path);
-                let policy = load(from, positions, keys, notes)?;
+                let policy = load(from, positions, keys, config.optimizer.state, notes)?;
                 (folder, latest, policy)
             }
         };
@@ -122,8 +122,14 @@ impl Journey {
     }
 }
 
-fn load(folder: &Path, positions: usize, keys: &'static str, notes: &mut Vec<String>) -> Result<Policy, PolicyError> {
-    let (policy, unused) = Policy::load(folder, positions, keys)?;
+fn load(
+    folder: &Path,
+    positions: usize,
+    keys: &'static str,
+    state: Precision,
+    notes: &mut Vec<String>,
+) -> Result<Policy, PolicyError> {
+    let (policy, unused) = Policy::load(folder, positions, keys, state)?;
     if !unused.is_empty() {
         notes.push(format!("tensors that the model does not use: {}", unused.join(", ")));
     }
@@ -133,6 +139,7 @@ fn load(folder: &Path, positions: usize, keys: &'static str, notes: &mut Vec<Str
 /// Steps until `train.steps`, or until `stop` is set: then a checkpoint is written and the run can be resumed.
 pub(crate) fn travel(run: &mut impl Steps, progress: &mut Progress, stop: &AtomicBool) -> Result<Outcome, TrainError> {
     let mut ending = Ending::Finished;
+    let mut checkpoint_seconds = None;
     let mut saved = run.journey().folder.checkpoints().latest()?.map(|(step, _)| step);
     while run.journey().step < run.journey().config.train.steps {
         let Some(mut record) = run.step(progress, stop)? else {
@@ -142,14 +149,17 @@ pub(crate) fn travel(run: &mut impl Steps, progress: &mut Progress, stop: &Atomi
         let journey = run.journey();
         let (every, last) = (journey.config.checkpoint.every, journey.step == journey.config.train.steps);
         let due = last || (every > 0 && journey.step.is_multiple_of(every));
-        let started = Instant::now();
+        if let Some(seconds) = checkpoint_seconds.take() {
+            record.set(TIME_CHECKPOINT, seconds);
+        }
         // The line goes first: a checkpoint promises that the steps before it are in the metrics.
         journey.metrics.append(&record)?;
         if due {
             progress.phase("checkpoint");
+            let started = Instant::now();
             journey.save()?;
             saved = Some(journey.step);
-            record.set(TIME_CHECKPOINT, started.elapsed().as_secs_f64());
+            checkpoint_seconds = Some(started.elapsed().as_secs_f64());
         }
         progress.step(&record);
         if let Some(skipped) = record.get(UPDATE_SKIPPED_STEPS).filter(|skipped| *skipped > 0.0) {

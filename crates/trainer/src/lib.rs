@@ -1,4 +1,30 @@
 //! Trainer: prompts, rollout, reward, update, checkpoint, metrics.
+//!
+//! A step samples G completions for each of P prompts, judges them, turns rewards into advantages and makes several
+//! updates on them. The engine gives log-probabilities, an objective turns them into `dL/dlogp`, and the engine
+//! backpropagates that; the trainer holds the two together, and keeps a run folder from which a killed run goes on to
+//! the same bits. [`train`] is the loop, one screen long; each stage is a module of its own.
+//!
+//! | the way of a step | |
+//! |---|---|
+//! | [`data`] | rows from JSON lines, parquet and built-in tasks ([`tasks`]), and the order in which a run meets them |
+//! | [`prompt`] | a row → the tokens that the model continues |
+//! | [`rollout`] | prompts → groups of samples with their log-probabilities |
+//! | [`reward`] | completions → verdicts and rewards; "cannot judge" is a value of its own |
+//! | [`update`] | groups and advantages → micro-batches → loss, gradient, optimizer step |
+//! | [`policy`] | the weights, the optimizer's state, and the decoders that sample and train |
+//!
+//! | around it | |
+//! |---|---|
+//! | [`config`] | every key with default and source; everything wrong with a file in one message |
+//! | [`train`], [`sft`] | reinforcement learning; supervised fine-tuning |
+//! | [`journey`] | what both share: run folder, steps until the end or a stop, checkpoints, resume |
+//! | [`run_folder`], [`state`] | whole files only, one writer; what a checkpoint holds beside the model |
+//! | [`metrics`], [`progress`] | what is measured, and what a person sees of it |
+//! | [`demo`] | the model and the task that come with the program |
+//! | [`random`] | a generator for data order and tasks whose numbers never change |
+//!
+//! The three crates below are reexported, so that the binary needs this one alone.
 
 pub mod config;
 pub mod data;

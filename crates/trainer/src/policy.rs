@@ -5,7 +5,7 @@ use crate::config::{
 };
 use std::path::{Path, PathBuf};
 use surefoot_engine::config::{ConfigError, ModelConfig};
-use surefoot_engine::cpu::{Cpu, parallel::Threading};
+use surefoot_engine::cpu::{Cpu, adamw::Moments, parallel::Threading};
 use surefoot_engine::decoder::{Activations, Decoder, Tape};
 use surefoot_engine::device::{Device, Step, Weights};
 use surefoot_engine::folder::{Dtype, FolderError};
@@ -54,18 +54,24 @@ pub struct Policy {
     /// Gradient of the present update.
     pub gradient: Vec<f32>,
     /// First and second moments.
-    pub moments: (Vec<f32>, Vec<f32>),
+    pub moments: Moments,
     /// Updates so far.
     pub updates: u64,
     tape: Option<Tape<Cpu>>,
 }
 
 impl Policy {
-    /// Loads the model of `folder` for sequences of up to `positions` tokens; `keys` names what sets that length.
+    /// Loads the model of `folder` for sequences of up to `positions` tokens; `keys` names what sets that length,
+    /// `state` how the optimizer's moments are stored.
     ///
     /// # Errors
     /// [`PolicyError`] names file and tensor or key. The second value lists tensors that were not used.
-    pub fn load(folder: &Path, positions: usize, keys: &'static str) -> Result<(Self, Vec<String>), PolicyError> {
+    pub fn load(
+        folder: &Path,
+        positions: usize,
+        keys: &'static str,
+        state: Precision,
+    ) -> Result<(Self, Vec<String>), PolicyError> {
         let config = ModelConfig::from_folder(folder)?;
         if positions > config.max_position_embeddings {
             let limit = config.max_position_embeddings;
@@ -85,7 +91,7 @@ impl Policy {
             sampler: Decoder::new(Cpu::new(threading), &model.config, positions),
             workers: if side_by_side { rayon::current_num_threads() } else { 1 },
             gradient: Vec::new(),
-            moments: (vec![0.0; model.weights.len()], vec![0.0; model.weights.len()]),
+            moments: Moments::zeros(model.weights.len(), state == Precision::Bf16),
             updates: 0,
             model,
             tape: None,
@@ -140,8 +146,8 @@ impl Policy {
             update: self.updates,
         };
         let decayed = self.trainer.layout().decayed();
-        let (first, second) = &mut self.moments;
-        self.trainer.device().adamw(step, &decayed, &mut self.model.weights, &self.gradient, first, second);
+        let device = self.trainer.device();
+        device.adamw(step, &decayed, &mut self.model.weights, &self.gradient, &mut self.moments);
         rate
     }
 

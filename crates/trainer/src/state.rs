@@ -58,10 +58,11 @@ pub fn save(
     let folder = to.path();
     policy.save(folder, precision)?;
     let len = [policy.model.weights.len()];
+    let moments = policy.moments.to_f32();
     let tensors = [
         ("weights", &len[..], policy.model.weights.as_slice()),
-        ("first_moment", &len[..], policy.moments.0.as_slice()),
-        ("second_moment", &len[..], policy.moments.1.as_slice()),
+        ("first_moment", &len[..], moments.0.as_slice()),
+        ("second_moment", &len[..], moments.1.as_slice()),
     ];
     // Weights saved as f32 are exact in the model's own file.
     let from = if precision == Precision::F32 { 1 } else { 0 };
@@ -86,8 +87,10 @@ pub fn restore(policy: &mut Policy, folder: &Path) -> Result<State, StateError> 
     if tensors.shape("weights").is_some() {
         tensors.read_into("weights", &mut policy.model.weights)?;
     }
-    tensors.read_into("first_moment", &mut policy.moments.0)?;
-    tensors.read_into("second_moment", &mut policy.moments.1)?;
+    let mut moments = (vec![0.0; policy.model.weights.len()], vec![0.0; policy.model.weights.len()]);
+    tensors.read_into("first_moment", &mut moments.0)?;
+    tensors.read_into("second_moment", &mut moments.1)?;
+    policy.moments.set(moments);
     policy.updates = state.updates;
     Ok(state)
 }

@@ -119,7 +119,6 @@ fn impossible_values_are_refused_where_they_stand() {
             "[update]\nmini_batches = 5\n",
             "`update.mini_batches` is 5, which does not divide the 64 groups of rollout.prompts; possible are 1, 2, 4, 8",
         ),
-        ("[update]\ntokens_per_micro_batch = 100\n", "less than one sequence"),
         ("[reward]\nname = \"maths\"\n", "rewards are math, math_pm1, exact, countdown, command"),
         ("[reward]\nname = \"command\"\n", "default: `reward.command` is not set"),
         ("[reward]\nstrict = true\n", "`reward.strict` needs a reward.format"),

@@ -12,6 +12,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod algebra;
 mod budget;
 mod equal;
 mod expr;

@@ -92,8 +92,14 @@ impl Case<'_> {
         if let Ok(forms) = &gold_forms {
             report.gold_form = show::readings(forms, &self.arena);
         }
-        let found =
+        let mut found =
             extract(answer, self.options.mode).map_err(|why| Verdict::Unparseable { side: Side::Answer, why })?;
+        if found.rule == Rule::Whole
+            && let Err(Stop::Unreadable(_)) = self.parse(found.answer())
+            && let Some(statement) = extract::in_prose(answer)
+        {
+            found = statement;
+        }
         report.rule = Some(found.rule);
         report.answer_text = shown(&found, self.options.max_answer_bytes);
         let gold_forms = match gold_forms {

@@ -6,6 +6,53 @@ use std::ops::Range;
 /// Elements a task; also the length of the partial sums of the norm, which makes its bits independent of threads.
 const BLOCK: usize = 1 << 15;
 
+/// First and second moments of every parameter.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Moments {
+    /// 32-bit floats.
+    F32(Vec<f32>, Vec<f32>),
+    /// bfloat16, rounded to nearest: half the memory. Moves of a second moment by less than 1/256 are lost, which a
+    /// `beta2` above about 0.99 would need.
+    Bf16(Vec<u16>, Vec<u16>),
+}
+
+impl Moments {
+    /// Zero moments of `len` parameters, stored as bfloat16 if `half`.
+    pub fn zeros(len: usize, half: bool) -> Self {
+        if half { Self::Bf16(vec![0; len], vec![0; len]) } else { Self::F32(vec![0.0; len], vec![0.0; len]) }
+    }
+
+    /// Both moments as f32.
+    pub fn to_f32(&self) -> (Vec<f32>, Vec<f32>) {
+        let widen = |v: &[u16]| v.iter().map(|&b| widen(b)).collect();
+        match self {
+            Self::F32(first, second) => (first.clone(), second.clone()),
+            Self::Bf16(first, second) => (widen(first), widen(second)),
+        }
+    }
+
+    /// Takes over both moments; exact if they came from [`Moments::to_f32`] of the same kind.
+    pub fn set(&mut self, new: (Vec<f32>, Vec<f32>)) {
+        let narrow = |v: Vec<f32>| v.into_iter().map(narrow).collect();
+        match self {
+            Self::F32(first, second) => (*first, *second) = new,
+            Self::Bf16(first, second) => (*first, *second) = (narrow(new.0), narrow(new.1)),
+        }
+    }
+}
+
+#[inline(always)]
+fn widen(bits: u16) -> f32 {
+    f32::from_bits(u32::from(bits) << 16)
+}
+
+/// Rounds to the nearest bfloat16, ties to even; moments are finite.
+#[inline(always)]
+fn narrow(value: f32) -> u16 {
+    let bits = value.to_bits();
+    ((bits + 0x7fff + ((bits >> 16) & 1)) >> 16) as u16
+}
+
 /// One step's constants.
 #[derive(Clone, Copy, Debug)]
 pub struct Step {
@@ -24,7 +71,6 @@ pub struct Step {
 }
 
 kernel! {
-    #[allow(clippy::too_many_arguments)]
     fn update(weights: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32], s: Step, rate: f32, root: f32, decay: f32) {
         let (b1, b2) = s.betas;
         for (((w, &g), m), v) in weights.iter_mut().zip(gradient).zip(first).zip(second) {
@@ -32,6 +78,19 @@ kernel! {
             *m = b1.mul_add(*m, (1.0 - b1) * g);
             *v = b2.mul_add(*v, (1.0 - b2) * g * g);
             *w = (*w).mul_add(decay, -(rate * *m / ((*v).sqrt().mul_add(root, s.eps))));
+        }
+    }
+}
+
+kernel! {
+    fn update_bf16(weights: &mut [f32], gradient: &[f32], first: &mut [u16], second: &mut [u16], s: Step, rate: f32, root: f32, decay: f32) {
+        let (b1, b2) = s.betas;
+        for (((w, &g), m), v) in weights.iter_mut().zip(gradient).zip(first).zip(second) {
+            let g = g * s.gradient_scale;
+            let first = b1.mul_add(widen(*m), (1.0 - b1) * g);
+            let second = b2.mul_add(widen(*v), (1.0 - b2) * g * g);
+            *w = (*w).mul_add(decay, -(rate * first / (second.sqrt().mul_add(root, s.eps))));
+            (*m, *v) = (narrow(first), narrow(second));
         }
     }
 }
@@ -59,8 +118,7 @@ pub fn step(
     decayed: &[Range<usize>],
     weights: &mut [f32],
     gradient: &[f32],
-    first: &mut [f32],
-    second: &mut [f32],
+    moments: &mut Moments,
 ) {
     let (b1, b2) = (f64::from(s.betas.0), f64::from(s.betas.1));
     let n = s.update as f64;
@@ -68,33 +126,52 @@ pub fn step(
     let root = (1.0 / (1.0 - b2.powf(n)).sqrt()) as f32;
     let decay = 1.0 - s.learning_rate * s.weight_decay;
     let len = weights.len();
-    let (weights, first, second) = (Shared::new(weights), Shared::new(first), Shared::new(second));
-    threading.rows(len, BLOCK, |start, count| {
-        let end = start + count;
-        let run = |range: Range<usize>, decay: f32| {
+    let weights = Shared::new(weights);
+    let each = |run: &(dyn Fn(Range<usize>, f32) + Sync)| {
+        threading.rows(len, BLOCK, |start, count| by_decay(decayed, start..start + count, decay, run));
+    };
+    match moments {
+        Moments::F32(first, second) => {
+            let (first, second) = (Shared::new(first), Shared::new(second));
             // SAFETY: each task has its own elements.
-            unsafe {
+            each(&|at, decay| unsafe {
                 let (w, m, v) = (
-                    weights.slice(range.start, range.len()),
-                    first.slice(range.start, range.len()),
-                    second.slice(range.start, range.len()),
+                    weights.slice(at.start, at.len()),
+                    first.slice(at.start, at.len()),
+                    second.slice(at.start, at.len()),
                 );
-                update(w, &gradient[range], m, v, s, rate, root, decay);
-            }
-        };
-        let mut at = start;
-        let from = decayed.partition_point(|r| r.end <= start);
-        for r in decayed[from..].iter().take_while(|r| r.start < end) {
-            if at < r.start {
-                run(at..r.start, 1.0);
-            }
-            run(at.max(r.start)..end.min(r.end), decay);
-            at = end.min(r.end);
+                update(w, &gradient[at], m, v, s, rate, root, decay);
+            });
         }
-        if at < end {
-            run(at..end, 1.0);
+        Moments::Bf16(first, second) => {
+            let (first, second) = (Shared::new(first), Shared::new(second));
+            // SAFETY: each task has its own elements.
+            each(&|at, decay| unsafe {
+                let (w, m, v) = (
+                    weights.slice(at.start, at.len()),
+                    first.slice(at.start, at.len()),
+                    second.slice(at.start, at.len()),
+                );
+                update_bf16(w, &gradient[at], m, v, s, rate, root, decay);
+            });
         }
-    });
+    }
+}
+
+/// Calls `run` on the parts of `block` that weight decay applies to, and on the others with a factor of 1.
+fn by_decay(decayed: &[Range<usize>], block: Range<usize>, decay: f32, run: &dyn Fn(Range<usize>, f32)) {
+    let mut at = block.start;
+    let from = decayed.partition_point(|r| r.end <= block.start);
+    for r in decayed[from..].iter().take_while(|r| r.start < block.end) {
+        if at < r.start {
+            run(at..r.start, 1.0);
+        }
+        run(at.max(r.start)..block.end.min(r.end), decay);
+        at = block.end.min(r.end);
+    }
+    if at < block.end {
+        run(at..block.end, 1.0);
+    }
 }
 
 /// Euclidean norm of the whole gradient, summed in f64 in a fixed order.
@@ -128,10 +205,20 @@ mod tests {
             update: 1,
         };
         let decayed = [10..50, BLOCK - 20..BLOCK + 20];
-        let (mut w, mut m, mut v) = (start.clone(), vec![0.0; n], vec![0.0; n]);
+        let mut w = start.clone();
+        let mut moments = Moments::zeros(n, false);
+        let (mut w_half, mut half) = (start.clone(), Moments::zeros(n, true));
         for k in 1..=3 {
-            step(Threading::Pool, Step { update: k, ..s }, &decayed, &mut w, &gradient, &mut m, &mut v);
+            step(Threading::Pool, Step { update: k, ..s }, &decayed, &mut w, &gradient, &mut moments);
+            step(Threading::Pool, Step { update: k, ..s }, &decayed, &mut w_half, &gradient, &mut half);
         }
+        assert!(
+            w.iter().zip(&w_half).all(|(a, b)| (a - b).abs() < 3.0 * 0.01 / 128.0),
+            "bf16 moments: within their precision"
+        );
+        let mut restored = Moments::zeros(n, true);
+        restored.set(half.to_f32());
+        assert_eq!(restored, half);
         for i in 0..n {
             let (mut ew, mut em, mut ev) = (f64::from(start[i]), 0f64, 0f64);
             for k in 1..=3 {

@@ -3,7 +3,7 @@
 //! `o_i = sum_j p_ij v_j`, `p_ij = softmax_j(q_i . k_j / sqrt(d))` over the keys of the prefix and of the own segment up
 //! to `i`. Scores of a query lie in order of the keys' positions, whichever segment a key is in, so that neither the
 //! softmax's sum nor the chains of the value product depend on where a sequence is cut; decoding runs the same steps
-//! over its cache ([`super::decode`]).
+//! over its cache ([`super::cache`]).
 use super::math::{dot, exp, softmax_row};
 use super::parallel::{Shared, Threading};
 use super::simd::kernel;
@@ -353,7 +353,6 @@ fn families(batch: &Packed) -> Vec<Vec<usize>> {
 }
 
 /// Gradient of [`forward`]: `dqkv` is written whole. `qkv`, `out` and `lse` are the forward pass's.
-#[allow(clippy::too_many_arguments)]
 pub fn backward(
     threading: Threading,
     batch: &Packed,

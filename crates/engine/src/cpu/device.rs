@@ -1,4 +1,5 @@
 //! [`Device`] on the CPU.
+use super::adamw::Moments;
 use super::attention::{self, Heads, Workspace};
 use super::cache::{self, Cache};
 use super::head::{self, Kept, TargetStatistics};
@@ -49,6 +50,7 @@ impl Device for Cpu {
     type PackedWeights = PackedMatrices;
     type Rotation = Table;
     type HeadState = Kept;
+    type Moments = Moments;
     type Cache = Cache;
 
     fn zeros(&self, len: usize) -> Vec<f32> {
@@ -335,16 +337,19 @@ impl Device for Cpu {
         sample::choose(&logits[row * vocabulary..][..vocabulary], rule, uniform)
     }
 
+    fn moments(&self, len: usize, half: bool) -> Moments {
+        Moments::zeros(len, half)
+    }
+
     fn adamw(
         &self,
         step: adamw::Step,
         decayed: &[Range<usize>],
         weights: &mut Vec<f32>,
         grads: &Vec<f32>,
-        first: &mut Vec<f32>,
-        second: &mut Vec<f32>,
+        moments: &mut Moments,
     ) {
-        adamw::step(self.threading, step, decayed, weights, grads, first, second);
+        adamw::step(self.threading, step, decayed, weights, grads, moments);
     }
 
     fn norm_of(&self, buffer: &Vec<f32>) -> f64 {
@@ -353,7 +358,7 @@ impl Device for Cpu {
 }
 
 /// The query heads with their norm, and the key heads with theirs.
-fn head_parts<'a>(heads: Heads, norms: &'a (Range<usize>, Range<usize>)) -> [(norm::Heads, &'a Range<usize>); 2] {
+fn head_parts(heads: Heads, norms: &(Range<usize>, Range<usize>)) -> [(norm::Heads, &Range<usize>); 2] {
     let part = |first: usize, count: usize| norm::Heads { stride: heads.stride(), first: first * heads.dim, count };
     [(part(0, heads.queries), &norms.0), (part(heads.queries, heads.keys), &norms.1)]
 }

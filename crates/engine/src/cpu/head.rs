@@ -147,7 +147,6 @@ fn statistics(threading: Threading, scale: f32, vocabulary: usize, logits: &[f32
 }
 
 /// Gradient of `sum_i grad_logp[i] * logp[i]`: `dhidden` is written, `dw` is added to.
-#[allow(clippy::too_many_arguments)]
 pub fn backward(
     threading: Threading,
     rows: usize,

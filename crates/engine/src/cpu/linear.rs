@@ -45,7 +45,6 @@ pub(super) fn with_scratch<R>(len: usize, body: impl FnOnce(&mut [f32]) -> R) ->
 ///
 /// # Safety
 /// As [`Tile::run`], for every row.
-#[allow(clippy::too_many_arguments)]
 unsafe fn block(
     rows: usize,
     columns: usize,
@@ -123,11 +122,11 @@ pub(super) unsafe fn edge(tile: &Tile, columns: usize) {
 
 /// Where the columns of a task's right operand come from.
 #[derive(Clone, Copy)]
-enum Columns<'a> {
+enum Right<'a> {
     /// Rows of `W`, to be packed.
-    WeightRows(&'a [f32]),
+    Rows(&'a [f32]),
     /// Columns of `W`, to be packed.
-    WeightColumns(&'a [f32]),
+    Columns(&'a [f32]),
     /// Panels that are packed already.
     Packed(&'a [f32]),
 }
@@ -139,14 +138,14 @@ struct Output<'a> {
     accumulate: bool,
 }
 
-fn product(threading: Threading, rows: usize, x: &[f32], depth: usize, right: Columns, columns: usize, out: Output) {
+fn product(threading: Threading, rows: usize, x: &[f32], depth: usize, right: Right, columns: usize, out: Output) {
     let (stride, accumulate) = (out.stride, out.accumulate);
     assert!(x.len() >= rows * depth && out.data.len() >= rows * stride && stride >= columns);
     let shared = Shared::new(out.data);
     let panels = columns.div_ceil(LANES);
     // Small products of few columns are cut by rows as well, so that every thread has work.
     let chunk = match right {
-        Columns::Packed(_) if rows <= ROW_BLOCK => panels.div_ceil(4 * threading.width()).max(CHUNK),
+        Right::Packed(_) if rows <= ROW_BLOCK => panels.div_ceil(4 * threading.width()).max(CHUNK),
         _ => CHUNK,
     };
     let chunks = panels.div_ceil(chunk);
@@ -168,12 +167,12 @@ fn product(threading: Threading, rows: usize, x: &[f32], depth: usize, right: Co
             unsafe { block(live, count, depth, a, depth, panels.as_ptr(), c, stride, accumulate) }
         };
         match right {
-            Columns::Packed(panels) => run(&panels[first * depth..][..panel_len(count, depth)]),
-            Columns::WeightRows(w) => with_scratch(panel_len(count, depth), |panels| {
+            Right::Packed(panels) => run(&panels[first * depth..][..panel_len(count, depth)]),
+            Right::Rows(w) => with_scratch(panel_len(count, depth), |panels| {
                 pack_rows(&w[first * depth..], count, depth, panels);
                 run(panels)
             }),
-            Columns::WeightColumns(w) => with_scratch(panel_len(count, depth), |panels| {
+            Right::Columns(w) => with_scratch(panel_len(count, depth), |panels| {
                 pack_columns(w, columns, depth, first, count, panels);
                 run(panels)
             }),
@@ -204,19 +203,18 @@ pub fn forward(
     stride: usize,
     accumulate: bool,
 ) {
-    let right = w.panels.map_or(Columns::WeightRows(w.data), Columns::Packed);
+    let right = w.panels.map_or(Right::Rows(w.data), Right::Packed);
     product(threading, rows, x, w.inputs, right, w.outputs, Output { data: y, stride, accumulate });
 }
 
 /// `dx = dy W`, or continued from what `dx` holds if `accumulate`; `dy` has rows of `outputs` elements.
 pub fn backward_input(threading: Threading, rows: usize, dy: &[f32], w: Weight, dx: &mut [f32], accumulate: bool) {
     let out = Output { data: dx, stride: w.inputs, accumulate };
-    product(threading, rows, dy, w.outputs, Columns::WeightColumns(&w.data[..w.outputs * w.inputs]), w.inputs, out);
+    product(threading, rows, dy, w.outputs, Right::Columns(&w.data[..w.outputs * w.inputs]), w.inputs, out);
 }
 
 /// `dW += dyᵀ x`, the chain of each element continued over the tokens in order; `dy` has rows of `dy_stride` elements.
 /// `packed` is scratch space that grows to the panels of `x`.
-#[allow(clippy::too_many_arguments)]
 pub fn backward_weight(
     threading: Threading,
     rows: usize,

@@ -60,7 +60,6 @@ kernel! {
 }
 
 /// `sum = x + delta` (the residual connection), then `y = norm(sum)`.
-#[allow(clippy::too_many_arguments)]
 pub fn add_normalise(
     threading: Threading,
     rows: usize,
@@ -107,7 +106,6 @@ pub fn normalise(threading: Threading, rows: usize, x: &[f32], weight: &[f32], e
 }
 
 /// `dx += d(norm)/dx . dy` and `dw += d(norm)/dw . dy`.
-#[allow(clippy::too_many_arguments)]
 pub fn backward(
     threading: Threading,
     rows: usize,
@@ -173,7 +171,6 @@ pub fn heads_forward(
 }
 
 /// Turns the gradient of the normalised heads in `d` into that of the raw ones, and adds the weight's to `dw`.
-#[allow(clippy::too_many_arguments)]
 pub fn heads_backward(
     threading: Threading,
     rows: usize,

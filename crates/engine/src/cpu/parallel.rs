@@ -36,20 +36,20 @@ impl Threading {
 
 /// A mutable slice that several tasks write to at places that do not overlap.
 #[derive(Clone, Copy)]
-pub struct Shared<'a> {
-    ptr: *mut f32,
+pub struct Shared<'a, T = f32> {
+    ptr: *mut T,
     len: usize,
-    life: std::marker::PhantomData<&'a mut [f32]>,
+    life: std::marker::PhantomData<&'a mut [T]>,
 }
 
 // SAFETY: every access goes through `slice`, whose caller promises that ranges do not overlap.
-unsafe impl Send for Shared<'_> {}
+unsafe impl<T: Send> Send for Shared<'_, T> {}
 // SAFETY: as above.
-unsafe impl Sync for Shared<'_> {}
+unsafe impl<T: Send> Sync for Shared<'_, T> {}
 
-impl<'a> Shared<'a> {
+impl<'a, T> Shared<'a, T> {
     /// Shares `slice`.
-    pub fn new(slice: &'a mut [f32]) -> Self {
+    pub fn new(slice: &'a mut [T]) -> Self {
         Self { ptr: slice.as_mut_ptr(), len: slice.len(), life: std::marker::PhantomData }
     }
 
@@ -58,14 +58,14 @@ impl<'a> Shared<'a> {
     /// # Safety
     /// No two ranges that are in use at the same time may overlap.
     #[allow(clippy::mut_from_ref)]
-    pub unsafe fn slice(&self, start: usize, len: usize) -> &'a mut [f32] {
+    pub unsafe fn slice(&self, start: usize, len: usize) -> &'a mut [T] {
         assert!(start + len <= self.len, "range {start}+{len} of a buffer of {}", self.len);
         // SAFETY: in bounds by the assertion, exclusive by the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.ptr.add(start), len) }
     }
 
     /// Pointer to element `start` of a region that the caller has to itself.
-    pub fn at(&self, start: usize) -> *mut f32 {
+    pub fn at(&self, start: usize) -> *mut T {
         debug_assert!(start <= self.len);
         self.ptr.wrapping_add(start)
     }

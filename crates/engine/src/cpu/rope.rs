@@ -58,8 +58,8 @@ pub fn rotate_rows(
     let sign = if direction == Direction::Forward { 1.0 } else { -1.0 };
     let shared = Shared::new(&mut x[..positions.len() * stride]);
     threading.rows(positions.len(), 64, |first, count| {
-        for t in first..first + count {
-            let at = positions[t] as usize * table.half;
+        for (t, &position) in positions.iter().enumerate().skip(first).take(count) {
+            let at = position as usize * table.half;
             let (cos, sin) = (&table.cos[at..at + table.half], &table.sin[at..at + table.half]);
             // SAFETY: each task has its own rows.
             for head in unsafe { shared.slice(t * stride, width) }.chunks_exact_mut(2 * table.half) {

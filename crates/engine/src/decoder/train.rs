@@ -152,7 +152,6 @@ impl<D: Device> Decoder<D> {
     }
 
     /// Layer `l` on its input `x`, up to the gate and up projections: all that its backward pass reads.
-    #[allow(clippy::too_many_arguments)]
     fn attend(
         &self,
         w: Weights<D>,

@@ -5,6 +5,7 @@
 
 mod group;
 mod returns;
+mod shaping;
 
 use crate::batch::Advantages;
 use crate::keyed::keyed_enum;
@@ -12,6 +13,7 @@ use crate::nearest::nearest;
 use crate::option::{self, Entry, OptionError, Range, Setting, Value};
 
 pub use group::{GroupSignal, group_signal};
+pub use shaping::overlong_penalty;
 
 /// Added to a standard deviation before dividing by it, as the trainers in use do: a group of almost equal rewards
 /// is not blown up without bound.

@@ -67,23 +67,27 @@ pub fn left_table(gammas: &[f64], columns: &[LeftBias]) -> Vec<Vec<f64>> {
     gammas.iter().map(|&gamma| columns.iter().map(|&bias| closed_form(bias, gamma)).collect()).collect()
 }
 
-/// The `γ` from which `first` has at most the bias of `second` (or the other way round): where their order turns, in
-/// `0 < γ < limit`; `None` if it does not.
-pub fn turns_at(first: LeftBias, second: LeftBias, limit: f64) -> Option<f64> {
-    let gap = |gamma: f64| closed_form(first, gamma) - closed_form(second, gamma);
-    let (mut low, mut high) = (1e-9, limit);
-    if (gap(low) > 0.0) == (gap(high) > 0.0) {
-        return None;
-    }
-    for _ in 0..200 {
-        let middle = 0.5 * (low + high);
-        if (gap(middle) > 0.0) == (gap(low) > 0.0) {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    Some(0.5 * (low + high))
+/// Every `γ` in `0 < γ < limit` at which the order of two biases turns, ascending.
+pub fn turns(first: LeftBias, second: LeftBias, limit: f64) -> Vec<f64> {
+    const STEPS: u32 = 10_000;
+    let first_is_greater = |gamma: f64| closed_form(first, gamma) > closed_form(second, gamma);
+    let at = |step: u32| limit * f64::from(step) / f64::from(STEPS);
+    (1..STEPS)
+        .map(|step| (at(step), at(step + 1)))
+        .filter(|&(low, high)| first_is_greater(low) != first_is_greater(high))
+        .map(|(mut low, mut high)| {
+            let before = first_is_greater(low);
+            for _ in 0..100 {
+                let middle = 0.5 * (low + high);
+                if first_is_greater(middle) == before {
+                    low = middle;
+                } else {
+                    high = middle;
+                }
+            }
+            0.5 * (low + high)
+        })
+        .collect()
 }
 
 /// From `γ = 2/(n−1)` on, DGPO with `n > 1` has more bias in LN than CISPO; with `n = 1` never.

@@ -2,13 +2,13 @@
 //!
 //! The bias in a region is `‖E_{o∼π_old}[1_region·(F − r)·A·∇log π]‖`: exactly, for a softmax policy ([`empirical`]);
 //! and at the left boundary under the paper's decoupling assumption, as an integral over the density `k·r^γ`, in closed
-//! form and numerically ([`left`]).
+//! form ([`closed_form`]) and numerically ([`integrate`]).
 
 mod empirical;
 mod left;
 
 pub use empirical::{RegionBias, empirical};
-pub use left::{LeftBias, ce_gppo_printed, closed_form, dgpo_turns_at, integrate, left_table, turns_at};
+pub use left::{LeftBias, ce_gppo_printed, closed_form, dgpo_turns_at, integrate, left_table, turns};
 
 /// DGPO appendix A.4: the learning rate at `to` parameters that keeps the total variance of the gradient that `rate` has
 /// at `from` parameters, `η₂ = η₁·√(N₁/N₂)`.

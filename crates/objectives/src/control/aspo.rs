@@ -1,6 +1,6 @@
 //! ASPO: the ratio turned over for positive advantages.
 
-use super::{ClipRule, Formula, Inputs, Outputs, Term, Token};
+use super::{ClipRule, Formula, Inputs, Outputs, Term, Token, sign::negative, sign::positive};
 use crate::exponential::lesser;
 use crate::option::{Entry, Range};
 use crate::region::{Bounds, Region, greatest_at_most, least_at_least};
@@ -31,7 +31,7 @@ impl Formula for Aspo {
             Region::LowNegative => (1.0 - self.bounds.low, 0.0),
             Region::HighPositive => (1.0 / (1.0 + self.bounds.high), 0.0),
             Region::LowPositive | Region::HighNegative | Region::Middle => {
-                let exponent = if token.advantage < 0.0 { token.log_ratio } else { -token.log_ratio };
+                let exponent = if negative(token.advantage) { token.log_ratio } else { -token.log_ratio };
                 let multiplier = exponent.exp().min(self.dual_clip);
                 (multiplier, multiplier)
             }
@@ -39,6 +39,7 @@ impl Formula for Aspo {
         Term { surrogate: value * token.advantage, coefficient: multiplier * token.advantage }
     }
 
+    #[inline(always)]
     fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
         let bounds = self.bounds.log_f32();
         let (floor, cap) = ((1.0 - self.bounds.low) as f32, (1.0 / (1.0 + self.bounds.high)) as f32);
@@ -49,10 +50,10 @@ impl Formula for Aspo {
         for i in 0..n {
             let (x, r, a) = (log_ratio[i], ratio[i], advantage[i]);
             let turned = 1.0 / r;
-            let negative = a < 0.0;
-            let below = (x < bounds.low) & negative;
-            let above = (x > bounds.high) & (a > 0.0);
-            let weight = lesser(if negative { r } else { turned }, limit);
+            let lowered = negative(a);
+            let below = (x < bounds.low) & lowered;
+            let above = (x > bounds.high) & (positive(a));
+            let weight = lesser(if lowered { r } else { turned }, limit);
             multiplier[i] = if below | above { 0.0 } else { weight };
             let kept = if below { floor } else { weight };
             value[i] = if above { cap } else { kept };

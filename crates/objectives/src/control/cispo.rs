@@ -33,6 +33,7 @@ impl Formula for Cispo {
         Term { surrogate: coefficient * token.logp, coefficient }
     }
 
+    #[inline(always)]
     fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
         let (floor, cap) = (self.floor() as f32, (1.0 + self.bounds.high) as f32);
         let n = inputs.ratio.len();

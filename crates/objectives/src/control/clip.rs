@@ -1,6 +1,6 @@
 //! Hard clipping of the ratio: GRPO and PPO, DAPO's asymmetric bounds, dual clip.
 
-use super::{ClipRule, Formula, Inputs, Outputs, Term, Token};
+use super::{ClipRule, Formula, Inputs, Outputs, Term, Token, sign::negative, sign::positive};
 use crate::exponential::{LOG_LIMIT, lesser};
 use crate::option::{Entry, Range};
 use crate::region::{Bounds, Region};
@@ -48,13 +48,14 @@ impl Formula for HardClip {
             Region::LowNegative => (1.0 - self.bounds.low, 0.0),
             Region::HighPositive => (1.0 + self.bounds.high, 0.0),
             Region::LowPositive | Region::HighNegative | Region::Middle => match self.dual_clip {
-                Some(limit) if token.advantage < 0.0 && token.log_ratio > limit.ln() => (limit, 0.0),
+                Some(limit) if negative(token.advantage) && token.log_ratio > limit.ln() => (limit, 0.0),
                 _ => (ratio, ratio),
             },
         };
         Term { surrogate: value * token.advantage, coefficient: multiplier * token.advantage }
     }
 
+    #[inline(always)]
     fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
         let bounds = self.bounds.log_f32();
         let (floor, cap) = ((1.0 - self.bounds.low) as f32, (1.0 + self.bounds.high) as f32);
@@ -64,8 +65,8 @@ impl Formula for HardClip {
         for i in 0..n {
             // loads first: a load in a branch would keep the loop scalar
             let (x, r, a) = (log_ratio[i], ratio[i], advantage[i]);
-            let clip_low = (x < bounds.low) & (a < 0.0);
-            let clip_high = (x > bounds.high) & (a > 0.0);
+            let clip_low = (x < bounds.low) & (negative(a));
+            let clip_high = (x > bounds.high) & (positive(a));
             multiplier[i] = if clip_low | clip_high { 0.0 } else { r };
             let below = if clip_low { floor } else { r };
             value[i] = if clip_high { cap } else { below };
@@ -75,7 +76,7 @@ impl Formula for HardClip {
             let limit = limit as f32;
             for i in 0..n {
                 let (kept, worth) = (multiplier[i], value[i]);
-                let clip_dual = (log_ratio[i] > log_limit) & (advantage[i] < 0.0);
+                let clip_dual = (log_ratio[i] > log_limit) & (negative(advantage[i]));
                 multiplier[i] = if clip_dual { 0.0 } else { kept };
                 value[i] = if clip_dual { lesser(worth, limit) } else { worth };
             }

@@ -1,6 +1,6 @@
 //! CPGD: a clipped policy gradient without the ratio, and a drift that pulls the ratio back.
 
-use super::{ClipRule, Formula, Inputs, Outputs, Term, Token};
+use super::{ClipRule, Formula, Inputs, Outputs, Term, Token, sign::negative, sign::positive};
 use crate::exponential::{greater, lesser, ln};
 use crate::keyed::keyed_enum;
 use crate::option::{Entry, Range};
@@ -80,12 +80,13 @@ impl Formula for Cpgd {
             Some(bounds) => ((-bounds.low * share).ln_1p(), (bounds.high * share).ln_1p()),
             None => (f64::NEG_INFINITY, f64::INFINITY),
         };
-        let clipped =
-            (token.advantage > 0.0 && token.log_ratio > high) || (token.advantage < 0.0 && token.log_ratio < low);
-        let value = if token.advantage < 0.0 { token.log_ratio.max(low) } else { token.log_ratio.min(high) };
+        let clipped = (positive(token.advantage) && token.log_ratio > high)
+            || (negative(token.advantage) && token.log_ratio < low);
+        let value = if negative(token.advantage) { token.log_ratio.max(low) } else { token.log_ratio.min(high) };
         Term { surrogate: value * token.advantage, coefficient: if clipped { 0.0 } else { token.advantage } }
     }
 
+    #[inline(always)]
     fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
         let n = inputs.log_ratio.len();
         let (log_ratio, advantage) = (&inputs.log_ratio[..n], &inputs.advantage[..n]);
@@ -97,9 +98,9 @@ impl Formula for Cpgd {
             return;
         };
         let clip = |log_ratio: f32, advantage: f32, low: f32, high: f32| {
-            let (negative, positive) = (advantage < 0.0, advantage > 0.0);
-            let clipped = ((log_ratio > high) & positive) | ((log_ratio < low) & negative);
-            let value = if negative { greater(log_ratio, low) } else { lesser(log_ratio, high) };
+            let (lowered, raised) = (negative(advantage), positive(advantage));
+            let clipped = ((log_ratio > high) & raised) | ((log_ratio < low) & lowered);
+            let value = if lowered { greater(log_ratio, low) } else { lesser(log_ratio, high) };
             (if clipped { 0.0 } else { 1.0 }, value)
         };
         match self.clip_schedule {

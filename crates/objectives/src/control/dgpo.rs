@@ -1,6 +1,6 @@
 //! DGPO: probability-gradient weights that decay on either side.
 
-use super::{ClipRule, Formula, Inputs, Outputs, Term, Token};
+use super::{ClipRule, Formula, Inputs, Outputs, Term, Token, sign::negative, sign::positive};
 use crate::exponential::{LOG_LIMIT, exp};
 use crate::option::{Entry, Range};
 use crate::region::{Bounds, Region};
@@ -44,6 +44,7 @@ impl Formula for Dgpo {
         Term { surrogate: value, coefficient: value }
     }
 
+    #[inline(always)]
     fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
         let bounds = self.bounds.log_f32();
         let [low, high] = self.lines().map(|(slope, shift)| (slope as f32, shift as f32));
@@ -53,8 +54,8 @@ impl Formula for Dgpo {
         for i in 0..n {
             let (x, a) = (log_ratio[i], advantage[i]);
             let (in_low, in_high) = (low.0 * x + low.1, high.0 * x + high.1);
-            let below = (x < bounds.low) & (a < 0.0);
-            let above = (x > bounds.high) & (a > 0.0);
+            let below = (x < bounds.low) & (negative(a));
+            let above = (x > bounds.high) & (positive(a));
             let kept = if below { in_low } else { x };
             let weight = exp(if above { in_high } else { kept });
             multiplier[i] = weight;

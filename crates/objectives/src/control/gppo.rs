@@ -1,6 +1,6 @@
 //! GPPO and CE-GPPO: tokens outside of the bounds keep a constant gradient.
 
-use super::{ClipRule, Formula, Inputs, Outputs, Term, Token};
+use super::{ClipRule, Formula, Inputs, Outputs, Term, Token, sign::negative, sign::positive};
 use crate::exponential::LOG_LIMIT;
 use crate::option::{Entry, Range};
 use crate::region::{Bounds, Region};
@@ -53,6 +53,7 @@ impl Formula for Gppo {
         Term { surrogate: multiplier * token.advantage, coefficient: multiplier * token.advantage }
     }
 
+    #[inline(always)]
     fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
         let bounds = self.bounds.log_f32();
         let (low, high) = self.kept();
@@ -62,8 +63,8 @@ impl Formula for Gppo {
         let (multiplier, value) = (&mut outputs.multiplier[..n], &mut outputs.value[..n]);
         for i in 0..n {
             let (x, r, a) = (log_ratio[i], ratio[i], advantage[i]);
-            let below = (x < bounds.low) & (a < 0.0);
-            let above = (x > bounds.high) & (a > 0.0);
+            let below = (x < bounds.low) & (negative(a));
+            let above = (x > bounds.high) & (positive(a));
             let kept = if below { low } else { r };
             multiplier[i] = if above { high } else { kept };
             value[i] = multiplier[i];

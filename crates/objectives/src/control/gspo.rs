@@ -30,6 +30,7 @@ impl Formula for Gspo {
         self.clip().term(token)
     }
 
+    #[inline(always)]
     fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
         self.clip().columns(inputs, outputs);
     }

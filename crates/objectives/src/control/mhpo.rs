@@ -1,7 +1,7 @@
 //! MHPO: a log-fidelity modulator and a decoupled hazard penalty in place of clipping.
 
 use super::{Formula, Inputs, Outputs, Term, Token, maximum::maximum};
-use crate::exponential::{LOG_LIMIT, exp, greater, lesser, ln, ln_1p, parts, parts_within};
+use crate::exponential::{LOG_LIMIT, LOG_UNDERFLOW, exp, greater, lesser, ln, ln_1p, parts, parts_within};
 use crate::keyed::keyed_enum;
 use crate::option::{Entry, Range};
 
@@ -83,8 +83,9 @@ impl Mhpo {
         match self.hazard {
             Hazard::None => 0.0,
             Hazard::Weibull => {
-                (softplus(psi) / self.scale_positive).powf(self.shape_positive)
-                    + (softplus(-psi) / self.scale_negative).powf(self.shape_negative)
+                let positive = (softplus(psi) / self.scale_positive).powf(self.shape_positive);
+                let negative = (softplus(-psi) / self.scale_negative).powf(self.shape_negative);
+                (positive + negative).min(f64::from(MAX_HAZARD))
             }
         }
     }
@@ -168,6 +169,7 @@ impl Formula for Mhpo {
         Some(maximum(multiplier, -8.0 * self.bound, 8.0 * self.bound))
     }
 
+    #[inline(always)]
     fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
         let n = inputs.log_ratio.len();
         let (c, inverse) = (self.bound as f32, (1.0 / self.bound) as f32);
@@ -177,11 +179,13 @@ impl Formula for Mhpo {
         for i in 0..n {
             // with u = e^(−2|x|): tanh|x| = (1 − u)/(1 + u) and sech²(x) = 4u/(1 + u)², neither of which cancels
             let x = log_ratio[i] * inverse;
-            let at = parts(-2.0 * x.abs());
-            let (u, less_one) = (at.exp(), at.exp_m1());
+            let exponent = -2.0 * x.abs();
+            let at = parts(exponent);
+            let less_one = at.exp_m1();
+            let u = if exponent > LOG_UNDERFLOW { at.exp() } else { 0.0 };
             let share = 1.0 / (2.0 + less_one);
             psi[i] = (c * share * -less_one).copysign(x);
-            multiplier[i] = if x.abs() < 0.5 * LOG_LIMIT { 4.0 * u * share * share } else { 0.0 };
+            multiplier[i] = 4.0 * u * share * share;
         }
         match self.hazard {
             Hazard::None => {
@@ -236,6 +240,7 @@ impl Power {
         Self { shape, inverse: (1.0 / scale) as f32 }
     }
 
+    #[inline(always)]
     fn apply(&self, column: &mut [f32]) {
         let halves = 2.0 * self.shape;
         if halves.fract() != 0.0 || halves > 8.0 {

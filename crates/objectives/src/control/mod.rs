@@ -15,6 +15,7 @@ mod maximum;
 mod mhpo;
 mod policy_gradient;
 mod sapo;
+mod sign;
 
 pub use aspo::Aspo;
 pub use cispo::Cispo;
@@ -172,6 +173,24 @@ impl Control {
             Self::Mhpo(inner) => inner,
             Self::Dgpo(inner) => inner,
             Self::Cpgd(inner) => inner,
+        }
+    }
+
+    /// Inlined, not through [`Self::formula`]: the caller is compiled for several instruction sets.
+    #[inline(always)]
+    pub(crate) fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
+        match self {
+            Self::PolicyGradient(inner) => inner.columns(inputs, outputs),
+            Self::ImportanceSampling(inner) => inner.columns(inputs, outputs),
+            Self::HardClip(inner) => inner.columns(inputs, outputs),
+            Self::Gspo(inner) => inner.columns(inputs, outputs),
+            Self::Sapo(inner) => inner.columns(inputs, outputs),
+            Self::Cispo(inner) => inner.columns(inputs, outputs),
+            Self::Gppo(inner) => inner.columns(inputs, outputs),
+            Self::Aspo(inner) => inner.columns(inputs, outputs),
+            Self::Mhpo(inner) => inner.columns(inputs, outputs),
+            Self::Dgpo(inner) => inner.columns(inputs, outputs),
+            Self::Cpgd(inner) => inner.columns(inputs, outputs),
         }
     }
 

@@ -16,6 +16,7 @@ impl Formula for PolicyGradient {
         Term { surrogate: token.log_ratio * token.advantage, coefficient: token.advantage }
     }
 
+    #[inline(always)]
     fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
         outputs.multiplier.fill(1.0);
         outputs.value.copy_from_slice(inputs.log_ratio);
@@ -40,6 +41,7 @@ impl Formula for ImportanceSampling {
         Term { surrogate: value, coefficient: value }
     }
 
+    #[inline(always)]
     fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
         outputs.multiplier.copy_from_slice(inputs.ratio);
         outputs.value.copy_from_slice(inputs.ratio);

@@ -1,6 +1,6 @@
 //! SAPO: a sigmoid gate in place of the clip.
 
-use super::{Formula, Inputs, Outputs, Term, Token, maximum::maximum};
+use super::{Formula, Inputs, Outputs, Term, Token, maximum::maximum, sign::positive};
 use crate::exponential::{LOG_LIMIT, exp};
 use crate::option::{Entry, Range};
 
@@ -24,7 +24,7 @@ impl Sapo {
 impl Formula for Sapo {
     fn term(&self, token: Token) -> Term {
         let ratio = token.log_ratio.min(f64::from(LOG_LIMIT)).exp();
-        let tau = if token.advantage > 0.0 { self.temperature_positive } else { self.temperature_negative };
+        let tau = if positive(token.advantage) { self.temperature_positive } else { self.temperature_negative };
         let z = tau * (ratio - 1.0);
         // p(1−p) = e/(1+e)² with e = exp(−|z|), which does not cancel
         let e = (-z.abs()).exp();
@@ -35,15 +35,16 @@ impl Formula for Sapo {
         }
     }
 
+    #[inline(always)]
     fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
-        let (positive, negative) = (self.temperature_positive as f32, self.temperature_negative as f32);
-        let (scale_positive, scale_negative) = (4.0 / positive, 4.0 / negative);
+        let (tau_raised, tau_other) = (self.temperature_positive as f32, self.temperature_negative as f32);
+        let (scale_positive, scale_negative) = (4.0 / tau_raised, 4.0 / tau_other);
         let n = inputs.ratio.len();
         let (ratio, advantage) = (&inputs.ratio[..n], &inputs.advantage[..n]);
         let (multiplier, value) = (&mut outputs.multiplier[..n], &mut outputs.value[..n]);
         for i in 0..n {
-            let raised = advantage[i] > 0.0;
-            let tau = if raised { positive } else { negative };
+            let raised = positive(advantage[i]);
+            let tau = if raised { tau_raised } else { tau_other };
             let z = tau * (ratio[i] - 1.0);
             let e = exp(-z.abs());
             let gate = 1.0 / (1.0 + e);

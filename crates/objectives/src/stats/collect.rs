@@ -11,6 +11,7 @@ const LANES: usize = 8;
 const TABLES: usize = 2;
 
 /// The sum in `f64`.
+#[inline(always)]
 pub(crate) fn sum(column: &[f32]) -> f64 {
     let mut lanes = [0.0_f64; LANES];
     let chunks = column.chunks_exact(LANES);
@@ -24,6 +25,7 @@ pub(crate) fn sum(column: &[f32]) -> f64 {
 }
 
 /// The sum and the sum of squares in `f64`.
+#[inline(always)]
 fn moments(column: &[f32]) -> (f64, f64) {
     let (mut sums, mut squares) = ([0.0_f64; LANES], [0.0_f64; LANES]);
     let chunks = column.chunks_exact(LANES);
@@ -39,6 +41,7 @@ fn moments(column: &[f32]) -> (f64, f64) {
 }
 
 /// The least and the greatest.
+#[inline(always)]
 fn extremes(column: &[f32]) -> (f32, f32) {
     let (mut least, mut greatest) = ([f32::INFINITY; LANES], [f32::NEG_INFINITY; LANES]);
     let chunks = column.chunks_exact(LANES);
@@ -65,6 +68,7 @@ impl Table {
         Self { counts: Box::new([[0; TABLE]; TABLES]) }
     }
 
+    #[inline(always)]
     fn add(&mut self, column: &[f32], bin: impl Fn(f32) -> i32) {
         let mut indices = [0_u32; BLOCK];
         for (index, &x) in indices.iter_mut().zip(column) {
@@ -76,8 +80,8 @@ impl Table {
             self.counts[0][index as usize % TABLE] += 1;
         }
         for group in groups {
-            for table in 0..TABLES {
-                self.counts[table][group[table] as usize % TABLE] += 1;
+            for (table, &index) in self.counts.iter_mut().zip(group) {
+                table[index as usize % TABLE] += 1;
             }
         }
     }
@@ -130,6 +134,7 @@ impl Collector {
         self.stats.sequences += 1;
     }
 
+    #[inline(always)]
     pub fn add(&mut self, seen: &Observed<'_>) {
         let stats = &mut self.stats;
         stats.tokens += seen.ratio.len() as u64;
@@ -148,6 +153,7 @@ impl Collector {
         self.count_regions(seen);
     }
 
+    #[inline(always)]
     fn count_regions(&mut self, seen: &Observed<'_>) {
         let n = seen.control.len();
         let (control, advantage, multiplier) = (&seen.control[..n], &seen.advantage[..n], &seen.multiplier[..n]);
@@ -177,6 +183,7 @@ impl Collector {
         self.dual += tokens;
     }
 
+    #[inline(always)]
     pub fn add_hazard(&mut self, psi: &[f32], zeta: &[f32], survival: &[f32]) {
         let hazard = self.stats.hazard.get_or_insert(HazardStats {
             psi_sum: 0.0,
@@ -202,6 +209,7 @@ impl Collector {
         reference.k3_sum += k3;
     }
 
+    #[inline(always)]
     pub fn add_weights(&mut self, weights: &[f32]) {
         let seen = self.stats.weights.get_or_insert_with(WeightStats::default);
         let (sum, square_sum) = moments(weights);

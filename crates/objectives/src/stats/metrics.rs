@@ -1,6 +1,7 @@
-//! The statistics under the names that `metrics.jsonl` and `docs/metrics.md` have for them.
+//! The statistics under the names that `docs/statistics.md` defines.
 
 use super::Stats;
+use crate::exponential::LOG_LIMIT;
 use crate::region::Region;
 
 /// `region/NAME` for each region, in the order of [`Region::ALL`].
@@ -8,24 +9,26 @@ const REGION_NAMES: [&str; 5] = ["region/ln", "region/hp", "region/lp", "region/
 
 impl Stats {
     /// Every statistic that is defined for these tokens, by name; empty without tokens. Shares and means are over
-    /// trained tokens. `docs/metrics.md` defines each name.
+    /// trained tokens. `docs/statistics.md` defines each name.
     pub fn metrics(&self) -> Vec<(&'static str, f64)> {
         if self.tokens == 0 {
             return Vec::new();
         }
         let n = self.tokens as f64;
-        let ratio_quantile = |share| self.log_ratio.quantile(share).unwrap_or(0.0).exp();
+        // as ratios saturate, so do their extremes
+        let ratio = |log_ratio: f64| log_ratio.min(f64::from(LOG_LIMIT)).exp();
+        let ratio_quantile = |share| ratio(self.log_ratio.quantile(share).unwrap_or(0.0));
         let multiplier_quantile = |share| self.multiplier.quantile(share).unwrap_or(0.0);
         let mut metrics = vec![
             ("ratio/mean", self.ratio_sum / n),
-            ("ratio/max", self.log_ratio.max().exp()),
-            ("ratio/min", self.log_ratio.min().exp()),
+            ("ratio/max", ratio(self.log_ratio.max())),
+            ("ratio/min", ratio(self.log_ratio.min())),
             ("ratio/p01", ratio_quantile(0.01)),
             ("ratio/p05", ratio_quantile(0.05)),
             ("ratio/p50", ratio_quantile(0.5)),
             ("ratio/p95", ratio_quantile(0.95)),
             ("ratio/p99", ratio_quantile(0.99)),
-            ("ratio/ess", self.ratio_sum * self.ratio_sum / (n * self.ratio_square_sum)),
+            ("ratio/ess", effective_share(n, self.ratio_sum, self.ratio_square_sum)),
             ("kl/k1", -self.log_ratio_sum / n),
             ("kl/k2", 0.5 * self.log_ratio_square_sum / n),
             ("kl/k3", self.k3_sum / n),
@@ -73,9 +76,14 @@ impl Stats {
                 ("weight/mean", weights.sum / n),
                 ("weight/max", weights.max),
                 ("weight/zero", weights.zeros as f64 / n),
-                ("weight/ess", weights.sum * weights.sum / (n * weights.square_sum).max(f64::MIN_POSITIVE)),
+                ("weight/ess", effective_share(n, weights.sum, weights.square_sum)),
             ]);
         }
         metrics
     }
+}
+
+/// `(Σw)²/(n·Σw²)`, the share of tokens that weights are worth; 0 when all are 0.
+fn effective_share(n: f64, sum: f64, square_sum: f64) -> f64 {
+    if square_sum > 0.0 { sum * sum / (n * square_sum) } else { 0.0 }
 }

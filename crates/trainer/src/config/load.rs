@@ -28,6 +28,12 @@ pub(super) fn resolve(path: &Path, text: &str, sets: &[String], purpose: Purpose
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         config.log.run_dir = format!("runs/{}", if stem.is_empty() { purpose.command() } else { stem.as_str() });
     }
+    // A named objective's defaults are its paper's, the advantages included.
+    if !origins.contains_key("advantage.estimator")
+        && let Ok(objective) = config.build_objective()
+    {
+        config.advantage.estimator = objective.default_advantage().estimator;
+    }
     let found = check::check(&config);
     problems.extend(found.into_iter().map(|(key, message)| Problem {
         origin: origins.get(&key).cloned().unwrap_or(Origin::Default),
@@ -168,5 +174,21 @@ fn plain(value: DeValue<'_>) -> Value {
         DeValue::Table(table) => Value::Table(
             table.into_iter().map(|(key, value)| (key.into_inner().into_owned(), plain(value.into_inner()))).collect(),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advantages_follow_the_objective_unless_they_are_set() {
+        let resolve = |extra: &str| {
+            let text = format!("[model]\npath = \"m\"\n[data]\ntrain = \"d.jsonl\"\n{extra}");
+            Config::from_text("run.toml".as_ref(), &text, &[], Purpose::Train).unwrap().advantage.estimator.key()
+        };
+        assert_eq!(resolve(""), "grpo");
+        assert_eq!(resolve("[objective]\nname = \"reinforce_plus_plus\""), "reinforce_plus_plus");
+        assert_eq!(resolve("[objective]\nname = \"rloo\"\n[advantage]\nestimator = \"dr_grpo\""), "dr_grpo");
     }
 }

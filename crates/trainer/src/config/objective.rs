@@ -10,7 +10,7 @@ use super::table::{KeyDoc, Stage};
 /// `[objective]`: the ratio control that turns log-probabilities and advantages into a loss.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Objective {
-    /// Key of the objective, as `surefoot objective list` shows them.
+    /// Key of the objective, one of [`surefoot_objectives::RECIPES`].
     pub name: String,
     /// Options that were set; all others have the value of the objective's paper.
     pub options: BTreeMap<String, OptionValue>,

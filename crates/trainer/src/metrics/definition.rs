@@ -73,7 +73,7 @@ metrics! {
     TIME_ROLLOUT = "time/rollout", "s", "seconds of sampling", "";
     TIME_REWARD = "time/reward", "s", "seconds of rewarding", "";
     TIME_UPDATE = "time/update", "s", "seconds of the updates", "";
-    TIME_CHECKPOINT = "time/checkpoint", "s", "seconds of writing a checkpoint, in steps that write one", "";
+    TIME_CHECKPOINT = "time/checkpoint", "s", "seconds of writing the checkpoint before this step, in the steps that follow one", "";
     TIME_STEP = "time/step", "s", "seconds of the whole step", "";
 }
 

@@ -35,16 +35,36 @@ pub(super) fn same_letter(gold: &Form, answer: &Form) -> bool {
 }
 
 impl Judge<'_> {
-    /// Whether a value is one variable of that letter, in either case.
-    pub(super) fn is_letter(&self, value: &Value, letter: char) -> bool {
-        match self.arena.node(value.id) {
+    /// A letter of a choice against an expression, in which it would be a variable.
+    pub(super) fn letter(&mut self, value: &Value, letter: char) -> Outcome<Match> {
+        let mut buffer = [0; 4];
+        let same = match self.arena.node(value.id) {
             Node::Symbol(name) => {
-                self.arena.names[*name as usize].eq_ignore_ascii_case(letter.encode_utf8(&mut [0; 4]))
+                self.arena.names[*name as usize].eq_ignore_ascii_case(letter.encode_utf8(&mut buffer))
             }
             Node::Constant(crate::expr::Constant::E) => letter == 'E',
             Node::Constant(crate::expr::Constant::I) => letter == 'I',
-            _ => false,
+            _ => {
+                let name = self.arena.name(letter.encode_utf8(&mut buffer));
+                let symbol = self.arena.push(Node::Symbol(name));
+                return self.ids(symbol, value.id);
+            }
+        };
+        Ok(super::text(same))
+    }
+
+    /// A word of two to four letters against an expression, in which they would be variables: `abc` and `a b c`.
+    pub(super) fn letters(&mut self, value: &Value, word: &str) -> Outcome<Match> {
+        if !(2..=4).contains(&word.len()) || !word.bytes().all(|b| b.is_ascii_lowercase()) {
+            return Ok(SHAPE);
         }
+        let mut product = self.arena.integer(1);
+        for at in 0..word.len() {
+            let name = self.arena.name(&word[at..=at]);
+            let symbol = self.arena.push(Node::Symbol(name));
+            product = self.arena.mul(product, symbol, self.budget)?;
+        }
+        self.ids(product, value.id)
     }
 
     pub(super) fn ratios(&mut self, gold: &Form, answer: &Form) -> Outcome<Match> {
@@ -88,7 +108,7 @@ impl Judge<'_> {
             return Ok(same);
         }
         let zero = |judge: &Self, v: &Value| judge.arena.rational(v.id).is_some_and(dashu_ratio::RBig::is_zero);
-        if zero(self, &gold[0]) || zero(self, &answer[0]) {
+        if gold.iter().chain(answer).any(|v| zero(self, v)) {
             return Ok(same);
         }
         let mut result = Match::Yes(Decision::Exact);

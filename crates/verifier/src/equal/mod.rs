@@ -4,6 +4,7 @@ mod collections;
 mod kinds;
 mod region;
 mod relation;
+mod series;
 mod value;
 
 use crate::budget::{Budget, Outcome};
@@ -92,7 +93,8 @@ impl Judge<'_> {
             (F::Date(g), F::Date(a)) => {
                 Ok(text(g.month == a.month && g.day == a.day && (g.year == a.year || g.year.is_none())))
             }
-            (F::Choice(letter), F::Value(v)) | (F::Value(v), F::Choice(letter)) => Ok(text(self.is_letter(v, *letter))),
+            (F::Choice(letter), F::Value(v)) | (F::Value(v), F::Choice(letter)) => self.letter(v, *letter),
+            (F::Text(word), F::Value(v)) | (F::Value(v), F::Text(word)) => self.letters(v, word),
             (F::Ratio(..), F::Ratio(..) | F::Value(_)) | (F::Value(_), F::Ratio(..)) => self.ratios(gold, answer),
             (F::Residue { .. }, _) | (_, F::Residue { .. }) => self.residues(gold, answer),
             (F::Matrix(g), F::Matrix(a)) => self.matrices(g, a),

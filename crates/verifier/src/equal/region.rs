@@ -2,7 +2,7 @@
 
 use super::{Judge, Match, SHAPE};
 use crate::budget::Outcome;
-use crate::expr::{Constant, Id, Node};
+use crate::expr::{Constant, Function, Id, Node};
 use crate::form::Form;
 use crate::lex::token::{NamedSet, Rel};
 use crate::numeric;
@@ -29,7 +29,7 @@ const ABOVE: End = End { at: f64::INFINITY, id: None, closed: false };
 const NEAR: f64 = 1e-12;
 
 fn near(a: f64, b: f64) -> bool {
-    a == b || (a - b).abs() <= NEAR * a.abs().max(b.abs()).max(1.0)
+    a == b || a.is_finite() && b.is_finite() && (a - b).abs() <= NEAR * a.abs().max(b.abs()).max(1.0)
 }
 
 impl Judge<'_> {
@@ -146,6 +146,12 @@ impl Judge<'_> {
             return Ok(None);
         }
         let Form::Value(name) = &sides[at] else { return Ok(None) };
+        if let (Node::Call(Function::Abs, inner), [_, bound], [relation], 0) =
+            (self.arena.node(name.id), sides, relations, at)
+            && self.name_of(*inner).is_some()
+        {
+            return self.around_zero(bound, *relation);
+        }
         if self.name_of(name.id).is_none() {
             return Ok(None);
         }
@@ -160,6 +166,21 @@ impl Judge<'_> {
             all = intersect(&all, &pieces);
         }
         Ok(Some(all))
+    }
+
+    /// All x with `|x| relation bound`.
+    fn around_zero(&mut self, bound: &Form, relation: Rel) -> Outcome<Option<Vec<Piece>>> {
+        let closed = matches!(relation, Rel::LessEqual | Rel::GreaterEqual);
+        let Some(high) = self.end(bound, closed)?.filter(|end| end.at > 0.0) else { return Ok(None) };
+        let Some(id) = high.id else { return Ok(None) };
+        let low = End { at: -high.at, id: Some(self.arena.neg(id)), closed };
+        Ok(match relation {
+            Rel::Less | Rel::LessEqual => Some(vec![Piece { low, high }]),
+            Rel::Greater | Rel::GreaterEqual => {
+                Some(vec![Piece { low: BELOW, high: low }, Piece { low: high, high: ABOVE }])
+            }
+            _ => None,
+        })
     }
 
     /// All x with `bound relation x`.

@@ -2,7 +2,7 @@
 
 use super::{Judge, Match, SHAPE};
 use crate::budget::Outcome;
-use crate::expr::{Constant, Id, Node};
+use crate::expr::{Constant, Function, Id, Node};
 use crate::form::{Form, Value};
 use crate::lex::token::Rel;
 use crate::numeric;
@@ -196,7 +196,12 @@ impl Judge<'_> {
         let mut name = None;
         for side in chain.0 {
             let Form::Value(value) = side else { continue };
-            match self.name_of(value.id) {
+            // |x| < 1 bounds x.
+            let inner = match self.arena.node(value.id) {
+                Node::Call(Function::Abs, inner) => *inner,
+                _ => value.id,
+            };
+            match self.name_of(inner) {
                 Some(found) if name.is_none() => name = Some(found),
                 _ if self.constant(value.id)
                     || matches!(self.arena.node(value.id), Node::Constant(Constant::Infinity)) => {}

@@ -4,6 +4,7 @@ use dashu_int::IBig;
 use dashu_ratio::RBig;
 
 use super::{Judge, Match};
+use crate::algebra::{self, Proof};
 use crate::budget::Outcome;
 use crate::expr::{Constant, Id, Node};
 use crate::form::{Decimal, Value};
@@ -119,7 +120,20 @@ impl Judge<'_> {
         if self.is_infinite(gold) || self.is_infinite(answer) {
             return Ok(Match::No(Decision::Canonical));
         }
-        match numeric::compare(self.arena, gold, answer, self.options.seed, self.budget)? {
+        if let Some(result) = self.with_series(gold, answer)? {
+            return Ok(result);
+        }
+        let seed = self.options.seed;
+        let numbers = numeric::compare(self.arena, gold, answer, seed, self.budget)?;
+        if let Agreement::Differ { bits } = numbers {
+            return Ok(Match::No(Decision::Bounds { bits }));
+        }
+        match algebra::decide(self.arena, gold, answer, self.budget)? {
+            Proof::Equal => return Ok(Match::Yes(Decision::Canonical)),
+            Proof::Different => return Ok(Match::No(Decision::Canonical)),
+            Proof::None => {}
+        }
+        match numeric::compare_precisely(self.arena, gold, answer, seed, self.budget)? {
             Agreement::Differ { bits } => Ok(Match::No(Decision::Bounds { bits })),
             Agreement::Agree { points, bits } => Ok(Match::Yes(Decision::Evidence { points, bits })),
             Agreement::Unknown => Ok(Match::Unknown),

@@ -5,9 +5,6 @@ use crate::verdict::Why;
 
 const COMMANDS: [&str; 3] = ["\\boxed", "\\fbox", "\\framebox"];
 
-/// Boxes beyond this number are a repetition, not an answer; the last ones count.
-const MAX_BOXES: usize = 64;
-
 /// The contents of all outermost boxes that hold something, unwrapped where box stands in box.
 pub(super) fn boxes(text: &str) -> Result<Vec<&str>, Why> {
     let mut found = Vec::new();
@@ -19,9 +16,7 @@ pub(super) fn boxes(text: &str) -> Result<Vec<&str>, Why> {
         }
         rest = behind;
     }
-    if found.len() > MAX_BOXES {
-        found.drain(..found.len() - MAX_BOXES);
-    }
+    found.drain(..found.len().saturating_sub(super::MAX_ANSWERS));
     Ok(found)
 }
 
@@ -53,6 +48,7 @@ pub(super) fn alternatives(text: &str) -> Vec<&str> {
         }
         rest = behind;
     }
+    found.drain(..found.len().saturating_sub(super::MAX_ANSWERS));
     found
 }
 

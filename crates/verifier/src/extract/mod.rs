@@ -94,6 +94,9 @@ pub fn extract(text: &str, mode: Mode) -> Result<Extraction<'_>, Why> {
     }
 }
 
+/// Answers beyond this number are a repetition; the last ones count.
+const MAX_ANSWERS: usize = 64;
+
 fn strict(text: &str, format: Format) -> Result<Extraction<'_>, Why> {
     match format {
         Format::Boxed => match boxed::boxes(tags::after_think(text)?)? {
@@ -133,7 +136,7 @@ fn lenient(text: &str) -> Result<Extraction<'_>, Why> {
     let tagged = tags::answers(text)?;
     if !tagged.is_empty() {
         let mut all = Extraction::new(Rule::AnswerTag, Vec::new());
-        for content in tagged {
+        for content in &tagged[tagged.len().saturating_sub(MAX_ANSWERS)..] {
             let one = inside_tag(content)?;
             all.answers.extend(one.answers);
             all.rivals.extend(one.rivals);
@@ -163,6 +166,11 @@ fn lenient(text: &str) -> Result<Extraction<'_>, Why> {
     if spans::is_bare(whole) {
         return Ok(Extraction::new(Rule::Whole, vec![whole]));
     }
+    last_statement(text)
+}
+
+/// The rules for prose: the last formula or number.
+fn last_statement(text: &str) -> Result<Extraction<'_>, Why> {
     if let Some(span) = spans::last(text)? {
         return Ok(Extraction::new(Rule::MathSpan, vec![span]));
     }
@@ -174,7 +182,14 @@ fn lenient(text: &str) -> Result<Extraction<'_>, Why> {
 
 fn hash_lines(text: &str) -> Vec<&str> {
     let behind = text.split("####").skip(1).filter_map(|rest| rest.trim_start_matches('#').lines().next());
-    behind.map(str::trim).filter(|answer| !answer.is_empty()).collect()
+    let mut found: Vec<_> = behind.map(str::trim).filter(|answer| !answer.is_empty()).collect();
+    found.drain(..found.len().saturating_sub(MAX_ANSWERS));
+    found
+}
+
+/// What a short text states, where the whole of it could not be read: only prose has a last statement.
+pub(crate) fn in_prose(text: &str) -> Option<Extraction<'_>> {
+    if spans::is_prose(text) { last_statement(text).ok() } else { None }
 }
 
 /// The answer in a gold text: behind `####`, in a box, or the text itself.

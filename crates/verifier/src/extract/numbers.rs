@@ -8,13 +8,17 @@ pub(super) fn last(text: &str) -> Result<Option<&str>, Why> {
     let text = text.trim_end();
     let Some((mut start, end)) = number_before(text, text.len()) else { return Ok(None) };
     let behind = &text[end..];
+    if text[..start].trim_end().ends_with(" not") {
+        return Ok(None);
+    }
     if spans::ends_open(text) || behind.contains('?') {
         return Err(Why::Unfinished("a sentence"));
     }
     // "5 or 7" offers two answers, and must be read as two.
     while let Some((before, before_end)) = number_before(text, start) {
         let between = text[before_end..start].trim();
-        if between == "or" || between.ends_with(" or") && !between.contains(['.', '\n']) {
+        let range = between == "and" && text[..before].contains("etween ");
+        if range || between == "or" || between.ends_with(" or") && !between.contains(['.', '\n']) {
             start = before;
         } else {
             break;

@@ -9,65 +9,69 @@ const MAX_GAP: usize = 60;
 const REASONS: [&str; 6] = [" because ", " since ", " which ", " where ", ", so ", " as required"];
 /// Statements beyond this number are a repetition; the last ones count.
 const MAX_STATEMENTS: usize = 32;
+/// An announced answer is no longer than this, in bytes.
+const MAX_CLAUSE: usize = 24_000;
 
 /// Answers that the text announces. Announcements of a *final* answer count before others.
 pub(super) fn final_answers(text: &str) -> Result<Option<Vec<&str>>, Why> {
-    let (mut last, mut finals) = (Vec::new(), Vec::new());
-    let mut at = 0;
-    while let Some(found) = next(text, at) {
-        at = found.behind;
+    let (mut plain, mut finals) = (Vec::new(), Vec::new());
+    for at in places(text) {
+        let Some(found) = statement(text, at) else { continue };
         match found.clause {
-            Some("") if found.open_end => return Err(Why::Unfinished("the announcement of its answer")),
-            Some("") | None => {}
-            Some(clause) if found.is_final => finals.push(clause),
-            Some(clause) => last.push(clause),
+            "" if found.open_end => return Err(Why::Unfinished("the announcement of its answer")),
+            "" => {}
+            clause if found.is_final => finals.push(clause),
+            clause => plain.push(clause),
         }
     }
-    let mut found = if finals.is_empty() { last } else { finals };
-    if found.len() > MAX_STATEMENTS {
-        found.drain(..found.len() - MAX_STATEMENTS);
-    }
+    let found = if finals.is_empty() { plain } else { finals };
     Ok(if found.is_empty() { None } else { Some(found) })
 }
 
 /// An announcement that follows the last box, with digits in it: it must agree with the box.
 pub(super) fn statement_after_last_box(text: &str) -> Option<&str> {
     let tail = boxed::behind_last(text)?;
-    let mut at = 0;
-    let mut last = None;
-    while let Some(found) = next(tail, at) {
-        at = found.behind;
-        last = found.clause.filter(|clause| clause.bytes().any(|b| b.is_ascii_digit())).or(last);
+    let mut clauses = places(tail).into_iter().filter_map(|at| Some(statement(tail, at)?.clause));
+    clauses.rfind(|clause| clause.bytes().any(|b| b.is_ascii_digit()))
+}
+
+/// Where the word "answer" stands; of very many, the last ones.
+fn places(text: &str) -> Vec<usize> {
+    let bytes = text.as_bytes();
+    let mut found = Vec::new();
+    let mut end = bytes.len();
+    while let Some(at) = bytes[..end].iter().rposition(|b| *b | 32 == b'a') {
+        if bytes.get(at..at + 6).is_some_and(|word| word.eq_ignore_ascii_case(b"answer")) {
+            found.push(at);
+            if found.len() == MAX_STATEMENTS {
+                break;
+            }
+        }
+        end = at;
     }
-    last
+    found.reverse();
+    found
 }
 
 struct Statement<'a> {
-    /// What is announced; `None` where "answer" announces nothing.
-    clause: Option<&'a str>,
+    /// What is announced.
+    clause: &'a str,
     is_final: bool,
     /// Nothing follows the announcement: the text ended there.
     open_end: bool,
-    behind: usize,
 }
 
-fn next(text: &str, from: usize) -> Option<Statement<'_>> {
-    let bytes = text.as_bytes();
-    let at = (from..bytes.len().saturating_sub(5))
-        .find(|&i| bytes[i] | 32 == b'a' && bytes[i..i + 6].eq_ignore_ascii_case(b"answer"))?;
-    let behind = at + 6;
-    let is_final = bytes[..at].trim_ascii_end().to_ascii_lowercase_tail(5) == *b"final";
-    let none = Statement { clause: None, is_final, open_end: false, behind };
-    let Some(start) = verb_end(&text[behind..]).map(|gap| behind + gap) else { return Some(none) };
+/// What the word "answer" at this place announces, if anything.
+fn statement(text: &str, at: usize) -> Option<Statement<'_>> {
+    let before = text.as_bytes()[..at].trim_ascii_end();
+    let is_final = before.len() >= 5 && before[before.len() - 5..].eq_ignore_ascii_case(b"final");
+    let start = at + 6 + verb_end(&text[at + 6..])?;
     let rest = &text[start..];
     if ["not ", "n't "].iter().any(|not| rest.trim_start().starts_with(not)) {
-        return Some(none);
+        return None;
     }
-    let skipped =
-        rest.len() - rest.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, ':' | '*' | '_' | '#')).len();
-    let body = &rest[skipped..];
-    let clause = clause(body);
-    Some(Statement { clause: Some(clause), is_final, open_end: body.trim().is_empty(), behind: start })
+    let body = rest.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, ':' | '*' | '_' | '#'));
+    Some(Statement { clause: clause(spans::at_most(body, MAX_CLAUSE)), is_final, open_end: body.trim().is_empty() })
 }
 
 /// Length of the gap up to and including "is", ":", "=", "be" or "would be", where only words stand between.
@@ -102,14 +106,4 @@ fn clause(body: &str) -> &str {
         }
     }
     spans::only_formula(spans::unwrap(clause))
-}
-
-trait AsciiTail {
-    fn to_ascii_lowercase_tail(&self, n: usize) -> Vec<u8>;
-}
-
-impl AsciiTail for [u8] {
-    fn to_ascii_lowercase_tail(&self, n: usize) -> Vec<u8> {
-        self[self.len().saturating_sub(n)..].to_ascii_lowercase()
-    }
 }

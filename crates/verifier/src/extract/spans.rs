@@ -38,6 +38,12 @@ pub(super) fn unwrap(text: &str) -> &str {
     }
 }
 
+/// The beginning of a text, cut at a character.
+pub(super) fn at_most(text: &str, bytes: usize) -> &str {
+    let end = (0..=bytes.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+    &text[..end]
+}
+
 /// Whether a text can be an answer by itself: one short line without sentences behind one another.
 pub(super) fn is_bare(text: &str) -> bool {
     text.len() <= MAX_BARE
@@ -45,6 +51,11 @@ pub(super) fn is_bare(text: &str) -> bool {
         && sentence_end(text) == text.len()
         && !text.ends_with('?')
         && prose_words(text) <= MAX_BARE_WORDS
+}
+
+/// Whether a text is a sentence in words, and no broken formula.
+pub(super) fn is_prose(text: &str) -> bool {
+    prose_words(text) >= 2 && !text.contains(['\\', '{', '}', '^', '_'])
 }
 
 /// Words outside of LaTeX commands and braces.
@@ -58,17 +69,18 @@ fn prose_words(text: &str) -> usize {
 /// Byte length of the first sentence or line; a stop inside a formula or a number does not end it.
 pub(super) fn sentence_end(text: &str) -> usize {
     let bytes = text.as_bytes();
+    let last_dollar = bytes.iter().rposition(|b| *b == b'$').unwrap_or(0);
     let mut dollar = false;
     let mut brackets = 0i32;
     for (at, &byte) in bytes.iter().enumerate() {
         match byte {
-            b'$' if at == 0 || bytes[at - 1] != b'\\' => dollar = !dollar && bytes[at + 1..].contains(&b'$'),
+            b'$' if at == 0 || bytes[at - 1] != b'\\' => dollar = !dollar && at < last_dollar,
             b'\\' if matches!(bytes.get(at + 1), Some(b'[' | b'(')) => brackets += 1,
             b'\\' if matches!(bytes.get(at + 1), Some(b']' | b')')) => brackets -= 1,
             b'\n' if !dollar && brackets <= 0 => return at,
             b'.' | b'!' if !dollar && brackets <= 0 => {
                 let next = bytes.get(at + 1).copied();
-                let abbreviation = at >= 3 && matches!(&bytes[at - 3..at], b"a.m" | b"p.m" | b"A.M" | b"P.M");
+                let abbreviation = is_abbreviation(&text[..at]);
                 let factorial =
                     byte == b'!' && at > 0 && (bytes[at - 1].is_ascii_digit() || matches!(bytes[at - 1], b')' | b'\\'));
                 if next.is_none_or(|b| b.is_ascii_whitespace()) && !abbreviation && !factorial {
@@ -80,6 +92,15 @@ pub(super) fn sentence_end(text: &str) -> usize {
         }
     }
     text.len()
+}
+
+/// Whether a full stop behind this text only shortens a word.
+fn is_abbreviation(text: &str) -> bool {
+    const SHORT: [&str; 16] = [
+        "a.m", "p.m", "A.M", "P.M", "Jan", "Feb", "Mar", "Apr", "Aug", "Sept", "Sep", "Oct", "Nov", "Dec", "approx",
+        "sq",
+    ];
+    SHORT.iter().any(|short| text.strip_suffix(short).is_some_and(|t| !t.ends_with(|c: char| c.is_alphanumeric())))
 }
 
 /// The one formula of a clause, where only words stand around it: "the point $(1,2)$ on the line".
@@ -122,14 +143,19 @@ fn all(text: &str) -> Vec<(usize, usize, &str)> {
     let bytes = text.as_bytes();
     let mut found = Vec::new();
     let mut at = 0;
+    // Signs that no further sign closes are not looked for again.
+    let mut unclosed: Vec<&str> = Vec::new();
     while at < bytes.len() {
         let Some(step) = bytes[at..].iter().position(|&b| b == b'$' || b == b'\\') else { break };
         at += step;
-        let opening = PAIRS.iter().find(|(open, _)| text[at..].starts_with(open));
+        let opening = PAIRS.iter().find(|(open, close)| text[at..].starts_with(open) && !unclosed.contains(close));
         match opening {
             Some((open, close)) => {
                 let inside = at + open.len();
                 let end = text[inside..].find(close).map(|e| inside + e);
+                if end.is_none() {
+                    unclosed.push(close);
+                }
                 match end {
                     // "$5 and $7" are prices: a formula does not end behind a space before a digit.
                     Some(end) if *open != "$" || is_formula(&text[inside..end], &text[end + 1..]) => {

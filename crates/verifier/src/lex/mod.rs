@@ -203,14 +203,24 @@ impl Lexer<'_> {
             return Ok(());
         }
         let spaced = self.spaced || start == 0;
+        // a.m., P.M.
+        if spaced && run == 1 && self.day_half(start) {
+            self.push(Tok::Word, start);
+            return Ok(());
+        }
         let next = self.text[self.at..].trim_start().bytes().next().unwrap_or(0);
         let touches = matches!(self.peek(0), b'^' | b'_' | b'(' | b'+' | b'-' | b'*' | b'/' | b'=' | b'0'..=b'9')
             || matches!(next, b'^' | b'_' | b'=');
         let behind_operator = start > 0 && matches!(bytes[start - 1], b'+' | b'-' | b'*' | b'/' | b'^' | b'(');
-        let is_word = names::is_short_word(word)
-            || crate::units::is_plain_unit(word)
+        let free = spaced && !touches && !behind_operator;
+        let behind_digit = start > 0 && bytes[start - 1].is_ascii_digit();
+        let is_word = matches!(word, "or" | "and")
+            || crate::parse::number_word(word).is_some()
+            || free && names::is_short_word(word)
+            || (free || behind_digit) && crate::units::is_plain_unit(word)
+            || behind_digit && matches!(word, "st" | "nd" | "rd" | "th")
             || run >= 4 && !(touches && behind_operator)
-            || run == 3 && spaced && !touches && !behind_operator;
+            || run == 3 && free;
         if run >= 2 && names::is_greek(word) {
             let name = self.arena.name(word);
             self.push(Tok::Symbol(name), start);
@@ -228,6 +238,17 @@ impl Lexer<'_> {
             return self.letter(start);
         }
         Ok(())
+    }
+
+    /// Moves behind `a.m.` or `p.m.`
+    fn day_half(&mut self, start: usize) -> bool {
+        let bytes = &self.text.as_bytes()[start..];
+        let found =
+            bytes.len() >= 3 && matches!(bytes[0] | 32, b'a' | b'p') && bytes[1] == b'.' && bytes[2] | 32 == b'm';
+        if found {
+            self.at = start + 3 + usize::from(bytes.get(3) == Some(&b'.'));
+        }
+        found
     }
 
     /// `sinx`, `cosx`, `lnx`: a function glued to its one-letter argument.
@@ -454,7 +475,7 @@ impl Lexer<'_> {
             self.script(start, Tok::Underscore, glyphs::subscript)?;
         } else if let Some((top, bottom)) = glyphs::fraction(glyph) {
             let value = RBig::from_parts(IBig::from(top), UBig::from(bottom));
-            self.out.numbers.push(Number { value, places: None, digits: 1, plain: false, vulgar: true });
+            self.out.numbers.push(Number { value, places: None, exponent: 0, digits: 1, plain: false, vulgar: true });
             self.push(Tok::Number((self.out.numbers.len() - 1) as u32), start);
         } else if let Some(name) = glyphs::greek(glyph) {
             let name = self.arena.name(name);

@@ -71,14 +71,16 @@ pub(super) fn scan(text: &str, start: usize, join_commas: bool, nested: bool) ->
         value += RBig::from_parts(IBig::from(natural(&repeating)), scale);
         places = None;
     }
+    let mut power = 0;
     if let Some((exponent, behind)) = exponent(bytes, at) {
         let exponent = exponent.filter(|e| e.abs() <= MAX_EXPONENT).ok_or(Stop::Budget)?;
         let scale = RBig::from(IBig::from(ten(exponent.unsigned_abs() as usize)));
         value = if exponent < 0 { value / scale } else { value * scale };
         plain = false;
+        power = exponent as i32;
         at = behind;
     }
-    let number = Number { value, places, digits, plain, vulgar: false };
+    let number = Number { value, places, exponent: power, digits, plain, vulgar: false };
     Ok(Scanned { number, end: at, commas })
 }
 

@@ -125,6 +125,8 @@ pub(crate) struct Number {
     pub(crate) value: RBig,
     /// Digits behind the point; `None` for a whole number.
     pub(crate) places: Option<u32>,
+    /// The power of ten behind `e`.
+    pub(crate) exponent: i32,
     /// Significant digits.
     pub(crate) digits: u32,
     /// Nothing but digits, so that `\frac12` may take them one by one.

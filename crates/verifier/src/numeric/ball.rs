@@ -48,11 +48,6 @@ impl Ball {
         self.abs_mid() * (1.0 - EPS) > self.rad
     }
 
-    /// Whether the value is surely off the real line.
-    pub(crate) fn nonreal(self) -> bool {
-        !self.real && self.im.abs() > self.rad
-    }
-
     pub(crate) fn neg(self) -> Ball {
         Ball { re: -self.re, im: -self.im, ..self }
     }
@@ -134,28 +129,6 @@ impl Ball {
         self.ln()?.mul(Ball::exact(0.5)?)?.exp()
     }
 
-    /// `self^n` by squaring.
-    pub(crate) fn powi(self, n: i64) -> Option<Ball> {
-        let mut power = Ball::exact(1.0)?;
-        for bit in (0..64 - n.unsigned_abs().leading_zeros()).rev() {
-            power = power.mul(power)?;
-            if n.unsigned_abs() >> bit & 1 == 1 {
-                power = power.mul(self)?;
-            }
-        }
-        if n < 0 { power.inverse() } else { Some(power) }
-    }
-
-    pub(crate) fn pow(self, b: Ball) -> Option<Ball> {
-        if b.real && b.rad == 0.0 && b.re.fract() == 0.0 && b.re.abs() < 1e6 {
-            return self.powi(b.re as i64);
-        }
-        if self.real && self.re == 0.0 && self.rad == 0.0 && b.real && b.re > b.rad {
-            return Some(self);
-        }
-        self.ln()?.mul(b)?.exp()
-    }
-
     /// `sin` and `cos`.
     pub(crate) fn sin_cos(self) -> Option<(Ball, Ball)> {
         if self.real {
@@ -196,12 +169,6 @@ impl Ball {
     pub(crate) fn differs(self, b: Ball) -> bool {
         let distance = (self.re - b.re).hypot(self.im - b.im);
         distance * (1.0 - EPS) > (self.rad + b.rad) * (1.0 + EPS) + f64::MIN_POSITIVE
-    }
-
-    /// Bits to which the ball is known, relative to its size.
-    pub(crate) fn bits(self) -> u32 {
-        let size = self.abs_mid().max(1e-300);
-        if self.rad == 0.0 { 53 } else { (size / self.rad).log2().clamp(0.0, 53.0) as u32 }
     }
 }
 

@@ -1,170 +1,173 @@
-//! Evaluating an expression in double precision with error bounds.
+//! Evaluating an expression with error bounds, at any precision.
 
 use dashu_ratio::RBig;
 
-use super::ball::Ball;
+use super::disc::{Disc, Real};
 use crate::budget::{Budget, Outcome};
 use crate::expr::{Arena, Constant, Function, Id, Node};
 
 /// Largest argument of a factorial that fits a double.
 const MAX_FACTORIAL: f64 = 170.0;
 
-/// The value of `order`'s last node, where `point` gives each name's value; nothing where it is undefined or out of range.
+/// The value of `order`'s last node at `bits` of precision, where `point` gives each name's value; nothing where it is undefined or out of range.
 /// `order` lists the nodes, children first.
-pub(crate) fn evaluate(
+pub(crate) fn evaluate<D: Disc>(
     arena: &Arena,
     order: &[Id],
-    point: &[f64],
-    values: &mut Vec<Option<Ball>>,
+    point: &[RBig],
+    bits: usize,
+    values: &mut Vec<Option<D>>,
     budget: &mut Budget,
-) -> Outcome<Option<Ball>> {
-    budget.charge(2 * order.len() as u64)?;
+) -> Outcome<Option<D>> {
+    let step = if bits <= 53 { 2 } else { bits as u64 };
+    budget.charge(order.len() as u64 * step)?;
     let Some(&root) = order.last() else { return Ok(None) };
     values.clear();
     values.resize(root as usize + 1, None);
     for &id in order {
-        values[id as usize] = node(arena, id, point, values);
+        values[id as usize] = node(arena, id, point, bits, values);
     }
-    Ok(values[root as usize])
+    Ok(values[root as usize].clone())
 }
 
-pub(super) fn rational(value: &RBig) -> Option<Ball> {
-    let float = value.to_f64_fast();
-    let exact = value.is_int() && float.abs() < 9e15;
-    if exact { Ball::exact(float) } else { Ball::rounded(float) }
-}
-
-fn node(arena: &Arena, id: Id, point: &[f64], values: &[Option<Ball>]) -> Option<Ball> {
-    let at = |id: Id| values[id as usize];
+fn node<D: Disc>(arena: &Arena, id: Id, point: &[RBig], bits: usize, values: &[Option<D>]) -> Option<D> {
+    let at = |id: Id| values[id as usize].as_ref();
     match arena.node(id) {
-        Node::Number(value) => rational(value),
-        Node::Symbol(name) => Ball::exact(*point.get(*name as usize)?),
-        Node::Constant(Constant::Pi) => Ball::rounded(std::f64::consts::PI),
-        Node::Constant(Constant::E) => Ball::rounded(std::f64::consts::E),
-        Node::Constant(Constant::I) => Some(Ball::I),
+        Node::Number(value) => D::rational(value, bits),
+        Node::Symbol(name) => D::rational(point.get(*name as usize)?, bits),
+        Node::Constant(Constant::Pi) => D::pi(bits),
+        Node::Constant(Constant::E) => D::e(bits),
+        Node::Constant(Constant::I) => D::i(bits),
         Node::Constant(Constant::Infinity) => None,
         Node::Add(a, b) => at(*a)?.add(at(*b)?),
         Node::Mul(a, b) => at(*a)?.mul(at(*b)?),
-        Node::Div(a, b) => at(*a)?.mul(at(*b)?.inverse()?),
+        Node::Div(a, b) => at(*a)?.over(at(*b)?),
         Node::Pow(a, b) => {
             if let Some(exponent) = arena.rational(*b)
                 && exponent.denominator() == &dashu_int::UBig::from(2u8)
                 && let Some(twice) = crate::expr::build_small(&(exponent * RBig::from(2)))
             {
-                return at(*a)?.sqrt()?.powi(twice);
+                return at(*a)?.sqrt()?.powi(twice, bits);
             }
-            at(*a)?.pow(at(*b)?)
+            at(*a)?.pow(at(*b)?, bits)
         }
         Node::Neg(a) => Some(at(*a)?.neg()),
-        Node::Call(function, a) => call(*function, at(*a)?),
-        Node::Call2(function, a, b) => call2(*function, at(*a)?, at(*b)?),
-        Node::Apply(name, a) => unknown(*name, at(*a)?),
+        Node::Call(function, a) => call(*function, at(*a)?, bits),
+        Node::Call2(function, a, b) => call2(*function, at(*a)?, at(*b)?, bits),
+        Node::Apply(name, a) => unknown(*name, at(*a)?, bits),
         Node::PlusMinus(..) | Node::Series { .. } => None,
     }
 }
 
-fn call(function: Function, x: Ball) -> Option<Ball> {
+fn number<D: Disc>(value: i64, bits: usize) -> Option<D> {
+    D::rational(&RBig::from(value), bits)
+}
+
+fn half<D: Disc>(bits: usize) -> Option<D> {
+    D::rational(&RBig::from_parts(dashu_int::IBig::ONE, 2u8.into()), bits)
+}
+
+fn call<D: Disc>(function: Function, x: &D, bits: usize) -> Option<D> {
     use Function as F;
-    let within_one = |x: Ball| x.real && x.re.abs() + x.rad <= 1.0;
     match function {
         F::Sin => Some(x.sin_cos()?.0),
         F::Cos => Some(x.sin_cos()?.1),
-        F::Tan => x.sin_cos().and_then(|(s, c)| s.mul(c.inverse()?)),
-        F::Cot => x.sin_cos().and_then(|(s, c)| c.mul(s.inverse()?)),
+        F::Tan => x.sin_cos().and_then(|(s, c)| s.over(&c)),
+        F::Cot => x.sin_cos().and_then(|(s, c)| c.over(&s)),
         F::Sec => x.sin_cos()?.1.inverse(),
         F::Csc => x.sin_cos()?.0.inverse(),
-        F::Asin if within_one(x) => x.monotone(f64::asin),
-        F::Acos if within_one(x) => x.monotone(f64::acos),
-        F::Atan => x.monotone(f64::atan),
-        F::Acot => x.monotone(|x| std::f64::consts::FRAC_PI_2 - x.atan()),
-        F::Asec => call(F::Acos, x.inverse()?),
-        F::Acsc => call(F::Asin, x.inverse()?),
-        F::Sinh => x.exp()?.add(x.neg().exp()?.neg())?.mul(Ball::exact(0.5)?),
-        F::Cosh => x.exp()?.add(x.neg().exp()?)?.mul(Ball::exact(0.5)?),
-        F::Tanh => call(F::Sinh, x)?.mul(call(F::Cosh, x)?.inverse()?),
-        F::Asinh => x.monotone(f64::asinh),
-        F::Acosh if x.real && x.re - x.rad >= 1.0 => x.monotone(f64::acosh),
-        F::Atanh if x.real && x.re.abs() + x.rad < 1.0 => x.monotone(f64::atanh),
+        F::Asin => x.real_function(Real::Asin),
+        F::Acos => x.real_function(Real::Acos),
+        F::Atan => x.real_function(Real::Atan),
+        F::Acot => D::pi(bits)?.mul(&half(bits)?)?.sub(&x.real_function(Real::Atan)?),
+        F::Asec => x.inverse()?.real_function(Real::Acos),
+        F::Acsc => x.inverse()?.real_function(Real::Asin),
+        F::Sinh => x.exp()?.sub(&x.neg().exp()?)?.mul(&half(bits)?),
+        F::Cosh => x.exp()?.add(&x.neg().exp()?)?.mul(&half(bits)?),
+        F::Tanh => call(F::Sinh, x, bits)?.over(&call(F::Cosh, x, bits)?),
+        F::Asinh => x.real_function(Real::Asinh),
+        F::Acosh => x.real_function(Real::Acosh),
+        F::Atanh => x.real_function(Real::Atanh),
         F::Ln | F::Log => x.ln(),
-        F::Log10 => x.ln()?.mul(Ball::rounded(std::f64::consts::LN_10)?.inverse()?),
+        F::Log10 => x.ln()?.over(&number::<D>(10, bits)?.ln()?),
         F::Exp => x.exp(),
         F::Abs => x.abs(),
-        F::Floor => x.step(f64::floor),
-        F::Ceil => x.step(f64::ceil),
-        F::Sign if x.real && x.nonzero() => Ball::exact(x.re.signum()),
-        F::Re => Ball::real(x.re, x.rad),
-        F::Im => Ball::real(x.im, if x.real { 0.0 } else { x.rad }),
-        F::Factorial | F::DoubleFactorial => factorial(x, if function == F::Factorial { 1.0 } else { 2.0 }),
+        F::Floor => x.floor(),
+        F::Ceil => Some(x.neg().floor()?.neg()),
+        F::Sign if x.is_real() && x.nonzero() => number(if x.center().0 > 0.0 { 1 } else { -1 }, bits),
+        F::Re => x.re(),
+        F::Im => x.im(),
+        F::Factorial => factorial(x, 1, bits),
+        F::DoubleFactorial => factorial(x, 2, bits),
         _ => None,
     }
 }
 
-fn whole(x: Ball) -> Option<f64> {
-    (x.real && x.rad == 0.0 && x.re.fract() == 0.0).then_some(x.re)
-}
-
-fn factorial(x: Ball, step: f64) -> Option<Ball> {
-    let mut k = whole(x).filter(|n| (0.0..=MAX_FACTORIAL).contains(n))?;
-    let mut product = Ball::exact(1.0)?;
-    while k > 1.0 {
-        product = product.mul(Ball::exact(k)?)?;
+fn factorial<D: Disc>(x: &D, step: i64, bits: usize) -> Option<D> {
+    let mut k = x.whole().filter(|n| (0.0..=MAX_FACTORIAL).contains(n))? as i64;
+    let mut product = number(1, bits)?;
+    while k > 1 {
+        product = D::mul(&product, &number(k, bits)?)?;
         k -= step;
     }
     Some(product)
 }
 
-fn call2(function: Function, x: Ball, y: Ball) -> Option<Ball> {
+fn call2<D: Disc>(function: Function, x: &D, y: &D, bits: usize) -> Option<D> {
     match function {
         Function::Binomial => {
-            let k = whole(y).filter(|k| (0.0..=MAX_FACTORIAL).contains(k))?;
-            let mut value = Ball::exact(1.0)?;
-            for j in 0..k as u32 {
-                let factor = x.add(Ball::exact(-f64::from(j))?)?;
-                value = value.mul(factor)?.mul(Ball::exact(f64::from(j) + 1.0)?.inverse()?)?;
+            let k = y.whole().filter(|k| (0.0..=MAX_FACTORIAL).contains(k))? as i64;
+            let mut value = number(1, bits)?;
+            for j in 0..k {
+                value = D::mul(&value, &x.sub(&number(j, bits)?)?)?.over(&number(j + 1, bits)?)?;
             }
             Some(value)
         }
         Function::Root => {
-            let n = whole(y).filter(|n| *n != 0.0 && n.abs() < 1e6)?;
-            if x.real && x.re == 0.0 && x.rad == 0.0 {
-                return Some(x);
+            let n = y.whole().filter(|n| *n != 0.0 && n.abs() < 1e6)?;
+            if x.whole() == Some(0.0) {
+                return Some(x.clone());
             }
-            let odd_negative = n % 2.0 != 0.0 && x.real && x.re < 0.0 && x.nonzero();
-            let base = if odd_negative { x.neg() } else { x };
-            let root = base.ln()?.mul(y.inverse()?)?.exp()?;
+            let odd_negative = n % 2.0 != 0.0 && x.is_real() && x.center().0 < 0.0 && x.nonzero();
+            let base = if odd_negative { x.neg() } else { x.clone() };
+            let root = base.ln()?.over(y)?.exp()?;
             Some(if odd_negative { root.neg() } else { root })
         }
-        Function::Max | Function::Min if x.real && y.real => {
-            let greater = x.re - x.rad > y.re + y.rad;
-            if greater == (function == Function::Max) && (greater || x.differs(y)) {
-                Some(x)
-            } else {
-                Some(y).filter(|_| x.differs(y))
+        Function::Max | Function::Min => {
+            let difference = x.sub(y)?;
+            if !x.is_real() || !y.is_real() || !difference.nonzero() {
+                return None;
             }
+            let greater = difference.center().0 > 0.0;
+            Some(if greater == (function == Function::Max) { x.clone() } else { y.clone() })
         }
         Function::Mod => {
-            let quotient = call(Function::Floor, x.mul(y.inverse()?)?)?;
-            x.add(y.mul(quotient)?.neg())
+            let quotient = x.over(y)?.floor()?;
+            x.sub(&y.mul(&quotient)?)
         }
         Function::Gcd | Function::Lcm => {
-            let (mut a, mut b) = (whole(x)?.abs(), whole(y)?.abs());
+            let (mut a, mut b) = (x.whole()?.abs(), y.whole()?.abs());
             let product = a * b;
+            if product >= 9e15 {
+                return None;
+            }
             while b > 0.0 {
                 (a, b) = (b, a % b);
             }
-            Ball::exact(if function == Function::Gcd { a } else { product / a.max(1.0) }).filter(|_| product < 1e15)
+            number(if function == Function::Gcd { a } else { product / a.max(1.0) } as i64, bits)
         }
         _ => None,
     }
 }
 
-/// An unknown function as some smooth function that belongs to its name: equal arguments give equal values, and nothing else is
+/// An unknown function as some polynomial that belongs to its name: equal arguments give equal values, and nothing else is
 /// assumed of it.
-fn unknown(name: u32, x: Ball) -> Option<Ball> {
-    let seed = f64::from(name);
-    let (a, b, c) = (0.618_034 + seed.sin(), 1.324_718 + (seed * 1.7).cos(), 0.754_878 + (2.3 * seed).sin());
-    let square = x.mul(x)?;
-    let cubic = square.mul(x)?.mul(Ball::exact(0.173_205)?)?;
-    let terms = [x.mul(Ball::exact(b)?)?, square.mul(Ball::exact(c)?)?, cubic];
-    terms.into_iter().try_fold(Ball::exact(a + 2.0)?, Ball::add)
+fn unknown<D: Disc>(name: u32, x: &D, bits: usize) -> Option<D> {
+    let seed = i64::from(name);
+    let coefficient = |k: i64| {
+        let top = (seed * 7_919 + k * 104_729).rem_euclid(1_009) - 504;
+        D::rational(&RBig::from_parts((2 * top + 1).into(), 512u32.into()), bits)
+    };
+    // Horner's rule, from the highest power.
+    (0..4).try_fold(number::<D>(1, bits)?, |value, k| value.mul(x)?.add(&coefficient(k)?))
 }

@@ -1,7 +1,9 @@
 //! Numeric evaluation with error bounds: proof that two expressions differ, or evidence that they agree.
 
 mod ball;
+mod disc;
 mod eval;
 mod points;
+mod precise;
 
-pub(crate) use points::{Agreement, approximate, compare, multiples, real_value};
+pub(crate) use points::{Agreement, approximate, compare, compare_precisely, multiples, real_value};

@@ -1,7 +1,12 @@
 //! Comparing two expressions at random points.
 
+use dashu_int::UBig;
+use dashu_ratio::RBig;
+
 use super::ball::Ball;
+use super::disc::Disc;
 use super::eval::evaluate;
+use super::precise::Precise;
 use crate::budget::{Budget, Outcome};
 use crate::expr::{Arena, Constant, Function, Id, Node};
 
@@ -11,6 +16,12 @@ const POINTS: u32 = 6;
 const TRIES: u32 = 48;
 /// Bits to which values must be known for their agreement to count.
 const MIN_BITS: u32 = 30;
+/// Precision of the second look, in bits: doubled until the values are known to [`PRECISE_BITS`], at most [`ROUNDS`] times.
+const PRECISION: usize = 320;
+const PRECISE_BITS: u32 = 200;
+const ROUNDS: usize = 2;
+/// Points of the second look.
+const PRECISE_POINTS: u32 = 2;
 
 /// What comparing the numbers says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,9 +43,9 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// A number in [0, 1) with 20 bits, so that small powers of it stay exact.
-    fn unit(&mut self) -> f64 {
-        (self.next() >> 44) as f64 / f64::from(1u32 << 20)
+    /// A whole number below `limit`.
+    fn below(&mut self, limit: u64) -> i64 {
+        (self.next() % limit) as i64
     }
 }
 
@@ -60,6 +71,13 @@ impl Domain {
                 | Node::Call2(Function::Binomial | Function::Gcd | Function::Lcm | Function::Mod, ..) => {
                     domain.whole = true
                 }
+                // (-1)^n
+                Node::Pow(base, exponent)
+                    if arena.rational(*base).is_some_and(|b| *b < RBig::ZERO)
+                        && arena.rational(*exponent).is_none() =>
+                {
+                    domain.whole = true;
+                }
                 _ => {}
             }
         }
@@ -68,64 +86,113 @@ impl Domain {
         domain
     }
 
-    pub(crate) fn draw(&self, random: &mut Random, attempt: u32, point: &mut [f64]) {
+    pub(crate) fn draw(&self, random: &mut Random, attempt: u32, point: &mut [RBig]) {
         for &name in &self.names {
-            let unit = random.unit();
             point[name as usize] = if self.whole {
-                (1.0 + (unit * (6.0 + f64::from(attempt) / 2.0)).floor()).min(24.0)
+                RBig::from(1 + random.below(6 + u64::from(attempt) / 2).min(23))
             } else {
-                let size = 0.25 + 2.5 * unit;
+                // Between 1/4 and 11/4, in steps of 2^-20.
+                let size = (1 << 18) + random.below(5 << 19);
                 let negative = !self.positive && attempt % 2 == 1 && random.next() & 1 == 1;
-                if negative { -size } else { size }
+                RBig::from_parts(if negative { -size } else { size }.into(), UBig::from(1u32 << 20))
             };
         }
     }
 }
 
+/// Two expressions, ready to be evaluated.
+struct Pair<'a> {
+    arena: &'a Arena,
+    gold: Vec<Id>,
+    answer: Vec<Id>,
+    domain: Domain,
+    point: Vec<RBig>,
+    random: Random,
+}
+
+impl<'a> Pair<'a> {
+    fn new(arena: &'a Arena, gold: Id, answer: Id, seed: u64, budget: &mut Budget) -> Outcome<Self> {
+        let (gold, answer) = (arena.below(gold), arena.below(answer));
+        budget.charge((gold.len() + answer.len()) as u64)?;
+        let domain = Domain::of(arena, [&gold, &answer]);
+        let point = vec![RBig::ZERO; arena.names.len()];
+        Ok(Pair { arena, gold, answer, domain, point, random: Random(seed ^ 0x5eed) })
+    }
+
+    /// Compares at up to `wanted` points where both sides are known to `least` bits.
+    fn compare<D: Disc>(&mut self, bits: usize, wanted: u32, least: u32, budget: &mut Budget) -> Outcome<Agreement> {
+        let constant = self.domain.names.is_empty();
+        let (tries, wanted) = if constant { (1, 1) } else { (TRIES, wanted) };
+        let mut values: Vec<Option<D>> = Vec::new();
+        let (mut agreed, mut known) = (0, u32::MAX);
+        let mut evaluated = 0;
+        let patience = if bits > 53 { 6 } else { 24 };
+        for attempt in 0..tries {
+            // Where nothing has had a value, nothing will.
+            if attempt == patience && evaluated == 0 {
+                break;
+            }
+            self.domain.draw(&mut self.random, attempt, &mut self.point);
+            let Some(x) = evaluate(self.arena, &self.gold, &self.point, bits, &mut values, budget)? else { continue };
+            // Where the gold answer has no real value, it says nothing.
+            if x.nonreal() && !self.domain.complex && !constant {
+                continue;
+            }
+            let Some(y) = evaluate(self.arena, &self.answer, &self.point, bits, &mut values, budget)? else { continue };
+            evaluated += 1;
+            let Some(difference) = x.sub(&y) else { continue };
+            if difference.nonzero() {
+                return Ok(Agreement::Differ { bits: bits as u32 });
+            }
+            // Values near zero are known by their distance.
+            let near = difference.radius() < 2f64.powi(-(least as i32));
+            let own = x.known_bits().min(y.known_bits());
+            if own >= least || near {
+                agreed += 1;
+                known = known.min(own.max(least));
+            }
+            if agreed == wanted {
+                break;
+            }
+        }
+        // Few points may be in the domain of both.
+        let enough = agreed == wanted || agreed >= 2 && !constant;
+        Ok(if enough { Agreement::Agree { points: agreed, bits: known.min(bits as u32) } } else { Agreement::Unknown })
+    }
+}
+
 /// Compares two expressions in double precision. Disjoint bounds prove that they differ.
 pub(crate) fn compare(arena: &Arena, gold: Id, answer: Id, seed: u64, budget: &mut Budget) -> Outcome<Agreement> {
-    let (gold, answer) = (arena.below(gold), arena.below(answer));
-    budget.charge((gold.len() + answer.len()) as u64)?;
-    let domain = Domain::of(arena, [&gold, &answer]);
-    let mut values = Vec::new();
-    let mut point = vec![f64::NAN; arena.names.len()];
-    let mut random = Random(seed ^ 0x5eed);
-    let (mut agreed, mut bits) = (0, 53);
-    let tries = if domain.names.is_empty() { 1 } else { TRIES };
-    let wanted = if domain.names.is_empty() { 1 } else { POINTS };
-    for attempt in 0..tries {
-        domain.draw(&mut random, attempt, &mut point);
-        let Some(x) = evaluate(arena, &gold, &point, &mut values, budget)? else { continue };
-        let y = evaluate(arena, &answer, &point, &mut values, budget)?;
-        let constant = domain.names.is_empty();
-        if x.nonreal() && !domain.complex && !constant {
-            continue;
+    Pair::new(arena, gold, answer, seed, budget)?.compare::<Ball>(53, POINTS, MIN_BITS, budget)
+}
+
+/// The same with hundreds of bits, as evidence that they agree.
+pub(crate) fn compare_precisely(
+    arena: &Arena,
+    gold: Id,
+    answer: Id,
+    seed: u64,
+    budget: &mut Budget,
+) -> Outcome<Agreement> {
+    let mut pair = Pair::new(arena, gold, answer, seed.wrapping_add(1), budget)?;
+    let mut bits = PRECISION;
+    for _ in 0..ROUNDS {
+        let found = pair.compare::<Precise>(bits, PRECISE_POINTS, PRECISE_BITS, budget)?;
+        if found != Agreement::Unknown {
+            return Ok(found);
         }
-        let Some(y) = y else { continue };
-        if x.differs(y) {
-            return Ok(Agreement::Differ { bits: 53 });
-        }
-        let known = x.bits().min(y.bits());
-        // Values near zero are known by their distance.
-        if known >= MIN_BITS || x.rad + y.rad < 1e-10 {
-            agreed += 1;
-            bits = bits.min(known.max(MIN_BITS));
-        }
-        if agreed == wanted {
-            return Ok(Agreement::Agree { points: agreed, bits });
-        }
+        bits *= 2;
     }
-    // A rational function of few whole points may not reach the full number.
-    Ok(if agreed >= 3 { Agreement::Agree { points: agreed, bits } } else { Agreement::Unknown })
+    Ok(Agreement::Unknown)
 }
 
 /// Value of a constant expression with its error.
 pub(crate) fn approximate(arena: &Arena, id: Id, budget: &mut Budget) -> Outcome<Option<Ball>> {
     if let Some(value) = arena.rational(id) {
-        return Ok(super::eval::rational(value));
+        return Ok(<Ball as Disc>::rational(value, 53));
     }
     let order = arena.below(id);
-    evaluate(arena, &order, &[], &mut Vec::new(), budget)
+    evaluate(arena, &order, &[], 53, &mut Vec::new(), budget)
 }
 
 /// A real constant's value, for putting things in order.
@@ -149,19 +216,15 @@ pub(crate) fn multiples(
     seed: u64,
     budget: &mut Budget,
 ) -> Outcome<Agreement> {
-    let (gold, answer) = (arena.below(gold), arena.below(answer));
-    budget.charge((gold.len() + answer.len()) as u64)?;
-    let domain = Domain::of(arena, [&gold, &answer]);
-    let mut values = Vec::new();
-    let mut point = vec![f64::NAN; arena.names.len()];
-    let mut random = Random(seed ^ 0xfac7);
+    let mut pair = Pair::new(arena, gold, answer, seed ^ 0xfac7, budget)?;
+    let mut values: Vec<Option<Ball>> = Vec::new();
     let mut first: Option<Ball> = None;
     let mut agreed = 0;
     let mut bits = 53;
     for attempt in 0..TRIES {
-        domain.draw(&mut random, attempt, &mut point);
-        let x = evaluate(arena, &gold, &point, &mut values, budget)?;
-        let y = evaluate(arena, &answer, &point, &mut values, budget)?;
+        pair.domain.draw(&mut pair.random, attempt, &mut pair.point);
+        let x = evaluate(arena, &pair.gold, &pair.point, 53, &mut values, budget)?;
+        let y = evaluate(arena, &pair.answer, &pair.point, 53, &mut values, budget)?;
         let (Some(x), Some(y)) = (x, y) else { continue };
         let Some(ratio) = y.inverse().and_then(|inverse| x.mul(inverse)) else {
             if x.nonzero() && y.rad < 1e-9 {
@@ -169,20 +232,19 @@ pub(crate) fn multiples(
             }
             continue;
         };
-        if !ratio.nonzero() || ratio.bits() < MIN_BITS {
+        if !ratio.nonzero() && x.rad < 1e-9 {
+            return Ok(Agreement::Differ { bits: 53 });
+        }
+        if ratio.known_bits() < MIN_BITS {
             continue;
         }
         match first {
-            None => {
-                if positive && (!ratio.real || ratio.re < 0.0) {
-                    return Ok(Agreement::Differ { bits: 53 });
-                }
-                first = Some(ratio);
-            }
+            None if positive && (!ratio.real || ratio.re < 0.0) => return Ok(Agreement::Differ { bits: 53 }),
+            None => first = Some(ratio),
             Some(first) if first.differs(ratio) => return Ok(Agreement::Differ { bits: 53 }),
             Some(_) => {}
         }
-        bits = bits.min(ratio.bits());
+        bits = bits.min(ratio.known_bits());
         agreed += 1;
         if agreed == POINTS {
             return Ok(Agreement::Agree { points: agreed, bits });

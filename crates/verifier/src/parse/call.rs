@@ -172,9 +172,8 @@ impl Parser<'_> {
             return Ok(None);
         }
         let argument = match self.nested(|p| p.group(Bracket::Round))? {
-            Part::Value(id) => id,
             Part::Form(Form::Group { items, .. }) => return self.of_several(name, items).map(Some),
-            Part::Form(_) => return self.error("an argument"),
+            part => self.value(part)?,
         };
         Ok(Some(self.arena.push(Node::Apply(name, argument))))
     }

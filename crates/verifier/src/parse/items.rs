@@ -4,8 +4,7 @@ use super::{Parser, Part};
 use crate::budget::Outcome;
 use crate::expr::Id;
 use crate::form::{Decimal, Form, Value};
-use crate::lex::token::{Rel, Tok};
-use dashu_int::IBig;
+use crate::lex::token::{Bracket, Rel, Tok};
 use dashu_ratio::RBig;
 
 impl Parser<'_> {
@@ -14,11 +13,19 @@ impl Parser<'_> {
         let mut items = Vec::new();
         loop {
             while self.separator() {}
-            if matches!(self.tok(), Tok::End0 | Tok::Close(_)) {
+            // `]a, b[` begins with a closing bracket.
+            let outward = self.tok() == Tok::Close(Bracket::Square) && self.depth == 0 && items.is_empty();
+            if matches!(self.tok(), Tok::End0 | Tok::Close(_)) && !outward {
                 break;
             }
             let joint = self.at > 0 && self.lexed.tokens[self.at - 1].tok == Tok::Word;
             let item = self.item()?;
+            // "Hence, 72": words of introduction are no answer.
+            if let [Form::Text(text)] = &items[..]
+                && matches!(text.as_str(), "hence" | "thus" | "so" | "therefore" | "then" | "finally" | "consequently")
+            {
+                items.clear();
+            }
             // "72 clips in April and May": words behind a number add nothing to it.
             let idle = matches!(item, Form::Text(_) | Form::Date(_))
                 && matches!(items.last(), Some(Form::Value(_) | Form::Chain(..)));
@@ -179,7 +186,7 @@ impl Parser<'_> {
         }
         let ten = RBig::from(10);
         let places = written.places.unwrap_or(0).min(10_000);
-        let ulp = RBig::from_parts(IBig::ONE, dashu_int::UBig::from(10u8).pow(places as usize));
+        let ulp = ten.pow(written.exponent as isize - places as isize);
         if written.value.is_zero() {
             return value.is_zero().then_some(Decimal { ulp, digits: written.digits });
         }
@@ -189,6 +196,10 @@ impl Parser<'_> {
         let mut scale = value / &written.value;
         if scale < RBig::ZERO {
             scale = -scale;
+        }
+        // Beyond 10^700 nothing is looked for.
+        if crate::expr::bits(&scale) > 2_400 {
+            return None;
         }
         let shift = scale.clone();
         for _ in 0..700 {

@@ -11,11 +11,13 @@ mod tail;
 mod words;
 
 use crate::budget::{Budget, Outcome, Stop};
-use crate::expr::{Arena, Id};
+use crate::expr::{Arena, Id, Node};
 use crate::form::Form;
 use crate::lex::lex;
 use crate::lex::token::{Lexed, Tok, Token};
 use crate::verdict::Why;
+
+pub(crate) use words::number_word;
 
 /// Deepest nesting of brackets and arguments.
 pub(crate) const MAX_DEPTH: usize = 60;
@@ -177,9 +179,14 @@ impl Parser<'_> {
     }
 
     /// The value of a part; anything else is an error here.
-    fn value(&self, part: Part) -> Outcome<Id> {
+    fn value(&mut self, part: Part) -> Outcome<Id> {
         match part {
             Part::Value(id) => Ok(id),
+            // A capital letter in brackets, in the midst of mathematics, is a variable.
+            Part::Form(Form::Choice(letter)) => {
+                let name = self.arena.name(letter.encode_utf8(&mut [0; 4]));
+                Ok(self.arena.push(Node::Symbol(name)))
+            }
             Part::Form(_) => self.error("a number or expression"),
         }
     }

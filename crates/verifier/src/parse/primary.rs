@@ -270,7 +270,7 @@ impl Parser<'_> {
             _ => false,
         };
         let before = self.at.checked_sub(1).map(|at| self.lexed.tokens[at].tok);
-        if !matches!(before, None | Some(Tok::Rel(_) | Tok::Comma | Tok::Semicolon | Tok::Word | Tok::Open(_))) {
+        if !matches!(before, None | Some(Tok::Rel(_) | Tok::Comma | Tok::Semicolon | Tok::Word)) {
             return None;
         }
         let length = (0..8).take_while(|&ahead| is_capital(self, ahead)).count();
@@ -278,10 +278,14 @@ impl Parser<'_> {
         if length < 2 || !matches!(behind, Tok::Rel(_) | Tok::End0 | Tok::Comma | Tok::Close(_) | Tok::Semicolon) {
             return None;
         }
-        let start = self.token(0).start as usize;
-        let word = self.text[start..start + length].to_owned();
+        let word = self.letters_ahead(length);
         self.at += length;
         Some(self.arena.name(&word))
+    }
+
+    /// The next `length` tokens, each one ASCII letter, as a word.
+    pub(super) fn letters_ahead(&self, length: usize) -> String {
+        (0..length).map(|ahead| char::from(self.text.as_bytes()[self.token(ahead).start as usize])).collect()
     }
 
     /// The characters of a subscript.
@@ -317,9 +321,16 @@ impl Parser<'_> {
     /// `\vec{v}`, `\overline{AB}`, `\dot x`: a name of its own.
     fn accented(&mut self) -> Outcome<Id> {
         let mut name = self.word().trim_start_matches('\\').to_owned();
+        // Wide and narrow accents are the same.
+        for (wide, narrow) in
+            [("overline", "bar"), ("widehat", "hat"), ("widetilde", "tilde"), ("overrightarrow", "vec")]
+        {
+            if name == wide {
+                narrow.clone_into(&mut name);
+            }
+        }
         // A line over letters, and a vector's arrow, are only how they are printed.
-        let plain =
-            matches!(name.as_str(), "overline" | "underline" | "bar" | "widehat" | "mathcal" | "mathbb" | "mathscr");
+        let plain = matches!(name.as_str(), "underline" | "bar" | "hat" | "mathcal" | "mathbb" | "mathscr");
         self.next();
         if plain && matches!(self.token(0).tok, Tok::Number(_)) {
             return self.argument(false);

@@ -158,14 +158,16 @@ impl Parser<'_> {
             }
             Tok::Function(_) => true,
             Tok::Open(Bracket::Curly | Bracket::Angle) => false,
+            // "42 (forty-two)"
+            Tok::Open(Bracket::Round) if self.token(0).spaced && self.token(1).tok == Tok::Word => false,
             Tok::Open(_) => true,
             Tok::Bar => self.bars == 0 && self.curly == 0,
-            // `(2)3` and `\frac{1}{2}3` are products; `2 3` is nothing.
-            Tok::Number(_) => {
-                let before = self.at.checked_sub(1).map(|at| self.lexed.tokens[at].tok);
-                matches!(before, Some(Tok::Close(Bracket::Round | Bracket::Brace) | Tok::Symbol(_) | Tok::Constant(_)))
-                    && !self.token(0).spaced
-            }
+            // `(2)3`, `\frac{1}{2}3` and `n 2^n` are products; `2 3` is nothing.
+            Tok::Number(_) => match self.at.checked_sub(1).map(|at| self.lexed.tokens[at].tok) {
+                Some(Tok::Close(Bracket::Round | Bracket::Brace)) => true,
+                Some(Tok::Symbol(_) | Tok::Constant(_)) => !self.token(0).spaced || self.token(1).tok == Tok::Caret,
+                _ => false,
+            },
             _ => false,
         }
     }

@@ -2,6 +2,7 @@
 
 use super::Parser;
 use crate::budget::Outcome;
+use crate::expr::{Node, build_small};
 use crate::form::{Date, DayHalf, Form, Value};
 use crate::lex::token::{Bracket, Tok};
 use crate::parse::words;
@@ -55,7 +56,7 @@ impl Parser<'_> {
                 return Ok(Form::Ratio(vec![value], Some(half)));
             }
             if let Some(month) = words::month(&word)
-                && let Some(day) = self.arena.rational(value.id).and_then(crate::expr::build_small)
+                && let Some(day) = self.arena.rational(value.id).and_then(build_small)
             {
                 self.next();
                 let year = self.year()?;
@@ -111,7 +112,7 @@ impl Parser<'_> {
         if let Tok::Number(index) = self.token(usize::from(comma)).tok {
             let number = &self.lexed.numbers[index as usize];
             if number.plain && number.digits == 4 {
-                let year = crate::expr::build_small(&number.value).and_then(|y| i32::try_from(y).ok());
+                let year = build_small(&number.value).and_then(|y| i32::try_from(y).ok());
                 self.at += 1 + usize::from(comma);
                 return Ok(year);
             }
@@ -216,8 +217,7 @@ impl Parser<'_> {
             self.at = start;
             return None;
         };
-        let exponent =
-            crate::expr::build_small(&self.lexed.numbers[index as usize].value).and_then(|e| i8::try_from(e).ok());
+        let exponent = build_small(&self.lexed.numbers[index as usize].value).and_then(|e| i8::try_from(e).ok());
         self.next();
         if braced {
             self.eat(Tok::Close(Bracket::Brace));
@@ -240,7 +240,7 @@ impl Parser<'_> {
                 Tok::Minus if self.token(1).tok == Tok::Word => self.next(),
                 // "10 inches (25 cm)" gives two answers; "5 (five)" one.
                 Tok::Open(Bracket::Round) if self.token(1).tok == Tok::Word => {
-                    let close = (1..12).find(|&k| self.token(k).tok != Tok::Word);
+                    let close = (1..12).find(|&k| !matches!(self.token(k).tok, Tok::Word | Tok::Minus));
                     match close {
                         Some(k) if self.token(k).tok == Tok::Close(Bracket::Round) => self.at += k + 1,
                         _ => return,
@@ -257,25 +257,37 @@ impl Parser<'_> {
             && named(&self.text[self.token(1).start as usize..self.token(1).end as usize]).is_some()
     }
 
-    /// `5 m`: a letter behind a number that can also be a unit.
+    /// `5 m`, `9.8 m/s^2`: letters behind a number that can also be units.
     fn letter_unit(&mut self, value: &mut Value) -> Outcome<()> {
-        let crate::expr::Node::Mul(number, letter) = *self.arena.node(value.id) else { return Ok(()) };
-        if self.arena.rational(number).is_none() {
-            return Ok(());
-        }
-        let (letter, power) = match *self.arena.node(letter) {
-            crate::expr::Node::Pow(base, exponent) => {
-                let power =
-                    self.arena.rational(exponent).and_then(crate::expr::build_small).and_then(|p| i8::try_from(p).ok());
-                (base, power.unwrap_or(1))
+        let mut number = None;
+        let mut unit = Unit::none();
+        let mut parts = vec![(value.id, 1i8)];
+        while let Some((id, power)) = parts.pop() {
+            self.budget.charge(1)?;
+            match *self.arena.node(id) {
+                Node::Mul(a, b) => parts.extend([(a, power), (b, power)]),
+                Node::Div(a, b) => parts.extend([(a, power), (b, -power)]),
+                Node::Number(_) if number.is_none() && power == 1 => number = Some(id),
+                Node::Pow(base, exponent) => {
+                    let exponent =
+                        self.arena.rational(exponent).and_then(build_small).and_then(|e| i8::try_from(e).ok());
+                    match exponent.filter(|e| e.abs() <= 6) {
+                        Some(exponent) => parts.push((base, power.saturating_mul(exponent))),
+                        None => return Ok(()),
+                    }
+                }
+                Node::Symbol(name) => {
+                    let Some(next) =
+                        named(&self.arena.names[name as usize]).and_then(|named| unit.clone().times(&named, power))
+                    else {
+                        return Ok(());
+                    };
+                    unit = next;
+                }
+                _ => return Ok(()),
             }
-            _ => (letter, 1),
-        };
-        let crate::expr::Node::Symbol(name) = *self.arena.node(letter) else { return Ok(()) };
-        let Some(unit) = named(&self.arena.names[name as usize]).and_then(|unit| Unit::none().times(&unit, power))
-        else {
-            return Ok(());
-        };
+        }
+        let Some(number) = number.filter(|number| *number != value.id) else { return Ok(()) };
         self.met.letter_units = true;
         if self.reading.letter_units {
             value.id = number;

@@ -35,7 +35,7 @@ pub(super) fn month(word: &str) -> Option<u8> {
 }
 
 /// Small numbers in English.
-pub(super) fn number_word(word: &str) -> Option<i64> {
+pub(crate) fn number_word(word: &str) -> Option<i64> {
     const WORDS: [&str; 21] = [
         "zero",
         "one",
@@ -107,12 +107,11 @@ pub(super) fn lettered(text: &str) -> Option<(char, &str)> {
     };
     let rest =
         rest.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, ':' | '~' | '$')).trim_end_matches('$');
-    // "A.B" and "(A)(B)" are something else.
-    let fits = !rest.is_empty()
-        && !rest.starts_with(['(', ',', '}', '\'', '^', '_', '=', '+', '-', '\u{222a}'])
-        && !rest.starts_with("\\cup")
-        && !rest.starts_with("and ")
-        && !rest.starts_with("or ");
+    // "A.B", "(A)(B)" and "(A) or (B)" are something else.
+    let plain = rest.strip_prefix("\\text{").unwrap_or(rest).trim_start();
+    let joined = ["or ", "and ", "or}", "and}", "\\cup", "\\cap", "\\or"].iter().any(|joint| plain.starts_with(joint));
+    let signs = ['(', ',', ';', '/', '&', '}', '\'', '^', '_', '=', '+', '-', '*', '\u{222a}'];
+    let fits = !rest.is_empty() && !joined && !rest.starts_with(signs);
     fits.then_some((letter, rest))
 }
 
@@ -209,8 +208,7 @@ impl Parser<'_> {
         if length < 2 || !matches!(self.token(length).tok, Tok::End0 | Tok::Comma | Tok::Semicolon) {
             return None;
         }
-        let start = self.token(0).start as usize;
-        let word = self.text[start..start + length].to_lowercase();
+        let word = self.letters_ahead(length).to_lowercase();
         self.at += length;
         Some(Form::Text(word))
     }
@@ -291,6 +289,9 @@ impl Parser<'_> {
             }
             if self.token(1).tok == Tok::Underscore || number_word(self.word()).is_some() {
                 return Ok(());
+            }
+            if matches!(self.word(), "not" | "Not" | "neither" | "never" | "between") {
+                return self.error("an answer, not what it is not");
             }
             self.next();
         }

@@ -1,0 +1,55 @@
+//! Refuses values that no arithmetic should see.
+
+use super::Evaluation;
+use crate::batch::Advantages;
+use crate::block::any_not_finite;
+use crate::error::ObjectiveError;
+
+impl Evaluation<'_> {
+    /// Looks for values of the block that are not finite, and for negative weights.
+    pub(super) fn check(&self, n: usize) -> Result<(), ObjectiveError> {
+        let block = &self.block;
+        let find = |field: &'static str, values: &[f32], bad: &dyn Fn(f32) -> bool| {
+            (0..n).map(|i| block.token(self.batch, i)).find(|&t| bad(values[t])).map(|token| {
+                let (sequence, position) = self.batch.place(token);
+                (field, values[token], sequence, position)
+            })
+        };
+        let not_finite = |x: f32| !x.is_finite();
+        let mut found = None;
+        if any_not_finite(&block.log_ratio[..n]) {
+            found = find("logp", self.batch.logp, &not_finite)
+                .or_else(|| find("logp_old", self.batch.logp_old, &not_finite))
+                // two finite numbers whose difference overflows
+                .or_else(|| find("logp", self.batch.logp, &|x| x.abs() > f32::MAX / 2.0));
+        }
+        if let (None, Advantages::PerToken(values)) = (found, self.batch.advantages)
+            && any_not_finite(&block.advantage[..n])
+        {
+            found = find("advantages", values, &not_finite);
+        }
+        if let (None, Some(values)) = (found, self.batch.logp_ref)
+            && any_not_finite(&block.logp_ref[..n])
+        {
+            found = find("logp_ref", values, &not_finite);
+        }
+        if let (None, Some(values)) = (found, self.batch.logp_epoch)
+            && any_not_finite(&block.log_epoch_ratio[..n])
+        {
+            found = find("logp_epoch", values, &not_finite);
+        }
+        if let (None, Some(values)) = (found, self.batch.token_weights) {
+            if any_not_finite(&block.token_weight[..n]) {
+                found = find("token_weights", values, &not_finite);
+            } else if let Some((field, value, sequence, position)) = find("token_weights", values, &|w| w < 0.0) {
+                return Err(ObjectiveError::Domain { field, value, expected: "0 or more", sequence, position });
+            }
+        }
+        match found {
+            Some((field, value, sequence, position)) => {
+                Err(ObjectiveError::NotFinite { field, value, sequence, position })
+            }
+            None => Ok(()),
+        }
+    }
+}

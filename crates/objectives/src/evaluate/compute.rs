@@ -1,0 +1,241 @@
+//! The arithmetic of a block, column by column.
+//!
+//! Everything here is inlined into one function, which is compiled twice on x86-64: for the baseline and for AVX2, chosen
+//! at run time. Without it MHPO takes 12.8 ns a token and GRPO 3.7, with it 5.7 and 2.3 (`cargo bench`), with the same
+//! bits: the instructions are wider, not other ones (no fused multiply-add).
+
+use super::Evaluation;
+use crate::control::{Control, Inputs, Outputs};
+use crate::exponential::{LOG_UNDERFLOW, exp, greater, lesser, parts};
+use crate::regularizer::{Drift, ReferenceEstimator};
+use crate::stats::{Observed, sum};
+
+impl Evaluation<'_> {
+    /// Computes the first `n` entries of the block, as wide as the machine is.
+    pub(super) fn compute_block(&mut self, n: usize) {
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("avx2") {
+            // SAFETY: the function needs AVX2 and nothing else, and the machine has it.
+            #[allow(unsafe_code)]
+            unsafe {
+                self.compute_block_avx2(n);
+            }
+            return;
+        }
+        self.compute_block_inlined(n);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    fn compute_block_avx2(&mut self, n: usize) {
+        self.compute_block_inlined(n);
+    }
+
+    #[inline(always)]
+    fn compute_block_inlined(&mut self, n: usize) {
+        self.ratios(n);
+        self.weigh_epoch(n);
+        self.terms(n);
+        self.weigh(n);
+        if let Some(drift) = self.objective.control.drift() {
+            self.drift(n, drift);
+        }
+        self.drift(n, self.objective.regularizer.drift);
+        if self.batch.logp_ref.is_some() {
+            self.reference(n);
+        }
+        self.store(n);
+    }
+
+    #[inline(always)]
+    fn ratios(&mut self, n: usize) {
+        let log_ratio = &self.block.log_ratio[..n];
+        let (ratio, k3) = (&mut self.scratch.ratio[..n], &mut self.scratch.k3[..n]);
+        if self.collector.is_none() && !self.drifts {
+            for i in 0..n {
+                ratio[i] = exp(log_ratio[i]);
+            }
+        } else {
+            for i in 0..n {
+                let x = log_ratio[i];
+                let at = parts(x);
+                let r = at.exp();
+                ratio[i] = if x > LOG_UNDERFLOW { r } else { 0.0 };
+                k3[i] = at.exp_m1_minus(x);
+            }
+        }
+        if self.by_sequence {
+            let (control, ratio) = (&self.block.control[..n], &mut self.scratch.control_ratio[..n]);
+            for i in 0..n {
+                ratio[i] = exp(control[i]);
+            }
+        }
+    }
+
+    /// CPGD §6.1: `A ← clip(π_epoch/π_old, 1−ε, 1+ε)·A`.
+    #[inline(always)]
+    fn weigh_epoch(&mut self, n: usize) {
+        let Some(bounds) = self.objective.control.formula().epoch_bounds() else { return };
+        let (floor, cap) = ((1.0 - bounds.low) as f32, (1.0 + bounds.high) as f32);
+        let block = &mut *self.block;
+        for (advantage, &log_ratio) in block.advantage[..n].iter_mut().zip(&block.log_epoch_ratio[..n]) {
+            *advantage = finite(*advantage * greater(lesser(exp(log_ratio), cap), floor));
+        }
+    }
+
+    /// Ratio control, and the statistics of it.
+    #[inline(always)]
+    fn terms(&mut self, n: usize) {
+        let (block, scratch) = (&self.block, &mut *self.scratch);
+        let (control, control_ratio) = if self.by_sequence {
+            (&block.control[..n], &scratch.control_ratio[..n])
+        } else {
+            (&block.log_ratio[..n], &scratch.ratio[..n])
+        };
+        let inputs = Inputs {
+            logp: &block.logp[..n],
+            log_ratio: control,
+            ratio: control_ratio,
+            advantage: &block.advantage[..n],
+            progress: &block.progress[..n],
+        };
+        let mut outputs = Outputs {
+            multiplier: &mut scratch.multiplier[..n],
+            value: &mut scratch.value[..n],
+            with_statistics: self.collector.is_some(),
+            psi: &mut scratch.psi[..n],
+            zeta: &mut scratch.zeta[..n],
+            survival: &mut scratch.survival[..n],
+        };
+        let formula = self.objective.control.formula();
+        self.objective.control.columns(&inputs, &mut outputs);
+        let Some(collector) = &mut self.collector else { return };
+        let dual = formula.count_dual(&inputs);
+        collector.add_dual(dual);
+        if matches!(self.objective.control, Control::Mhpo(_)) {
+            collector.add_hazard(&scratch.psi[..n], &scratch.zeta[..n], &scratch.survival[..n]);
+        }
+        collector.add(&Observed {
+            log_ratio: &block.log_ratio[..n],
+            ratio: &scratch.ratio[..n],
+            k3: &scratch.k3[..n],
+            control,
+            advantage: &block.advantage[..n],
+            multiplier: &scratch.multiplier[..n],
+        });
+    }
+
+    /// `J` and `g` of the ratio control, times the behaviour weight.
+    #[inline(always)]
+    fn weigh(&mut self, n: usize) {
+        let scratch = &mut *self.scratch;
+        let (multiplier, value) = (&scratch.multiplier[..n], &scratch.value[..n]);
+        let (surrogate, coefficient) = (&mut scratch.surrogate[..n], &mut scratch.coefficient[..n]);
+        let advantage = &self.block.advantage[..n];
+        for i in 0..n {
+            coefficient[i] = finite(multiplier[i] * advantage[i]);
+            surrogate[i] = finite(value[i] * advantage[i]);
+        }
+        if self.batch.token_weights.is_some() {
+            let weight = &self.block.token_weight[..n];
+            if let Some(collector) = &mut self.collector {
+                collector.add_weights(weight);
+            }
+            for i in 0..n {
+                coefficient[i] = finite(coefficient[i] * weight[i]);
+                surrogate[i] = finite(surrogate[i] * weight[i]);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn drift(&mut self, n: usize, drift: Drift) {
+        if drift.coefficient == 0.0 {
+            return;
+        }
+        let (alpha, bound) = (drift.coefficient as f32, drift.bound as f32);
+        let scratch = &mut *self.scratch;
+        let (surrogate, coefficient) = (&mut scratch.surrogate[..n], &mut scratch.coefficient[..n]);
+        let (logp, log_ratio, k3) = (&self.block.logp[..n], &self.block.log_ratio[..n], &scratch.k3[..n]);
+        for i in 0..n {
+            // k3 = r − 1 − ℓ is known without cancellation
+            let pull = alpha * lesser(k3[i] + log_ratio[i], bound);
+            coefficient[i] = finite(coefficient[i] - pull);
+            surrogate[i] = finite(surrogate[i] - pull * logp[i]);
+        }
+    }
+
+    #[inline(always)]
+    fn reference(&mut self, n: usize) {
+        let scratch = &mut *self.scratch;
+        let (logp, logp_ref) = (&self.block.logp[..n], &self.block.logp_ref[..n]);
+        // the columns of the ratio's penalty are free by now
+        let (k1, excess, k3) = (&mut scratch.psi[..n], &mut scratch.zeta[..n], &mut scratch.survival[..n]);
+        for i in 0..n {
+            let d = logp[i] - logp_ref[i];
+            let at = parts(-d);
+            k1[i] = d;
+            k3[i] = at.exp_m1_minus(-d);
+            excess[i] = at.exp_m1();
+        }
+        let half_square = 0.5 * k1.iter().map(|&d| f64::from(d) * f64::from(d)).sum::<f64>();
+        if let Some(collector) = &mut self.collector {
+            collector.add_reference(sum(k1), half_square, sum(k3));
+        }
+        let beta = self.objective.regularizer.reference_coefficient as f32;
+        if beta == 0.0 {
+            return;
+        }
+        let (surrogate, coefficient) = (&mut scratch.surrogate[..n], &mut scratch.coefficient[..n]);
+        for i in 0..n {
+            let (k, slope) = match self.objective.regularizer.reference_estimator {
+                ReferenceEstimator::K1 => (k1[i], 1.0),
+                ReferenceEstimator::K2 => (0.5 * k1[i] * k1[i], k1[i]),
+                ReferenceEstimator::K3 => (k3[i], -excess[i]),
+            };
+            coefficient[i] = finite(coefficient[i] - finite(beta * slope));
+            surrogate[i] = finite(surrogate[i] - finite(beta * k));
+        }
+    }
+
+    /// Adds the block to the loss, the gradient and the detail.
+    #[inline(always)]
+    fn store(&mut self, n: usize) {
+        let (block, scratch) = (&self.block, &mut *self.scratch);
+        let (weight, surrogate, coefficient) =
+            (&block.weight[..n], &mut scratch.surrogate[..n], &scratch.coefficient[..n]);
+        if let Some(detail) = &mut self.detail {
+            for i in 0..n {
+                let token = block.token(self.batch, i);
+                detail.surrogate[token] = surrogate[i];
+                detail.coefficient[token] = coefficient[i];
+                detail.multiplier[token] = scratch.multiplier[i];
+                let log_ratio = if self.by_sequence { block.control[i] } else { block.log_ratio[i] };
+                detail.region[token] = self.bounds.region(f64::from(log_ratio), f64::from(block.advantage[i]));
+            }
+        }
+        let grad = &mut scratch.value[..n];
+        for i in 0..n {
+            grad[i] = 0.0 - weight[i] * coefficient[i];
+            surrogate[i] *= weight[i];
+        }
+        self.loss -= sum(surrogate);
+        match self.batch.mask {
+            None => {
+                // blocks come in order and leave no token out
+                self.grad_logp.extend_from_slice(grad);
+            }
+            Some(_) => {
+                for (&token, &value) in block.tokens.iter().zip(&*grad) {
+                    self.grad_logp[token as usize] = value;
+                }
+            }
+        }
+    }
+}
+
+/// The nearest finite number: a product of finite numbers may overflow, and a step should survive it.
+#[inline(always)]
+fn finite(x: f32) -> f32 {
+    greater(lesser(x, f32::MAX), f32::MIN)
+}

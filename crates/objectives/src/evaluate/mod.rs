@@ -1,0 +1,270 @@
+//! Loss, gradient and statistics of a batch.
+
+mod check;
+mod compute;
+
+use crate::aggregation::{Denominators, trained_tokens};
+use crate::batch::{Advantages, TokenBatch};
+use crate::block::{BLOCK, Block, Column, Pick, SequenceValues};
+use crate::error::ObjectiveError;
+use crate::objective::Objective;
+use crate::region::{Bounds, Region};
+use crate::stats::{Collector, Stats};
+
+/// Loss and gradient of a (micro-)batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenLoss {
+    /// `L = −Σ_t w_t·J_t`, which is minimised.
+    pub loss: f64,
+    /// `∂L/∂logp` `[T]`: `−w_t·g_t`, 0 where the mask is false.
+    pub grad_logp: Vec<f32>,
+    /// The terms before aggregation, by [`Objective::evaluate_detailed`] only.
+    pub detail: Option<TokenDetail>,
+    /// Statistics of the trained tokens; empty from [`Objective::loss_and_gradient`].
+    pub stats: Stats,
+}
+
+/// Each token's terms before aggregation, regularisers and behaviour weights included; 0 where the mask is false.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenDetail {
+    /// `J` `[T]`.
+    pub surrogate: Vec<f32>,
+    /// `g` `[T]`, the coefficient on the score function.
+    pub coefficient: Vec<f32>,
+    /// `F` `[T]`: `g/A` of the ratio control alone.
+    pub multiplier: Vec<f32>,
+    /// The region `[T]`; `M` where the mask is false.
+    pub region: Vec<Region>,
+}
+
+impl Objective {
+    /// Loss, gradient and statistics of a micro-batch, with the denominators of its mini-batch.
+    ///
+    /// Summing losses and gradients (and merging statistics) over the micro-batches gives those of the mini-batch.
+    /// Exponentials saturate at `exp(88)` and terms at the greatest `f32`, so finite input gives finite output.
+    ///
+    /// # Errors
+    /// [`ObjectiveError::NotFinite`] and [`ObjectiveError::Domain`] name sequence and position of a bad value on a
+    /// trained token; [`ObjectiveError::Missing`], [`ObjectiveError::NothingTrained`],
+    /// [`ObjectiveError::OtherAggregation`] and [`ObjectiveError::UnknownGroup`].
+    pub fn evaluate(&self, batch: &TokenBatch<'_>, denominators: &Denominators) -> Result<TokenLoss, ObjectiveError> {
+        Evaluation::new(self, batch, Report::Statistics)?.run(denominators)
+    }
+
+    /// As [`Self::evaluate`] without statistics, which take about half of the time.
+    ///
+    /// # Errors
+    /// Those of [`Self::evaluate`].
+    pub fn loss_and_gradient(
+        &self,
+        batch: &TokenBatch<'_>,
+        denominators: &Denominators,
+    ) -> Result<TokenLoss, ObjectiveError> {
+        Evaluation::new(self, batch, Report::Loss)?.run(denominators)
+    }
+
+    /// As [`Self::evaluate`], with each token's surrogate, coefficient, multiplier and region.
+    ///
+    /// # Errors
+    /// Those of [`Self::evaluate`].
+    pub fn evaluate_detailed(
+        &self,
+        batch: &TokenBatch<'_>,
+        denominators: &Denominators,
+    ) -> Result<TokenLoss, ObjectiveError> {
+        Evaluation::new(self, batch, Report::Tokens)?.run(denominators)
+    }
+}
+
+/// What is wanted besides loss and gradient.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Report {
+    /// Nothing.
+    Loss,
+    /// Statistics.
+    Statistics,
+    /// Statistics and each token's terms.
+    Tokens,
+}
+
+/// Columns that are computed for a block.
+struct Scratch {
+    ratio: Column,
+    k3: Column,
+    control_ratio: Column,
+    multiplier: Column,
+    value: Column,
+    psi: Column,
+    zeta: Column,
+    survival: Column,
+    surrogate: Column,
+    coefficient: Column,
+}
+
+struct Evaluation<'a> {
+    objective: &'a Objective,
+    batch: &'a TokenBatch<'a>,
+    by_sequence: bool,
+    /// Whether a policy drift is on.
+    drifts: bool,
+    bounds: Bounds,
+    block: Box<Block>,
+    scratch: Box<Scratch>,
+    loss: f64,
+    grad_logp: Vec<f32>,
+    detail: Option<TokenDetail>,
+    trained: usize,
+    collector: Option<Collector>,
+}
+
+impl<'a> Evaluation<'a> {
+    fn new(objective: &'a Objective, batch: &'a TokenBatch<'a>, report: Report) -> Result<Self, ObjectiveError> {
+        let missing = |field, method, reader: String| Err(ObjectiveError::Missing { field, method, reader });
+        if objective.regularizer.reference_coefficient != 0.0 && batch.logp_ref.is_none() {
+            return missing("logp_ref", "with_logp_ref", "the reference constraint".to_owned());
+        }
+        if objective.control.weighs_epochs() && batch.logp_epoch.is_none() {
+            return missing("logp_epoch", "with_logp_epoch", "epoch_weight = \"truncated\"".to_owned());
+        }
+        let tokens = batch.tokens();
+        let zeros = || vec![0.0; tokens];
+        let bounds = objective.control.bounds().unwrap_or(Bounds::REPORT);
+        let column = [0.0; BLOCK];
+        Ok(Self {
+            objective,
+            batch,
+            drifts: objective.control.drift().is_some() || objective.regularizer.drift.coefficient != 0.0,
+            by_sequence: objective.control.controls_sequences(),
+            bounds,
+            block: Box::new(Block::new()),
+            scratch: Box::new(Scratch {
+                ratio: column,
+                k3: column,
+                control_ratio: column,
+                multiplier: column,
+                value: column,
+                psi: column,
+                zeta: column,
+                survival: column,
+                surrogate: column,
+                coefficient: column,
+            }),
+            loss: 0.0,
+            grad_logp: if batch.mask.is_some() { zeros() } else { Vec::with_capacity(tokens) },
+            detail: (report == Report::Tokens).then(|| TokenDetail {
+                surrogate: zeros(),
+                coefficient: zeros(),
+                multiplier: zeros(),
+                region: vec![Region::Middle; tokens],
+            }),
+            trained: 0,
+            collector: (report != Report::Loss).then(|| Collector::new(bounds.log_f32())),
+        })
+    }
+
+    fn run(mut self, denominators: &Denominators) -> Result<TokenLoss, ObjectiveError> {
+        if denominators.aggregation() != self.objective.aggregation {
+            let (expected, got) = (self.objective.aggregation, denominators.aggregation());
+            return Err(ObjectiveError::OtherAggregation { expected, got });
+        }
+        let batch = self.batch;
+        let mut picked = Vec::new();
+        for (sequence, span) in batch.offsets.windows(2).enumerate() {
+            let trained = trained_tokens(batch.mask, span[0], span[1]);
+            if trained == 0 {
+                continue;
+            }
+            let group = batch.groups[sequence];
+            let Some(weight) = denominators.weight(trained, group) else {
+                return Err(ObjectiveError::UnknownGroup { sequence, group });
+            };
+            if let Some(mask) = batch.mask {
+                picked.clear();
+                picked.extend((span[0]..span[1]).filter(|&t| mask[t]).map(|t| t as u32));
+            }
+            self.trained += trained;
+            if let Advantages::PerSequence(advantages) = batch.advantages
+                && !advantages[sequence].is_finite()
+            {
+                let position = picked.first().map_or(0, |&token| token as usize - span[0]);
+                let value = advantages[sequence];
+                return Err(ObjectiveError::NotFinite { field: "advantages", value, sequence, position });
+            }
+            if let Some(collector) = &mut self.collector {
+                collector.count_sequence();
+            }
+            let values = SequenceValues {
+                weight: weight as f32,
+                advantage: match batch.advantages {
+                    Advantages::PerSequence(advantages) => advantages[sequence],
+                    Advantages::PerToken(_) => 0.0,
+                },
+                mean_log_ratio: self.by_sequence.then(|| mean_log_ratio(batch, span, &picked, trained)),
+                trained,
+                before: 0,
+                needs_progress: self.objective.control.formula().needs_progress(),
+            };
+            self.push_sequence(span[0], &picked, values)?;
+        }
+        self.flush()?;
+        let rule = self.objective.control.formula().clip_rule();
+        if self.trained == 0 {
+            return Err(ObjectiveError::NothingTrained);
+        }
+        let stats = match self.collector {
+            Some(collector) => collector.finish(rule, self.objective.control.multiplier_bound()),
+            None => Stats::empty(),
+        };
+        Ok(TokenLoss { loss: self.loss, grad_logp: self.grad_logp, detail: self.detail, stats })
+    }
+
+    fn push_sequence(&mut self, start: usize, picked: &[u32], values: SequenceValues) -> Result<(), ObjectiveError> {
+        let mut before = 0;
+        while before < values.trained {
+            let count = (values.trained - before).min(BLOCK - self.block.len);
+            let pick = match self.batch.mask {
+                Some(_) => Pick::These(&picked[before..before + count]),
+                None => Pick::Run(start + before),
+            };
+            self.block.push(self.batch, pick, count, SequenceValues { before, ..values });
+            before += count;
+            if self.block.len == BLOCK {
+                self.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Computes the block and empties it.
+    fn flush(&mut self) -> Result<(), ObjectiveError> {
+        let n = self.block.len;
+        if n > 0 {
+            self.check(n)?;
+            self.compute_block(n);
+            self.block.len = 0;
+        }
+        Ok(())
+    }
+}
+
+fn mean_log_ratio(batch: &TokenBatch<'_>, span: &[usize], picked: &[u32], trained: usize) -> f32 {
+    let gap = |logp: f32, logp_old: f32| f64::from(logp) - f64::from(logp_old);
+    let total: f64 = match batch.mask {
+        None => {
+            // lanes of their own: one addition need not wait for the other
+            const LANES: usize = 8;
+            let (logp, logp_old) = (&batch.logp[span[0]..span[1]], &batch.logp_old[span[0]..span[1]]);
+            let (logp, logp_old) = (logp.chunks_exact(LANES), logp_old.chunks_exact(LANES));
+            let rest: f64 = logp.remainder().iter().zip(logp_old.remainder()).map(|(a, b)| gap(*a, *b)).sum();
+            let mut lanes = [0.0; LANES];
+            for (logp, logp_old) in logp.zip(logp_old) {
+                for lane in 0..LANES {
+                    lanes[lane] += gap(logp[lane], logp_old[lane]);
+                }
+            }
+            lanes.iter().sum::<f64>() + rest
+        }
+        Some(_) => picked.iter().map(|&t| gap(batch.logp[t as usize], batch.logp_old[t as usize])).sum(),
+    };
+    (total / trained as f64) as f32
+}

@@ -1,0 +1,46 @@
+//! Counts of a mini-batch, and how ranks put theirs together.
+
+#![allow(clippy::unwrap_used)] // helpers of tests, outside of #[test] functions
+
+use surefoot_objectives::advantage::{AdvantageEstimator, AdvantageValues, RewardBatch, group_signal};
+use surefoot_objectives::{Aggregation, Counts, Denominators};
+
+#[test]
+fn counts_of_ranks_merge_to_those_of_the_mini_batch() {
+    // lengths 3, 0, 2, 4, 1 with groups 5, 5, 2, 5, 9
+    let (offsets, groups) = ([0, 3, 3, 5, 9, 10], [5, 5, 2, 5, 9]);
+    let mask = [true, false, true, true, true, true, true, false, true, false];
+    let whole = Counts::of(&offsets, Some(&mask), &groups).unwrap();
+    assert_eq!(whole, Counts { sequences: 3, tokens: 7, groups: vec![(2, 2), (5, 5)] });
+    let mut merged = Counts::of(&[0, 3, 3], Some(&mask[..3]), &groups[..2]).unwrap();
+    assert_eq!(merged, Counts { sequences: 1, tokens: 2, groups: vec![(5, 2)] });
+    merged.merge(&Counts::of(&[0, 2, 6, 7], Some(&mask[3..]), &groups[2..]).unwrap());
+    assert_eq!(merged, whole);
+    let denominators = Denominators::from_counts(Aggregation::PromptMeanTokenMean, merged).unwrap();
+    assert_eq!(denominators.counts(), &whole);
+    assert_eq!(denominators.weight(2, 2), Some(1.0 / 4.0));
+    assert_eq!(denominators.weight(3, 5), Some(1.0 / 10.0));
+    assert_eq!(denominators.weight(1, 9), None);
+    let token_mean = Denominators::from_counts(Aggregation::TokenMean, whole.clone()).unwrap();
+    assert_eq!(token_mean.weight(3, 5), Some(1.0 / 7.0));
+    let sequence_mean = Denominators::from_counts(Aggregation::SeqMeanTokenMean, whole.clone()).unwrap();
+    assert_eq!(sequence_mean.weight(3, 5), Some(1.0 / 9.0));
+    assert_eq!(Denominators::with_length(whole, 8.0).unwrap().weight(3, 5), Some(1.0 / 24.0));
+}
+
+#[test]
+fn equal_rewards_have_advantage_zero_to_the_bit() {
+    // 0.7 is no binary fraction: its mean over three is not itself in every order of rounding
+    for (name, rewards) in
+        [("grpo", [0.7_f32; 6]), ("rloo", [0.1; 6]), ("dr_grpo", [-0.3; 6]), ("reinforce_plus_plus", [0.7; 6])]
+    {
+        let batch = RewardBatch::new(&rewards, &[1, 1, 1, 2, 2, 2]).unwrap();
+        let batch = batch.with_tokens(&[0, 1, 2, 3, 4, 5, 6], None).unwrap();
+        let values = match AdvantageEstimator::named(name).unwrap().compute(&batch).unwrap() {
+            AdvantageValues::PerSequence(values) | AdvantageValues::PerToken(values) => values,
+        };
+        assert!(values.iter().all(|advantage| *advantage == 0.0), "{name}: {values:?}");
+    }
+    let signal = group_signal(&[0.7, 0.7, 1.0, 0.0, 0.5], &[3, 3, 1, 1, 8]);
+    assert_eq!((signal.groups, signal.without_signal), (3, 2));
+}

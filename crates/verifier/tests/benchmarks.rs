@@ -1,0 +1,87 @@
+//! Every gold answer of the benchmarks in `../shared/data` (seen from the workspace) reads, and verifies against itself and its
+//! respellings. Without that folder the gold answers in `cases/*.tsv`, which come from the same benchmarks, stand in.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use surefoot_verifier::{Options, read_gold, verify};
+
+/// Share of gold answers that must read and verify.
+const REQUIRED: f64 = 0.995;
+
+fn golds() -> Vec<String> {
+    let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let data = crate_folder.join("../../../shared/data");
+    let mut all = BTreeSet::new();
+    let mut files: Vec<PathBuf> = Vec::new();
+    for part in ["eval", "train"] {
+        files.extend(
+            std::fs::read_dir(data.join(part)).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())),
+        );
+    }
+    for file in files.iter().filter(|file| file.extension().is_some_and(|e| e == "jsonl")) {
+        for line in std::fs::read_to_string(file).unwrap().lines() {
+            let row: serde_json::Value = serde_json::from_str(line).unwrap();
+            // Rows without an answer have nothing to read.
+            all.extend(row["answer"].as_str().filter(|a| !a.is_empty()).map(str::to_owned));
+        }
+    }
+    if all.is_empty() {
+        eprintln!("no benchmark data at {}: the gold answers of cases/*.tsv stand in", data.display());
+        for entry in std::fs::read_dir(crate_folder.join("cases")).unwrap() {
+            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            all.extend(
+                text.lines()
+                    .skip(1)
+                    .filter(|line| !line.ends_with("own"))
+                    .filter_map(|line| Some(line.split('\t').next()?.to_owned())),
+            );
+        }
+    }
+    all.into_iter().collect()
+}
+
+fn share(golds: &[String], what: &str, holds: impl Fn(&str) -> bool) {
+    let failures: Vec<_> = golds.iter().filter(|gold| !holds(gold)).collect();
+    let share = 1.0 - failures.len() as f64 / golds.len() as f64;
+    eprintln!("{what}: {:.2}% of {} different gold answers; the others: {failures:?}", 100.0 * share, golds.len());
+    assert!(share >= REQUIRED, "{what}: only {:.2}%: {failures:?}", 100.0 * share);
+}
+
+#[test]
+fn gold_answers_read_and_verify() {
+    let golds = golds();
+    assert!(golds.len() >= 200, "only {} gold answers", golds.len());
+    let options = Options::default();
+    let correct = |gold: &str, answer: &str| verify(gold, answer, &options).verdict.is_correct();
+    share(&golds, "read", |gold| read_gold(gold, &options).is_ok());
+    share(&golds, "verify against themselves", |gold| correct(gold, gold));
+    share(&golds, "verify in a box", |gold| {
+        correct(gold, &format!("Thus we have \\boxed{{{}}}.", gold.trim_matches('$')))
+    });
+    share(&golds, "verify behind the announcement", |gold| {
+        correct(gold, &format!("The final answer is ${}$.", gold.trim_matches('$')))
+    });
+    share(&golds, "verify respelled", |gold| {
+        let respelled = gold
+            .replace("\\frac", "\\dfrac")
+            .replace("\\left", "")
+            .replace("\\right", "")
+            .replace(' ', "  ")
+            .replace("\\pi", "π");
+        correct(gold, &format!("\\boxed{{{}}}", respelled.trim_matches('$')))
+    });
+}
+
+#[test]
+fn a_changed_gold_answer_is_no_longer_right() {
+    let golds = golds();
+    let options = Options::default();
+    let numbers: Vec<_> = golds.iter().filter(|gold| gold.parse::<i64>().is_ok()).collect();
+    assert!(numbers.len() >= 20);
+    for gold in numbers {
+        let wrong = gold.parse::<i64>().unwrap() + 1;
+        assert!(!verify(gold, &format!("\\boxed{{{wrong}}}"), &options).verdict.is_correct(), "{gold} and {wrong}");
+    }
+}

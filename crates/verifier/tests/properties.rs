@@ -1,0 +1,232 @@
+//! Properties over generated answers: reflexive, symmetric, invariant to spelling, and never equal after a change.
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+use surefoot_verifier::{Options, Verdict, extract, verify};
+
+fn options() -> Options {
+    Options { deadline: None, ..Options::default() }
+}
+
+fn is_correct(gold: &str, answer: &str) -> bool {
+    verify(gold, answer, &options()).verdict.is_correct()
+}
+
+/// A number as people write it: an integer, a decimal, a fraction, a root, a multiple of π.
+fn number() -> impl Strategy<Value = String> {
+    prop_oneof![
+        (-99_999i64..99_999).prop_map(|n| n.to_string()),
+        (1i64..9_999, 1u32..4).prop_map(|(n, places)| {
+            let scale = 10i64.pow(places);
+            format!("{}.{:0width$}", n / scale, n % scale, width = places as usize)
+        }),
+        (-99i64..99, 2i64..60).prop_map(|(p, q)| format!("\\frac{{{p}}}{{{q}}}")),
+        (1i64..20, 2i64..50).prop_map(|(m, n)| format!("{m}\\sqrt{{{n}}}")),
+        (1i64..30, 2i64..12).prop_map(|(p, q)| format!("\\frac{{{p}\\pi}}{{{q}}}")),
+        (1i64..9, 1i64..9, 2i64..9).prop_map(|(w, p, q)| format!("{w}\\frac{{{p}}}{{{q}}}")),
+    ]
+}
+
+/// An expression over two variables.
+fn expression() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![number(), Just("x".to_owned()), Just("y".to_owned())];
+    leaf.prop_recursive(4, 24, 3, |inner| {
+        prop_oneof![
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a}) + ({b})")),
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a})({b})")),
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("\\frac{{{a}}}{{({b})^2+1}}")),
+            inner.clone().prop_map(|a| format!("\\sqrt{{({a})^2+1}}")),
+            inner.clone().prop_map(|a| format!("\\sin({a})")),
+            (inner, 1u32..4).prop_map(|(a, n)| format!("({a})^{{{n}}}")),
+        ]
+    })
+}
+
+/// Any answer with a structure.
+fn answer() -> impl Strategy<Value = String> {
+    prop_oneof![
+        number(),
+        expression(),
+        prop::collection::vec(number(), 2..5).prop_map(|v| format!("\\{{{}\\}}", v.join(", "))),
+        prop::collection::vec(number(), 2..5).prop_map(|v| format!("({})", v.join(", "))),
+        (-50i64..0, 1i64..50).prop_map(|(a, b)| format!("[{a}, {b})")),
+        (-50i64..0, 1i64..50).prop_map(|(a, b)| format!("(-\\infty, {a}) \\cup ({b}, \\infty)")),
+        (1i64..20, -20i64..20).prop_map(|(m, c)| format!("y = {m}x + {c}")),
+        prop::collection::vec(number(), 4..5)
+            .prop_map(|v| format!("\\begin{{pmatrix}} {} & {} \\\\ {} & {} \\end{{pmatrix}}", v[0], v[1], v[2], v[3])),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn reflexive(a in answer()) {
+        prop_assert!(is_correct(&a, &a), "{}", verify(&a, &a, &options()));
+    }
+
+    #[test]
+    fn invariant_to_dress(a in answer()) {
+        for dressed in [
+            format!("\\boxed{{{a}}}"),
+            format!("${a}$"),
+            format!("The final answer is ${a}$."),
+            format!("<think>5</think><answer>{a}</answer>"),
+            format!("\\[ {a} \\]"),
+            a.replace("\\frac", "\\dfrac"),
+            a.replace(' ', "\\, "),
+            a.replace('(', "\\left(").replace(')', "\\right)").replace('[', "\\left["),
+            a.replace("\\pi", "π").replace("\\infty", "∞").replace("\\cup", "∪"),
+            a.replace("pmatrix", "bmatrix"),
+        ] {
+            prop_assert!(is_correct(&a, &dressed), "{}", verify(&a, &dressed, &options()));
+        }
+    }
+
+    #[test]
+    fn symmetric_for_exact_answers(a in expression(), b in expression()) {
+        let (one, other) = (verify(&a, &b, &options()).verdict, verify(&b, &a, &options()).verdict);
+        prop_assert_eq!(one.is_correct(), other.is_correct(), "{} and {}", a, b);
+    }
+
+    #[test]
+    fn never_equal_after_a_changed_digit(n in number(), position in 0usize..20, digit in 1u8..10) {
+        let places: Vec<usize> = n.bytes().enumerate().filter(|(_, b)| b.is_ascii_digit()).map(|(at, _)| at).collect();
+        let at = places[position % places.len()];
+        let old = n.as_bytes()[at] - b'0';
+        let new = (old + digit) % 10;
+        let changed = format!("{}{}{}", &n[..at], new, &n[at + 1..]);
+        // 0/5 changed to 0/7, and √4 to 2√1, are changes of no value.
+        let same_value = n.contains("frac{0}") || changed.contains("frac{0}") || n.contains("sqrt") || n.contains("frac");
+        prop_assume!(old != new && !same_value);
+        prop_assert!(!is_correct(&n, &changed), "{} and {}", n, changed);
+        prop_assert!(!is_correct(&changed, &n), "{} and {}", changed, n);
+    }
+
+    #[test]
+    fn never_equal_after_a_summand(a in expression(), k in 1i64..9) {
+        let other = format!("({a}) + {k}");
+        let verdict = verify(&a, &other, &options()).verdict;
+        prop_assert!(!verdict.is_correct(), "{}", verify(&a, &other, &options()));
+    }
+
+    #[test]
+    fn fractions_in_any_terms(p in -999i64..999, q in 1i64..999, k in 1i64..99) {
+        let gold = format!("\\frac{{{p}}}{{{q}}}");
+        for other in [format!("{p}/{q}"), format!("\\frac{{{}}}{{{}}}", p * k, q * k), format!("{}/{}", -p * k, -q * k)] {
+            prop_assert!(is_correct(&gold, &other));
+        }
+        let wrong = format!("\\frac{{{}}}{{{q}}}", p + 1);
+        prop_assert!(!is_correct(&gold, &wrong));
+    }
+
+    #[test]
+    fn polynomials_expanded_or_not(a in -9i64..9, b in -9i64..9, c in 1i64..9) {
+        let gold = format!("{c}(x+{a})(x+{b})").replace("+-", "-");
+        let expanded = format!("{c}x^2 + {}x + {}", c * (a + b), c * a * b).replace("+ -", "- ");
+        prop_assert!(is_correct(&gold, &expanded));
+        let wrong = format!("{expanded} + 1");
+        prop_assert!(!is_correct(&gold, &wrong));
+    }
+
+    #[test]
+    fn no_input_panics(text in "\\PC{0,60}", gold in "\\PC{0,30}") {
+        let _ = verify(&gold, &text, &options());
+        let _ = extract(&text, surefoot_verifier::Mode::Lenient);
+    }
+
+    #[test]
+    fn no_latex_like_input_panics(words in prop::collection::vec(prop::sample::select(WORDS), 0..40), gold in prop::collection::vec(prop::sample::select(WORDS), 0..12)) {
+        let (text, gold) = (words.concat(), gold.concat());
+        let report = verify(&gold, &text, &options());
+        prop_assert!(report.steps <= 2 * options().max_steps || report.verdict == Verdict::OverBudget);
+    }
+}
+
+const WORDS: &[&str] = &[
+    "\\frac",
+    "{",
+    "}",
+    "(",
+    ")",
+    "[",
+    "]",
+    "\\{",
+    "\\}",
+    "1",
+    "23",
+    "4.5",
+    "x",
+    "y_",
+    "^",
+    "_",
+    "+",
+    "-",
+    "*",
+    "/",
+    "=",
+    "<",
+    "\\le",
+    ",",
+    ";",
+    ":",
+    "|",
+    "!",
+    "'",
+    "%",
+    "\\%",
+    "$",
+    "\\$",
+    " ",
+    "\\sqrt",
+    "\\sqrt[3]",
+    "\\sin",
+    "\\log_",
+    "\\pi",
+    "\\infty",
+    "\\pm",
+    "\\cup",
+    "\\text{",
+    "cm",
+    "or",
+    "and",
+    "\\boxed{",
+    "\\begin{pmatrix}",
+    "\\end{pmatrix}",
+    "&",
+    "\\\\",
+    "\\left",
+    "\\right",
+    "\\sum_{k=1}^{9}",
+    "\\binom",
+    "\\choose",
+    "\\mod",
+    "\\mathbb{R}",
+    "\\setminus",
+    "\\overline",
+    "\\circ",
+    "e",
+    "i",
+    "E",
+    "√",
+    "²",
+    "½",
+    "∞",
+    "≤",
+    "1e9",
+    "\\mathrm{",
+    "####",
+    "answer is ",
+    "<answer>",
+    "</answer>",
+    "\n",
+    ".",
+    "\\lfloor",
+    "\\rfloor",
+    "\\mid",
+    "\\in",
+    "\\ldots",
+    "October",
+    "p.m.",
+    "1,000",
+];
