@@ -57,6 +57,10 @@ fn finish(outcome: &Outcome, config: &Config) -> Exit {
             Exit::Done
         }
         Ending::Stopped => {
+            // The summary of a run that has ended holds them itself.
+            for warning in warnings(&outcome.records, config) {
+                output::note(&format!("warning: {warning}"));
+            }
             let command = config.resume_command(&outcome.run);
             output::note(&format!("stopped; a checkpoint is written. Go on with: {command}"));
             Exit::Stopped

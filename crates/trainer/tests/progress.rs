@@ -42,10 +42,11 @@ fn lines_are_aligned() {
     assert_eq!(
         lines[..2],
         [
-            "  step    reward   entropy    length grad norm max ratio sampled/s trained/s      time",
-            "     7    0.2500         -         -      1.2k     1.070         -         -    12.3 s",
+            " step  reward entropy  length grad norm max ratio sampled/s trained/s     time",
+            "    7  0.2500       -       -      1.2k     1.070         -         -   12.3 s",
         ]
     );
+    assert!(lines[0].len() <= 80, "{}", lines[0]);
     assert!(lines.iter().all(|line| line.chars().count() == lines[0].chars().count()), "{lines:#?}");
     let sft = record(1, &[(SFT_LOSS, 2.5), (UPDATE_LEARNING_RATE, 2e-5)]);
     assert!(header_of(&sft).contains("loss") && !header_of(&sft).contains("reward"));

@@ -62,8 +62,7 @@ impl Progress {
         let target = if terminal.interactive { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(steps), target).with_position(done);
         // The template is constant; the plain bar is what an invalid one would leave.
-        if let Ok(style) = ProgressStyle::with_template("{bar:24} {pos}/{len} steps · {elapsed} · {prefix} · {msg}")
-        {
+        if let Ok(style) = ProgressStyle::with_template("{bar:24} {pos}/{len} steps · {elapsed} · {prefix}{msg}") {
             bar.set_style(style.progress_chars("━╸─"));
         }
         bar.reset_eta();
@@ -89,7 +88,7 @@ impl Progress {
         self.line(&row(record));
         let each = self.started.elapsed().as_secs_f64() / self.done as f64;
         let left = self.bar.length().unwrap_or(record.step).saturating_sub(record.step) as f64 * each;
-        self.bar.set_prefix(format!("{} a step · {} left", seconds(each), seconds(left)));
+        self.bar.set_prefix(format!("{} a step · {} left · ", seconds(each), seconds(left)));
         self.bar.set_position(record.step);
     }
 

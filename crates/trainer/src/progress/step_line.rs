@@ -7,8 +7,11 @@ use crate::metrics::definition::{
 };
 use crate::metrics::{Metric, Record};
 
-/// Width of a column; wider values push the rest.
-const WIDTH: usize = 9;
+/// Width of the steps, and of the narrowest columns: a line of every column fits 80 characters. Wider values push the rest.
+const STEP: usize = 5;
+const WIDTH: usize = 7;
+/// Width of the time.
+const TIME: usize = 8;
 
 /// The columns. A metric that a run does not have (reward in supervised fine-tuning, say) has none.
 const COLUMNS: &[(&str, Metric)] = &[
@@ -36,16 +39,17 @@ fn columns(record: &Record) -> impl Iterator<Item = (&'static str, Option<f64>)>
 
 /// The titles of the columns, for a record of the same kind.
 pub fn header_of(record: &Record) -> String {
-    let mut line = format!("{:>6}", "step");
+    let mut line = format!("{:>STEP$}", "step");
     columns(record).for_each(|(title, _)| line.push_str(&format!(" {title:>WIDTH$}")));
-    line + &format!(" {:>WIDTH$}", "time")
+    line + &format!(" {:>TIME$}", "time")
 }
 
 /// The values of a step below [`header_of`].
 pub fn row(record: &Record) -> String {
-    let mut line = format!("{:>6}", record.step);
-    for (_, value) in columns(record) {
-        line.push_str(&format!(" {:>WIDTH$}", value.map_or_else(|| "-".to_string(), short)));
+    let mut line = format!("{:>STEP$}", record.step);
+    for (title, value) in columns(record) {
+        let width = title.len().max(WIDTH);
+        line.push_str(&format!(" {:>width$}", value.map_or_else(|| "-".to_string(), short)));
     }
-    line + &format!(" {:>WIDTH$}", record.get(TIME_STEP).map_or_else(|| "-".to_string(), seconds))
+    line + &format!(" {:>TIME$}", record.get(TIME_STEP).map_or_else(|| "-".to_string(), seconds))
 }
