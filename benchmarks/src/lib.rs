@@ -1,4 +1,7 @@
-//! Shapes and measurements that the benchmarks share.
+//! Shapes, measurements and the training step that the benchmarks share.
+pub mod arithmetic;
+pub mod training;
+
 use anyhow::{Context, Result};
 use std::path::Path;
 use surefoot_engine::config::ModelConfig;
@@ -38,7 +41,7 @@ pub fn shape(name: &str) -> Result<Shape> {
     let mut weights = vec![0.0; layout.len];
     for (parameter, range) in layout.parameters() {
         let (mean, width) = if parameter.shape.len() == 1 { (1.0, 0.1) } else { (0.0, 0.087) };
-        weights[range].iter_mut().for_each(|w| *w = mean + width * (2.0 * random.next() - 1.0));
+        weights[range].iter_mut().for_each(|w| *w = mean + width * (2.0 * random.uniform() - 1.0));
     }
     Ok(Shape { model: Model { config, weights }, sequences, tokens: 256 })
 }
@@ -48,19 +51,18 @@ pub struct Lcg(pub u64);
 
 impl Lcg {
     /// Uniform in [0, 1).
-    #[allow(clippy::should_implement_trait)]
-    pub fn next(&mut self) -> f32 {
+    pub fn uniform(&mut self) -> f32 {
         self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (self.0 >> 40) as f32 / (1u64 << 24) as f32
     }
 
     /// A token.
     pub fn token(&mut self, vocabulary: usize) -> u32 {
-        (self.next() * vocabulary as f32) as u32
+        (self.uniform() * vocabulary as f32) as u32
     }
 }
 
-/// CPU seconds of this process so far, and its peak memory in MB.
+/// CPU seconds of this process so far, and its peak memory in MB (10^6 bytes).
 pub fn usage() -> (f64, f64) {
     // SAFETY: `getrusage` fills the struct that it is given.
     let usage = unsafe {
@@ -69,8 +71,41 @@ pub fn usage() -> (f64, f64) {
         usage
     };
     let seconds = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 * 1e-6;
-    let unit = if cfg!(target_os = "macos") { 1e6 } else { 1e3 };
-    (seconds(usage.ru_utime) + seconds(usage.ru_stime), usage.ru_maxrss as f64 / unit)
+    let unit = if cfg!(target_os = "macos") { 1.0 } else { 1024.0 };
+    (seconds(usage.ru_utime) + seconds(usage.ru_stime), usage.ru_maxrss as f64 * unit / 1e6)
+}
+
+/// Wall and CPU seconds of repeated work.
+#[derive(Default)]
+pub struct Timings {
+    /// Wall seconds of each repetition.
+    pub wall: Vec<f64>,
+    /// CPU seconds of each, all threads together.
+    pub cpu: Vec<f64>,
+}
+
+impl Timings {
+    /// Runs `work` and notes what it took.
+    pub fn time<R>(&mut self, work: impl FnOnce() -> R) -> R {
+        let (start, (cpu, _)) = (std::time::Instant::now(), usage());
+        let result = work();
+        self.wall.push(start.elapsed().as_secs_f64());
+        self.cpu.push(usage().0 - cpu);
+        result
+    }
+}
+
+/// Prints a result as one line of JSON, with the process's peak memory; `compare.sh` reads it.
+pub fn report(what: &str, timings: &Timings, tokens: usize, more: &[(&str, f64)]) {
+    let wall = median(timings.wall.clone());
+    let mut line = serde_json::json!({
+        "program": "surefoot", "what": what, "wall_s": wall, "cpu_s": median(timings.cpu.clone()),
+        "tokens_per_s": tokens as f64 / wall, "peak_mb": usage().1,
+    });
+    for (key, value) in more {
+        line[*key] = serde_json::json!(value);
+    }
+    println!("{line}");
 }
 
 /// The middle of a list of measurements.
