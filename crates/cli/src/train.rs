@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Context;
 use surefoot_trainer::config::{Config, Purpose};
 use surefoot_trainer::journey::{Ending, Outcome, Start};
-use surefoot_trainer::progress::{Progress, summary};
+use surefoot_trainer::progress::{Progress, summary, warnings};
 use surefoot_trainer::sft::SftRun;
 use surefoot_trainer::train::Run;
 use surefoot_trainer::{demo, run_folder};
