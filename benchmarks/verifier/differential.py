@@ -1,8 +1,8 @@
 """Agreement of surefoot-verifier with math-verify on the gold answers of the benchmarks, with generated right and wrong variants.
 
-    python -m venv /tmp/mv && /tmp/mv/bin/pip install math-verify==0.9.0 antlr4-python3-runtime==4.13.2
+    python -m venv venv && venv/bin/pip install math-verify==0.9.0 antlr4-python3-runtime==4.13.2
     cargo build --release -p surefoot-verifier --examples
-    /tmp/mv/bin/python benchmarks/verifier/differential.py DATA_FOLDER > disagreements.tsv
+    venv/bin/python benchmarks/verifier/differential.py DATA_FOLDER > disagreements.tsv
 
 DATA_FOLDER holds */*.jsonl with `answer`. Standard error gets the table, standard output every disagreement.
 """
