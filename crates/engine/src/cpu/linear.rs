@@ -14,8 +14,9 @@ use super::parallel::{Shared, Threading};
 use super::tile::{LANES, Left, ROWS, Tile};
 use std::cell::RefCell;
 
-/// Steps of the inner index per pass: a panel slice of 512 x 16 elements fills the first-level cache.
-const DEPTH_BLOCK: usize = 512;
+/// Steps of the inner index per pass: a panel slice of 256 x 16 elements and the rows of a tile share the first-level
+/// cache.
+const DEPTH_BLOCK: usize = 256;
 /// Rows whose left operand stays in the second-level cache during a pass over the panels.
 const ROW_BLOCK: usize = 96;
 /// Tokens per pass of the weight gradient: both operands' slices are read from the first-level cache.
@@ -68,9 +69,11 @@ unsafe fn block(
             let accumulate = accumulate || k0 > 0;
             for p in 0..columns.div_ceil(LANES) {
                 let b = unsafe { panels.add(p * LANES * depth + k0 * LANES) };
-                let mut row = row0;
+                // Tiles of even height: one of one or two rows would wait for its own few chains.
+                let (mut row, mut tiles) = (row0, (row_end - row0).div_ceil(ROWS));
                 while row < row_end {
-                    let count = ROWS.min(row_end - row);
+                    let count = (row_end - row).div_ceil(tiles);
+                    tiles -= 1;
                     unsafe {
                         let (a, c) = (a.add(row * lda + k0), c.add(row * ldc + p * LANES));
                         let tile = Tile {
