@@ -13,7 +13,7 @@ busy=()
 start() { for ((i = 0; i < THREADS; i++)); do timeout 300 sh -c 'while :; do :; done' & busy+=($!); done; }
 stop() { kill "${busy[@]}" 2>/dev/null || true; wait "${busy[@]}" 2>/dev/null || true; busy=(); }
 trap 'stop' EXIT
-wall() { grep '^{' | sed 's/.*"wall_s": *\([0-9.e-]*\).*/\1/'; }
+wall() { grep '^{"program"' | sed 's/.*"wall_s": *\([0-9.e-]*\).*/\1/'; }
 ours() { "${BIN:-$here/../target/release}/train_step" --shape "$shape" --threads "$THREADS" --steps "${STEPS:-5}" | wall; }
 peer() { (cd "$here/peers" && "${PYTHON:-python3}" shapes.py train --shape "$shape" --steps "${STEPS:-5}" 2>/dev/null | wall); }
 for program in ours peer; do

@@ -58,8 +58,8 @@ results=$(mktemp)
 trap 'rm -f "$results"' EXIT
 echo "$row, $(date -u '+%Y-%m-%d %H:%M UTC'), load $(cut -d' ' -f1-2 /proc/loadavg 2>/dev/null || true)" >&2
 for ((round = 1; round <= rounds; round++)); do
-    $ours | grep '^{' | tee -a "$results" >&2
+    $ours | grep '^{"program"' | tee -a "$results" >&2
     # shellcheck disable=SC2086 # a command and its arguments
-    (cd "$here/peers" && $peer 2>/dev/null) | grep '^{' | tee -a "$results" >&2
+    (cd "$here/peers" && $peer 2>/dev/null) | grep '^{"program"' | tee -a "$results" >&2
 done
 python3 "$here/ratios.py" "$row" < "$results"

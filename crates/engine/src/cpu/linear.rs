@@ -67,9 +67,11 @@ unsafe fn block(
             let accumulate = accumulate || k0 > 0;
             for p in 0..columns.div_ceil(LANES) {
                 let b = unsafe { panels.add(p * LANES * depth + k0 * LANES) };
-                let mut row = row0;
+                // Tiles of even height: one of one or two rows would wait for its own few chains.
+                let (mut row, mut tiles) = (row0, (row_end - row0).div_ceil(ROWS));
                 while row < row_end {
-                    let count = ROWS.min(row_end - row);
+                    let count = (row_end - row).div_ceil(tiles);
+                    tiles -= 1;
                     unsafe {
                         let (a, c) = (a.add(row * lda + k0), c.add(row * ldc + p * LANES));
                         let tile = Tile {

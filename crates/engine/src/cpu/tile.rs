@@ -130,25 +130,52 @@ mod x86 {
 /// The kernel: `R` rows, inner index contiguous in the left operand (`ROW_MAJOR`) or rows contiguous (otherwise).
 #[inline(always)]
 unsafe fn accumulate<V: Lanes, const R: usize, const ROW_MAJOR: bool>(t: &Tile) {
+    // Tiles of few rows take several panels at once: a chain of multiply-adds waits for its own last result.
+    let mut p = 0;
+    unsafe {
+        if R <= 2 {
+            while p + 2 <= t.panels {
+                columns::<V, R, 2, ROW_MAJOR>(t, p);
+                p += 2;
+            }
+        }
+        while p < t.panels {
+            columns::<V, R, 1, ROW_MAJOR>(t, p);
+            p += 1;
+        }
+    }
+}
+
+/// `P` panels of a row of tiles, from panel `first` on.
+#[inline(always)]
+unsafe fn columns<V: Lanes, const R: usize, const P: usize, const ROW_MAJOR: bool>(t: &Tile, first: usize) {
     unsafe {
         let zero = V::load([0f32; LANES].as_ptr());
-        for p in 0..t.panels {
-            let (b, c) = (t.b.add(p * t.panel), t.c.add(p * LANES));
-            let mut acc = [zero; R];
-            if t.accumulate {
-                for (r, sum) in acc.iter_mut().enumerate() {
-                    *sum = V::load(c.add(r * t.ldc));
+        let (b, c) = (t.b.add(first * t.panel), t.c.add(first * LANES));
+        let mut acc = [[zero; P]; R];
+        if t.accumulate {
+            for (r, sums) in acc.iter_mut().enumerate() {
+                for (p, sum) in sums.iter_mut().enumerate() {
+                    *sum = V::load(c.add(r * t.ldc + p * LANES));
                 }
             }
-            for k in 0..t.depth {
-                let right = V::load(b.add(k * t.ldb));
-                for (r, sum) in acc.iter_mut().enumerate() {
-                    let at = if ROW_MAJOR { r * t.lda + k } else { k * t.lda + r };
-                    *sum = V::splat(t.a.add(at)).mul_add(right, *sum);
+        }
+        for k in 0..t.depth {
+            let mut right = [zero; P];
+            for (p, right) in right.iter_mut().enumerate() {
+                *right = V::load(b.add(p * t.panel + k * t.ldb));
+            }
+            for (r, sums) in acc.iter_mut().enumerate() {
+                let at = if ROW_MAJOR { r * t.lda + k } else { k * t.lda + r };
+                let left = V::splat(t.a.add(at));
+                for (sum, right) in sums.iter_mut().zip(right) {
+                    *sum = left.mul_add(right, *sum);
                 }
             }
-            for (r, sum) in acc.iter().enumerate() {
-                sum.store(c.add(r * t.ldc));
+        }
+        for (r, sums) in acc.iter().enumerate() {
+            for (p, sum) in sums.iter().enumerate() {
+                sum.store(c.add(r * t.ldc + p * LANES));
             }
         }
     }
@@ -201,6 +228,47 @@ impl Tile {
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => unsafe { avx2(self) },
             _ => unsafe { by_rows::<[f32; LANES]>(self) },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every height, width and layout against one plain chain of fused multiply-adds per element.
+    #[test]
+    fn tiles_of_every_size_have_the_bits_of_the_plain_chain() {
+        let (depth, lda, ldb, panel, ldc) = (37, 41, LANES + 3, 37 * (LANES + 3) + 5, 5 * LANES + 7);
+        let value = |i: usize| ((i * 2_654_435_761) % 1009) as f32 / 504.0 - 1.0;
+        let a: Vec<f32> = (0..lda * 41).map(value).collect();
+        let b: Vec<f32> = (0..5 * panel).map(|i| value(i + 17)).collect();
+        let start: Vec<f32> = (0..ROWS * ldc).map(|i| value(i + 29)).collect();
+        for rows in 1..=ROWS {
+            for panels in 1..=5 {
+                for (left, accumulate) in [(Left::Rows, false), (Left::Rows, true), (Left::Columns, true)] {
+                    let mut c = start.clone();
+                    let (a_at, b_at, c_at) = (a.as_ptr(), b.as_ptr(), c.as_mut_ptr());
+                    let tile =
+                        Tile { rows, depth, left, a: a_at, lda, b: b_at, ldb, panels, panel, c: c_at, ldc, accumulate };
+                    // SAFETY: the buffers above cover six rows, 37 steps and five panels at these strides.
+                    unsafe { tile.run() };
+                    for (i, got) in c.iter().enumerate() {
+                        let (r, column) = (i / ldc, i % ldc);
+                        let (p, l) = (column / LANES, column % LANES);
+                        let first = if accumulate { start[i] } else { 0.0 };
+                        let want = if r < rows && p < panels {
+                            (0..depth).fold(first, |sum, k| {
+                                let at = if left == Left::Rows { r * lda + k } else { k * lda + r };
+                                a[at].mul_add(b[p * panel + k * ldb + l], sum)
+                            })
+                        } else {
+                            start[i]
+                        };
+                        assert_eq!(got.to_bits(), want.to_bits(), "{tile:?}: row {r}, panel {p}, lane {l}");
+                    }
+                }
+            }
         }
     }
 }
