@@ -126,6 +126,7 @@ impl<'a> View<'a> {
             c,
             ldc,
             accumulate: false,
+            next_c: 0,
         };
         unsafe {
             if self.prefix > 0 {
@@ -155,6 +156,7 @@ impl<'a> View<'a> {
             c: out,
             ldc: padded,
             accumulate,
+            next_c: 0,
         };
         unsafe {
             if self.prefix > 0 {

@@ -110,6 +110,7 @@ impl Cache {
                             c: scores.as_mut_ptr().add(at),
                             ldc: ld,
                             accumulate: false,
+                            next_c: 0,
                         };
                         tile.run();
                     }
@@ -136,6 +137,7 @@ impl Cache {
                             c: mixed.as_mut_ptr(),
                             ldc: padded,
                             accumulate: at > 0,
+                            next_c: 0,
                         };
                         tile.run();
                     }

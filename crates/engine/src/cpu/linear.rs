@@ -23,6 +23,9 @@ const TOKEN_BLOCK: usize = 256;
 /// Panels that a task packs and multiplies.
 const CHUNK: usize = 4;
 
+/// Outputs of a task of the weight gradient: sixteen whole tiles for each panel that it reads.
+const GRADIENT_CHUNK: usize = 16 * ROWS;
+
 thread_local! {
     static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
@@ -87,6 +90,7 @@ unsafe fn block(
                             c,
                             ldc,
                             accumulate,
+                            next_c: 0,
                         };
                         if p < whole {
                             tile.run();
@@ -175,7 +179,7 @@ fn product(threading: Threading, rows: usize, x: &[f32], depth: usize, right: Ri
                 run(panels)
             }),
             Right::Columns(w) => with_scratch(panel_len(count, depth), |panels| {
-                pack_columns(w, columns, depth, first, count, panels);
+                pack_columns::<LANES>(w, columns, depth, first, count, panels);
                 run(panels)
             }),
         }
@@ -240,50 +244,46 @@ pub fn backward_weight(
     threading.run(inputs.div_ceil(LANES), |p| {
         // SAFETY: one panel a task.
         let to = unsafe { target.slice(p * panel, panel) };
-        pack_columns(x, inputs, rows, p * LANES, LANES.min(inputs - p * LANES), to);
+        pack_columns::<LANES>(x, inputs, rows, p * LANES, LANES.min(inputs - p * LANES), to);
     });
     let right = &packed[..need];
     let shared = Shared::new(dw);
-    let chunk = CHUNK * LANES;
-    threading.run(outputs.div_ceil(chunk), |task| {
-        let first = task * chunk;
-        let count = chunk.min(outputs - first);
-        with_scratch(panel_len(count, rows), |left| {
-            pack_columns(dy, dy_stride, rows, first, count, left);
+    threading.run(outputs.div_ceil(GRADIENT_CHUNK), |task| {
+        let first = task * GRADIENT_CHUNK;
+        let count = GRADIENT_CHUNK.min(outputs - first);
+        let tiles = count.div_ceil(ROWS);
+        with_scratch(tiles * ROWS * rows, |left| {
+            pack_columns::<ROWS>(dy, dy_stride, rows, first, count, left);
             let mut t0 = 0;
             while t0 < rows {
                 let depth = TOKEN_BLOCK.min(rows - t0);
                 for q in 0..inputs.div_ceil(LANES) {
                     let live = LANES.min(inputs - q * LANES);
-                    let b = right[q * panel + t0 * LANES..].as_ptr();
-                    for p in 0..count.div_ceil(LANES) {
-                        let lanes = LANES.min(count - p * LANES);
-                        let mut row = 0;
-                        while row < lanes {
-                            let tile_rows = ROWS.min(lanes - row);
-                            let tile = Tile {
-                                rows: tile_rows,
-                                depth,
-                                left: Left::Columns,
-                                a: left[p * panel + t0 * LANES + row..].as_ptr(),
-                                lda: LANES,
-                                b,
-                                ldb: LANES,
-                                panels: 1,
-                                panel: 0,
-                                c: shared.at((first + p * LANES + row) * inputs + q * LANES),
-                                ldc: inputs,
-                                accumulate: true,
-                            };
-                            // SAFETY: each task owns the rows `first..first + count` of `dw`.
-                            unsafe {
-                                if live == LANES {
-                                    tile.run();
-                                } else {
-                                    edge(&tile, live);
-                                }
+                    for p in 0..tiles {
+                        let last = p + 1 == tiles;
+                        let down = (ROWS * inputs) as isize;
+                        let tile = Tile {
+                            rows: ROWS.min(count - p * ROWS),
+                            depth,
+                            left: Left::Columns,
+                            a: left[(p * rows + t0) * ROWS..].as_ptr(),
+                            lda: ROWS,
+                            b: right[q * panel + t0 * LANES..].as_ptr(),
+                            ldb: LANES,
+                            panels: 1,
+                            panel: 0,
+                            c: shared.at((first + p * ROWS) * inputs + q * LANES),
+                            ldc: inputs,
+                            accumulate: true,
+                            next_c: if last { LANES as isize - p as isize * down } else { down },
+                        };
+                        // SAFETY: each task owns the rows `first..first + count` of `dw`.
+                        unsafe {
+                            if live == LANES {
+                                tile.run();
+                            } else {
+                                edge(&tile, live);
                             }
-                            row += tile_rows;
                         }
                     }
                 }

@@ -47,20 +47,24 @@ kernel! {
 }
 
 kernel! {
-    /// Panels of the *columns* of `x` (row-major, `depth` rows at distance `stride`): `out[p, t, l] = x[t, 16 p + l]` for
+    /// Panels of `W` *columns* of `x` (row-major, `depth` rows at distance `stride`): `out[p, t, l] = x[t, W p + l]` for
     /// the columns `first..first + columns`, zero beyond the last.
-    pub fn pack_columns(x: &[f32], stride: usize, depth: usize, first: usize, columns: usize, out: &mut [f32]) {
-        let panel = LANES * depth;
-        for p in 0..columns.div_ceil(LANES) {
-            let live = LANES.min(columns - p * LANES);
-            let to = &mut out[p * panel..][..panel];
-            for (t, lanes) in to.chunks_exact_mut(LANES).enumerate() {
-                let from = &x[t * stride + first + p * LANES..];
-                if live == LANES {
-                    lanes.copy_from_slice(&from[..LANES]);
-                } else {
-                    lanes[..live].copy_from_slice(&from[..live]);
-                    lanes[live..].fill(0.0);
+    pub fn pack_columns<const W: usize>(x: &[f32], stride: usize, depth: usize, first: usize, columns: usize, out: &mut [f32]) {
+        let panel = W * depth;
+        // A few rows at a time, so that they are read in order.
+        for t0 in (0..depth).step_by(8) {
+            let steps = 8.min(depth - t0);
+            for p in 0..columns.div_ceil(W) {
+                let live = W.min(columns - p * W);
+                let to = &mut out[p * panel + t0 * W..][..steps * W];
+                for (t, lanes) in to.chunks_exact_mut(W).enumerate() {
+                    let from = &x[(t0 + t) * stride + first + p * W..];
+                    if live == W {
+                        lanes.copy_from_slice(&from[..W]);
+                    } else {
+                        lanes[..live].copy_from_slice(&from[..live]);
+                        lanes[live..].fill(0.0);
+                    }
                 }
             }
         }

@@ -1,4 +1,5 @@
 //! Run-time choice of instruction set: one portable body per kernel, compiled once per instruction set.
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// Defines a kernel whose body is compiled for the portable target, for AVX2 with FMA and for AVX-512, and which runs
 /// the best that the machine has. The body is plain Rust in fixed lanes with explicit `mul_add`, so every version
@@ -40,9 +41,28 @@ pub enum Level {
     Avx512,
 }
 
-/// Detects the instruction set (the standard library caches what the processor reports).
+/// The instruction set of this machine, detected once.
 #[inline]
 pub fn level() -> Level {
+    match FOUND.load(Ordering::Relaxed) {
+        1 => Level::Portable,
+        2 => Level::Avx2,
+        3 => Level::Avx512,
+        _ => detect(),
+    }
+}
+
+/// What [`level`] answers; 0 before the first call.
+static FOUND: AtomicU8 = AtomicU8::new(0);
+
+#[cold]
+fn detect() -> Level {
+    let (level, number) = best();
+    FOUND.store(number, Ordering::Relaxed);
+    level
+}
+
+fn best() -> (Level, u8) {
     #[cfg(target_arch = "x86_64")]
     {
         if is_x86_feature_detected!("avx512f")
@@ -50,11 +70,11 @@ pub fn level() -> Level {
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512bw")
         {
-            return Level::Avx512;
+            return (Level::Avx512, 3);
         }
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            return Level::Avx2;
+            return (Level::Avx2, 2);
         }
     }
-    Level::Portable
+    (Level::Portable, 1)
 }

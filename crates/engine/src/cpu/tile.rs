@@ -48,6 +48,8 @@ pub struct Tile {
     pub ldc: usize,
     /// Start from what `c` holds instead of zero.
     pub accumulate: bool,
+    /// Elements from `c` to the next tile's, fetched meanwhile; 0 for nothing.
+    pub next_c: isize,
 }
 
 /// Sixteen lanes of f32, in whatever registers the instruction set has.
@@ -56,6 +58,9 @@ trait Lanes: Copy {
     unsafe fn splat(value: *const f32) -> Self;
     unsafe fn mul_add(self, b: Self, c: Self) -> Self;
     unsafe fn store(self, to: *mut f32);
+    /// Asks for the cache line of `at`, which need not be valid.
+    #[inline(always)]
+    fn fetch(_at: *const f32) {}
 }
 
 impl Lanes for [f32; LANES] {
@@ -105,6 +110,11 @@ mod x86 {
                 _mm256_storeu_ps(to.add(8), self[1]);
             }
         }
+        #[inline(always)]
+        fn fetch(at: *const f32) {
+            // SAFETY: a prefetch never faults.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+        }
     }
 
     impl Lanes for __m512 {
@@ -123,6 +133,11 @@ mod x86 {
         #[inline(always)]
         unsafe fn store(self, to: *mut f32) {
             unsafe { _mm512_storeu_ps(to, self) }
+        }
+        #[inline(always)]
+        fn fetch(at: *const f32) {
+            // SAFETY: a prefetch never faults.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
         }
     }
 }
@@ -159,12 +174,12 @@ unsafe fn columns<V: Lanes, const R: usize, const P: usize, const ROW_MAJOR: boo
                     *sum = V::load(c.add(r * t.ldc + p * LANES));
                 }
             }
+            for r in 0..R {
+                V::fetch(c.wrapping_add(r * t.ldc).wrapping_offset(t.next_c));
+            }
         }
         for k in 0..t.depth {
-            let mut right = [zero; P];
-            for (p, right) in right.iter_mut().enumerate() {
-                *right = V::load(b.add(p * t.panel + k * t.ldb));
-            }
+            let right: [V; P] = std::array::from_fn(|p| V::load(b.add(p * t.panel + k * t.ldb)));
             for (r, sums) in acc.iter_mut().enumerate() {
                 let at = if ROW_MAJOR { r * t.lda + k } else { k * t.lda + r };
                 let left = V::splat(t.a.add(at));
@@ -249,8 +264,22 @@ mod tests {
                 for (left, accumulate) in [(Left::Rows, false), (Left::Rows, true), (Left::Columns, true)] {
                     let mut c = start.clone();
                     let (a_at, b_at, c_at) = (a.as_ptr(), b.as_ptr(), c.as_mut_ptr());
-                    let tile =
-                        Tile { rows, depth, left, a: a_at, lda, b: b_at, ldb, panels, panel, c: c_at, ldc, accumulate };
+                    let tile = Tile {
+                        rows,
+                        depth,
+                        left,
+                        a: a_at,
+                        lda,
+                        b: b_at,
+                        ldb,
+                        panels,
+                        panel,
+                        c: c_at,
+                        ldc,
+                        accumulate,
+
+                        next_c: 0,
+                    };
                     // SAFETY: the buffers above cover six rows, 37 steps and five panels at these strides.
                     unsafe { tile.run() };
                     for (i, got) in c.iter().enumerate() {

@@ -184,6 +184,7 @@ unsafe fn scatter(
             c: gradient[j * padded..].as_mut_ptr(),
             ldc: padded,
             accumulate: true,
+            next_c: 0,
         };
         unsafe { tile.run() };
     }
