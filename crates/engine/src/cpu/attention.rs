@@ -127,6 +127,8 @@ impl<'a> View<'a> {
             ldc,
             accumulate: false,
             next_c: 0,
+            fetch: std::ptr::null(),
+            fetch_bytes: 0,
         };
         unsafe {
             if self.prefix > 0 {
@@ -157,6 +159,8 @@ impl<'a> View<'a> {
             ldc: padded,
             accumulate,
             next_c: 0,
+            fetch: std::ptr::null(),
+            fetch_bytes: 0,
         };
         unsafe {
             if self.prefix > 0 {

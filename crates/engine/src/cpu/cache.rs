@@ -2,6 +2,7 @@
 use super::attention::{Heads, divide};
 use super::math::softmax_row;
 use super::parallel::{Shared, Threading};
+use super::simd::fetch;
 use super::tile::{LANES, Left, ROWS, Tile};
 use std::sync::Arc;
 
@@ -77,8 +78,25 @@ impl Cache {
         prefix.chain(of(self, self.len + pending))
     }
 
+    /// Asks for one head's keys of a layer.
+    fn fetch_keys(&self, layer: usize, head: usize, pending: usize) {
+        let Heads { keys, dim, .. } = self.heads;
+        for (page, live) in self.spans(pending) {
+            fetch(&page.keys[(layer * keys + head) * PAGE * dim..][..live.next_multiple_of(LANES) * dim]);
+        }
+    }
+
+    /// Asks for one head's values of a layer.
+    fn fetch_values(&self, layer: usize, head: usize, pending: usize) {
+        let (keys, padded) = (self.heads.keys, self.heads.padded());
+        for (page, live) in self.spans(pending) {
+            fetch(&page.values[(layer * keys + head) * PAGE * padded..][..live * padded]);
+        }
+    }
+
     /// Attention of one query row over all keys of one layer, the new token's included.
-    fn attend(&self, layer: usize, qkv: &[f32], out: &mut [f32], scores: &mut Vec<f32>) {
+    /// Meanwhile the memory of what comes next, in this sequence or the `next`, is asked for.
+    fn attend(&self, layer: usize, qkv: &[f32], out: &mut [f32], scores: &mut Vec<f32>, next: Option<&Cache>) {
         let Heads { keys, dim, .. } = self.heads;
         let (group, padded) = (self.heads.group(), self.heads.padded());
         let pending = usize::from(layer + 1 < self.layers);
@@ -90,6 +108,7 @@ impl Cache {
         let mut mixed = vec![0f32; ROWS * padded];
         for head in 0..keys {
             let place = (layer * keys + head) * PAGE;
+            self.fetch_values(layer, head, pending);
             for g in (0..group).step_by(ROWS) {
                 let rows = ROWS.min(group - g);
                 let query = head * group + g;
@@ -111,10 +130,17 @@ impl Cache {
                             ldc: ld,
                             accumulate: false,
                             next_c: 0,
+                            fetch: std::ptr::null(),
+                            fetch_bytes: 0,
                         };
                         tile.run();
                     }
                     at += live;
+                }
+                match next {
+                    _ if head + 1 < keys => self.fetch_keys(layer, head + 1, pending),
+                    Some(next) => next.fetch_keys(layer, 0, pending),
+                    None => {}
                 }
                 let mut sums = [0f32; ROWS];
                 for (r, sum) in sums[..rows].iter_mut().enumerate() {
@@ -138,6 +164,8 @@ impl Cache {
                             ldc: padded,
                             accumulate: at > 0,
                             next_c: 0,
+                            fetch: std::ptr::null(),
+                            fetch_bytes: 0,
                         };
                         tile.run();
                     }
@@ -167,7 +195,8 @@ pub fn decode_attention(
         for b in first..first + count {
             // SAFETY: each task has its own rows.
             let out = unsafe { out.slice(b * width, width) };
-            caches[b].attend(layer, &qkv[b * stride..][..stride], out, &mut scores);
+            let next = if b + 1 < first + count { caches.get(b + 1).copied() } else { None };
+            caches[b].attend(layer, &qkv[b * stride..][..stride], out, &mut scores, next);
         }
     });
 }

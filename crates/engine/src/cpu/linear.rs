@@ -18,6 +18,8 @@ use std::cell::RefCell;
 const DEPTH_BLOCK: usize = 512;
 /// Rows whose left operand stays in the second-level cache during a pass over the panels.
 const ROW_BLOCK: usize = 96;
+/// Rows up to which the weights are read faster than they are used: their next panel is fetched meanwhile.
+const STREAM_ROWS: usize = 48;
 /// Tokens per pass of the weight gradient: both operands' slices are read from the first-level cache.
 const TOKEN_BLOCK: usize = 256;
 /// Panels that a task packs and multiplies.
@@ -61,47 +63,60 @@ unsafe fn block(
 ) {
     let whole = columns / LANES;
     let rest = columns % LANES;
+    let panel_count = columns.div_ceil(LANES);
+    let slices = depth.div_ceil(DEPTH_BLOCK);
+    let slice = depth.div_ceil(slices.max(1)).max(1);
+    let streamed = rows <= STREAM_ROWS;
+    // Few rows stay in the cache, and the panels are read in order, once; many rows stay for a slice of every panel.
+    let place =
+        |i: usize| if streamed { (i / slices, i % slices * slice) } else { (i % panel_count, i / panel_count * slice) };
+    let start = |i: usize| {
+        let (p, k0) = place(i);
+        panels.wrapping_add(p * LANES * depth + k0 * LANES)
+    };
     let mut row0 = 0;
     while row0 < rows {
         let row_end = rows.min(row0 + ROW_BLOCK);
-        let mut k0 = 0;
-        while k0 < depth {
-            let kb = DEPTH_BLOCK.min(depth - k0);
-            let accumulate = accumulate || k0 > 0;
-            for p in 0..columns.div_ceil(LANES) {
-                let b = unsafe { panels.add(p * LANES * depth + k0 * LANES) };
-                // Tiles of even height: one of one or two rows would wait for its own few chains.
-                let (mut row, mut tiles) = (row0, (row_end - row0).div_ceil(ROWS));
-                while row < row_end {
-                    let count = (row_end - row).div_ceil(tiles);
-                    tiles -= 1;
-                    unsafe {
-                        let (a, c) = (a.add(row * lda + k0), c.add(row * ldc + p * LANES));
-                        let tile = Tile {
-                            rows: count,
-                            depth: kb,
-                            left: Left::Rows,
-                            a,
-                            lda,
-                            b,
-                            ldb: LANES,
-                            panels: 1,
-                            panel: 0,
-                            c,
-                            ldc,
-                            accumulate,
-                            next_c: 0,
-                        };
-                        if p < whole {
-                            tile.run();
-                        } else {
-                            edge(&tile, rest);
-                        }
+        for i in 0..panel_count * slices {
+            let (p, k0) = place(i);
+            let (kb, b, next) = (slice.min(depth - k0), start(i), start(i + 1));
+            // Tiles of even height: one of one or two rows would wait for its own few chains.
+            let (mut row, mut tiles) = (row0, (row_end - row0).div_ceil(ROWS));
+            let fetch_bytes = LANES * size_of::<f32>() / tiles;
+            let mut fetch = if streamed { next } else { std::ptr::null() };
+            while row < row_end {
+                let count = (row_end - row).div_ceil(tiles);
+                tiles -= 1;
+                unsafe {
+                    let (a, c) = (a.add(row * lda + k0), c.add(row * ldc + p * LANES));
+                    let tile = Tile {
+                        rows: count,
+                        depth: kb,
+                        left: Left::Rows,
+                        a,
+                        lda,
+                        b,
+                        ldb: LANES,
+                        panels: 1,
+                        panel: 0,
+                        c,
+                        ldc,
+                        accumulate: accumulate || k0 > 0,
+                        next_c: 0,
+                        fetch,
+                        fetch_bytes,
+                    };
+                    if p < whole {
+                        tile.run();
+                    } else {
+                        edge(&tile, rest);
                     }
-                    row += count;
+                }
+                row += count;
+                if streamed {
+                    fetch = fetch.wrapping_byte_add(kb * fetch_bytes);
                 }
             }
-            k0 += kb;
         }
         row0 = row_end;
     }
@@ -276,6 +291,8 @@ pub fn backward_weight(
                             ldc: inputs,
                             accumulate: true,
                             next_c: if last { LANES as isize - p as isize * down } else { down },
+                            fetch: std::ptr::null(),
+                            fetch_bytes: 0,
                         };
                         // SAFETY: each task owns the rows `first..first + count` of `dw`.
                         unsafe {

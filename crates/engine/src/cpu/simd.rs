@@ -78,3 +78,16 @@ fn best() -> (Level, u8) {
     }
     (Level::Portable, 1)
 }
+
+/// Asks for the cache lines of `data`, which will be read soon.
+#[inline]
+pub fn fetch(data: &[f32]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in data.chunks(16) {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        // SAFETY: SSE, which the target has; a prefetch reads nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = data;
+}

@@ -50,6 +50,10 @@ pub struct Tile {
     pub accumulate: bool,
     /// Elements from `c` to the next tile's, fetched meanwhile; 0 for nothing.
     pub next_c: isize,
+    /// What the coming tiles will read, fetched meanwhile; null for nothing.
+    pub fetch: *const f32,
+    /// Bytes of it a step of the inner index.
+    pub fetch_bytes: usize,
 }
 
 /// Sixteen lanes of f32, in whatever registers the instruction set has.
@@ -142,20 +146,21 @@ mod x86 {
     }
 }
 
-/// The kernel: `R` rows, inner index contiguous in the left operand (`ROW_MAJOR`) or rows contiguous (otherwise).
+/// The kernel: `R` rows, inner index contiguous in the left operand (`ROW_MAJOR`) or rows contiguous (otherwise);
+/// what coming tiles read is asked for meanwhile (`FETCH`).
 #[inline(always)]
-unsafe fn accumulate<V: Lanes, const R: usize, const ROW_MAJOR: bool>(t: &Tile) {
+unsafe fn accumulate<V: Lanes, const R: usize, const ROW_MAJOR: bool, const FETCH: bool>(t: &Tile) {
     // Tiles of few rows take several panels at once: a chain of multiply-adds waits for its own last result.
     let mut p = 0;
     unsafe {
         if R <= 2 {
             while p + 2 <= t.panels {
-                columns::<V, R, 2, ROW_MAJOR>(t, p);
+                columns::<V, R, 2, ROW_MAJOR, FETCH>(t, p);
                 p += 2;
             }
         }
         while p < t.panels {
-            columns::<V, R, 1, ROW_MAJOR>(t, p);
+            columns::<V, R, 1, ROW_MAJOR, FETCH>(t, p);
             p += 1;
         }
     }
@@ -163,7 +168,10 @@ unsafe fn accumulate<V: Lanes, const R: usize, const ROW_MAJOR: bool>(t: &Tile) 
 
 /// `P` panels of a row of tiles, from panel `first` on.
 #[inline(always)]
-unsafe fn columns<V: Lanes, const R: usize, const P: usize, const ROW_MAJOR: bool>(t: &Tile, first: usize) {
+unsafe fn columns<V: Lanes, const R: usize, const P: usize, const ROW_MAJOR: bool, const FETCH: bool>(
+    t: &Tile,
+    first: usize,
+) {
     unsafe {
         let zero = V::load([0f32; LANES].as_ptr());
         let (b, c) = (t.b.add(first * t.panel), t.c.add(first * LANES));
@@ -180,6 +188,9 @@ unsafe fn columns<V: Lanes, const R: usize, const P: usize, const ROW_MAJOR: boo
         }
         for k in 0..t.depth {
             let right: [V; P] = std::array::from_fn(|p| V::load(b.add(p * t.panel + k * t.ldb)));
+            if FETCH {
+                V::fetch(t.fetch.wrapping_byte_add(k * t.fetch_bytes));
+            }
             for (r, sums) in acc.iter_mut().enumerate() {
                 let at = if ROW_MAJOR { r * t.lda + k } else { k * t.lda + r };
                 let left = V::splat(t.a.add(at));
@@ -197,21 +208,26 @@ unsafe fn columns<V: Lanes, const R: usize, const P: usize, const ROW_MAJOR: boo
 }
 
 #[inline(always)]
+unsafe fn height<V: Lanes, const R: usize>(t: &Tile) {
+    unsafe {
+        match (t.left, t.fetch.is_null()) {
+            (Left::Rows, true) => accumulate::<V, R, true, false>(t),
+            (Left::Rows, false) => accumulate::<V, R, true, true>(t),
+            (Left::Columns, _) => accumulate::<V, R, false, false>(t),
+        }
+    }
+}
+
+#[inline(always)]
 unsafe fn by_rows<V: Lanes>(t: &Tile) {
     unsafe {
-        match (t.left, t.rows) {
-            (Left::Rows, 1) => accumulate::<V, 1, true>(t),
-            (Left::Rows, 2) => accumulate::<V, 2, true>(t),
-            (Left::Rows, 3) => accumulate::<V, 3, true>(t),
-            (Left::Rows, 4) => accumulate::<V, 4, true>(t),
-            (Left::Rows, 5) => accumulate::<V, 5, true>(t),
-            (Left::Rows, _) => accumulate::<V, 6, true>(t),
-            (Left::Columns, 1) => accumulate::<V, 1, false>(t),
-            (Left::Columns, 2) => accumulate::<V, 2, false>(t),
-            (Left::Columns, 3) => accumulate::<V, 3, false>(t),
-            (Left::Columns, 4) => accumulate::<V, 4, false>(t),
-            (Left::Columns, 5) => accumulate::<V, 5, false>(t),
-            (Left::Columns, _) => accumulate::<V, 6, false>(t),
+        match t.rows {
+            1 => height::<V, 1>(t),
+            2 => height::<V, 2>(t),
+            3 => height::<V, 3>(t),
+            4 => height::<V, 4>(t),
+            5 => height::<V, 5>(t),
+            _ => height::<V, 6>(t),
         }
     }
 }
@@ -279,6 +295,8 @@ mod tests {
                         accumulate,
 
                         next_c: 0,
+                        fetch: std::ptr::null(),
+                        fetch_bytes: 0,
                     };
                     // SAFETY: the buffers above cover six rows, 37 steps and five panels at these strides.
                     unsafe { tile.run() };

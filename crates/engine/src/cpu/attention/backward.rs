@@ -185,6 +185,8 @@ unsafe fn scatter(
             ldc: padded,
             accumulate: true,
             next_c: 0,
+            fetch: std::ptr::null(),
+            fetch_bytes: 0,
         };
         unsafe { tile.run() };
     }
