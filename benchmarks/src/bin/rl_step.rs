@@ -15,7 +15,7 @@ use surefoot_trainer::engine::generate::{Request, Sample, Settings, generate};
 use surefoot_trainer::policy::Policy;
 use surefoot_trainer::prompt::{Prompt, Prompter};
 use surefoot_trainer::reward::{Rewarder, Sample as Judgement};
-use surefoot_trainer::rollout::{Stop, sampling};
+use surefoot_trainer::rollout::{Plan, Stop};
 use surefoot_trainer::update::{Rule, TrainedGroup, TrainedSample, Updated, update};
 
 #[derive(Parser)]
@@ -202,7 +202,7 @@ fn rollout(
     let stop = Stop { tokenizer: prompter.tokenizer(), texts: &[] };
     let workers = policy.workers.min(requests.len()).max(1);
     let settings = Settings {
-        sampling: sampling(config),
+        sampling: Plan::training(config).sampling,
         seed: config.train.seed,
         max_new_tokens: config.rollout.max_new_tokens,
         batch: config.rollout.batch.div_ceil(workers),

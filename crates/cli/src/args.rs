@@ -20,6 +20,8 @@ pub enum Command {
     Train(Train),
     /// Fine-tune on given texts, for a warm start
     Sft(Train),
+    /// Evaluate a model on benchmarks: Avg@k, Pass@k and majority vote; or compare two evaluations
+    Eval(Eval),
     /// Sample from a model and look
     Generate(Generate),
     /// Make, import and inspect model folders
@@ -50,6 +52,45 @@ pub struct Train {
     /// Go on with the run in this folder, from its newest checkpoint
     #[arg(long, value_name = "RUN")]
     pub resume: Option<PathBuf>,
+}
+
+/// `surefoot eval`
+#[derive(Debug, Arguments)]
+#[command(after_help = "An evaluation that was stopped or killed goes on when the same command is given again.\n\
+    Example: surefoot eval --model DIR --data aime24.jsonl --data amc=amc23.jsonl --samples 32")]
+pub struct Eval {
+    /// Configuration (TOML) with [eval], and [prompt] and [reward] as for `train`; docs/config.md lists every key
+    pub config: Option<PathBuf>,
+    /// Folder of a Hugging Face model
+    #[arg(long, value_name = "DIR")]
+    pub model: Option<PathBuf>,
+    /// A benchmark: JSON lines or parquet with problem and answer; may be repeated
+    #[arg(long, value_name = "[NAME=]FILE")]
+    pub data: Vec<String>,
+    /// Completions a problem
+    #[arg(long)]
+    pub samples: Option<usize>,
+    /// Folder for the results; without it runs/eval-MODEL
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Override a key, as in --set eval.temperature=1; may be repeated
+    #[arg(long, value_name = "SECTION.KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Compare two folders of results, problem by problem, with a paired permutation test
+    #[arg(long, num_args = 2, value_names = ["FIRST", "SECOND"], conflicts_with_all = ["config", "model", "data", "samples", "out", "set"])]
+    pub compare: Vec<PathBuf>,
+    /// How the results are written to stdout
+    #[arg(long, value_enum, default_value_t = Shape::Table)]
+    pub format: Shape,
+}
+
+/// How results are written.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Shape {
+    /// An aligned table
+    Table,
+    /// JSON
+    Json,
 }
 
 /// `surefoot generate`

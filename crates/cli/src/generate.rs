@@ -1,6 +1,6 @@
 //! `surefoot generate`
 
-use surefoot_trainer::config::choice::{Chat, Precision};
+use surefoot_trainer::config::choice::Chat;
 use surefoot_trainer::config::{Config, Purpose};
 use surefoot_trainer::data::Problem;
 use surefoot_trainer::engine::config::ModelConfig;
@@ -52,7 +52,7 @@ fn sample(args: &Generate) -> anyhow::Result<Exit> {
     let room = limit.saturating_sub(prompt.tokens.len()).clamp(1, MANY_TOKENS);
     let max_new_tokens = args.max_new_tokens.unwrap_or(room);
     let positions = prompt.tokens.len().saturating_add(max_new_tokens);
-    let (policy, _) = Policy::load(&args.model, positions, "--max-new-tokens", Precision::Bf16)?;
+    let (policy, _) = Policy::for_sampling(&args.model, positions, "--max-new-tokens")?;
     let packed = policy.sampler.pack(&policy.model.weights);
     let stop = Stop { tokenizer: prompter.tokenizer(), texts: &[] };
     let settings = Settings {

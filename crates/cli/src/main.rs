@@ -2,6 +2,7 @@
 
 mod args;
 mod data;
+mod eval;
 mod exit;
 mod generate;
 mod model;
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
     let done = match args::Args::parse().command {
         Command::Train(args) => train::run(&args, Purpose::Train),
         Command::Sft(args) => train::run(&args, Purpose::Sft),
+        Command::Eval(args) => eval::run(&args),
         Command::Generate(args) => generate::run(&args),
         Command::Model { command } => model::run(&command),
         Command::Verify(args) => verify::run(&args),

@@ -17,6 +17,7 @@
 //! | around it | |
 //! |---|---|
 //! | [`config`] | every key with default and source; everything wrong with a file in one message |
+//! | [`evaluate`] | Avg@k, Pass@k and majority vote on benchmarks; two models compared |
 //! | [`train`], [`sft`] | reinforcement learning; supervised fine-tuning |
 //! | [`journey`] | what both share: run folder, steps until the end or a stop, checkpoints, resume |
 //! | [`run_folder`], [`state`] | whole files only, one writer; what a checkpoint holds beside the model |
@@ -29,6 +30,7 @@
 pub mod config;
 pub mod data;
 pub mod demo;
+pub mod evaluate;
 pub mod journey;
 pub mod metrics;
 pub mod policy;

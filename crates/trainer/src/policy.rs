@@ -72,6 +72,15 @@ impl Policy {
         keys: &'static str,
         state: Precision,
     ) -> Result<(Self, Vec<String>), PolicyError> {
+        Self::with_moments(folder, positions, keys, |weights| Moments::zeros(weights, state == Precision::Bf16))
+    }
+
+    fn with_moments(
+        folder: &Path,
+        positions: usize,
+        keys: &'static str,
+        moments: impl Fn(usize) -> Moments,
+    ) -> Result<(Self, Vec<String>), PolicyError> {
         let config = ModelConfig::from_folder(folder)?;
         if positions > config.max_position_embeddings {
             let limit = config.max_position_embeddings;
@@ -91,12 +100,24 @@ impl Policy {
             sampler: Decoder::new(Cpu::new(threading), &model.config, positions),
             workers: if side_by_side { rayon::current_num_threads() } else { 1 },
             gradient: Vec::new(),
-            moments: Moments::zeros(model.weights.len(), state == Precision::Bf16),
+            moments: moments(model.weights.len()),
             updates: 0,
             model,
             tape: None,
         };
         Ok((policy, unused))
+    }
+
+    /// As [`Policy::load`], for sampling alone: without the optimizer's state.
+    ///
+    /// # Errors
+    /// As [`Policy::load`].
+    pub fn for_sampling(
+        folder: &Path,
+        positions: usize,
+        keys: &'static str,
+    ) -> Result<(Self, Vec<String>), PolicyError> {
+        Self::with_moments(folder, positions, keys, |_| Moments::zeros(0, false))
     }
 
     /// The tape, with room for `rows` tokens, and the gradient.

@@ -27,13 +27,52 @@ pub struct Watch<'a> {
     pub cancelled: &'a (dyn Fn() -> bool + Sync),
 }
 
-/// The configuration's sampling rule.
-pub fn sampling(config: &Config) -> Sampling {
-    let rollout = &config.rollout;
-    Sampling { temperature: rollout.temperature as f32, top_p: rollout.top_p as f32, top_k: rollout.top_k }
+/// How many completions, and how they are sampled.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan<'a> {
+    /// Completions a prompt, G.
+    pub samples: usize,
+    /// Distribution of a token.
+    pub sampling: Sampling,
+    /// Longest completion, in tokens.
+    pub max_new_tokens: usize,
+    /// Sequences that are decoded together.
+    pub batch: usize,
+    /// Texts that end a completion.
+    pub stop: &'a [String],
+    /// Seed of all draws.
+    pub seed: u64,
 }
 
-/// Samples `rollout.samples` completions for each row; `first_sequence` numbers the random streams, so that the same
+impl<'a> Plan<'a> {
+    /// `[rollout]`.
+    pub fn training(config: &'a Config) -> Self {
+        let rollout = &config.rollout;
+        let (temperature, top_p) = (rollout.temperature as f32, rollout.top_p as f32);
+        Plan {
+            samples: rollout.samples,
+            sampling: Sampling { temperature, top_p, top_k: rollout.top_k },
+            max_new_tokens: rollout.max_new_tokens,
+            batch: rollout.batch,
+            stop: &rollout.stop,
+            seed: config.train.seed,
+        }
+    }
+
+    /// `[eval]`, and of `[rollout]` what it does not hold.
+    pub fn evaluation(config: &'a Config) -> Self {
+        let eval = &config.eval;
+        let (temperature, top_p) = (eval.temperature as f32, eval.top_p as f32);
+        Plan {
+            samples: eval.samples,
+            sampling: Sampling { temperature, top_p, top_k: eval.top_k },
+            max_new_tokens: config.eval_tokens(),
+            ..Plan::training(config)
+        }
+    }
+}
+
+/// Samples the plan's completions for each row; `first_sequence` numbers the random streams, so that the same
 /// step of the same run draws the same samples. `None` if it was cancelled.
 ///
 /// # Errors
@@ -41,14 +80,14 @@ pub fn sampling(config: &Config) -> Sampling {
 pub fn rollout(
     policy: &Policy,
     prompter: &Prompter,
-    config: &Config,
+    plan: &Plan,
     rows: &[(usize, &Row)],
     first_sequence: u64,
     watch: &Watch,
 ) -> Result<Option<Vec<Group>>, PromptError> {
     let prompts: Vec<Prompt> =
         rows.iter().map(|(row, r)| prompter.render(*row, &r.problem)).collect::<Result<_, _>>()?;
-    let samples = config.rollout.samples;
+    let samples = plan.samples;
     let requests: Vec<Request> = prompts
         .iter()
         .enumerate()
@@ -59,14 +98,14 @@ pub fn rollout(
         })
         .collect();
     let packed = policy.sampler.pack(&policy.model.weights);
-    let stop = Stop { tokenizer: prompter.tokenizer(), texts: &config.rollout.stop };
+    let stop = Stop { tokenizer: prompter.tokenizer(), texts: plan.stop };
     let workers = policy.workers.min(requests.len()).max(1);
     let settings = Settings {
-        sampling: sampling(config),
-        seed: config.train.seed,
-        max_new_tokens: config.rollout.max_new_tokens,
+        sampling: plan.sampling,
+        seed: plan.seed,
+        max_new_tokens: plan.max_new_tokens,
         // Room for more sequences than there are would be taken for nothing.
-        batch: config.rollout.batch.min(rows.len() * samples).div_ceil(workers),
+        batch: plan.batch.min(rows.len() * samples).div_ceil(workers),
         workers,
         stop: &|tokens| stop.ends(tokens),
         progress: watch.progress,

@@ -3,12 +3,13 @@ mod measure;
 mod setup;
 
 use crate::data::{Dataset, Row};
+use crate::evaluate::{self, Benchmark, Evaluator};
 use crate::journey::{Journey, Outcome, Steps, travel};
 use crate::metrics::{Record, definition as metrics};
 use crate::progress::Progress;
 use crate::prompt::Prompter;
 use crate::reward::{Judged, Rewarder, Sample as Judgement};
-use crate::rollout::{Group, Watch, rollout};
+use crate::rollout::{Group, Plan, Watch, rollout};
 use crate::update::{Rule, TrainedGroup, TrainedSample, Updated, update};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -26,6 +27,7 @@ pub struct Run {
     rewarder: Rewarder,
     objective: Objective,
     estimator: AdvantageEstimator,
+    benchmarks: Vec<Benchmark>,
 }
 
 impl Run {
@@ -61,7 +63,8 @@ impl Steps for Run {
         progress.phase("rollout");
         let first = (step - 1) * (shape.0 * shape.1) as u64;
         let watch = Watch { progress: &|_| {}, cancelled: &cancelled };
-        let sampled = rollout(&self.journey.policy, &self.prompter, &self.journey.config, &rows, first, &watch)?;
+        let sampled =
+            rollout(&self.journey.policy, &self.prompter, &Plan::training(&self.journey.config), &rows, first, &watch)?;
         let Some(groups) = sampled else {
             self.journey.order.restore(before)?;
             return Ok(None);
@@ -83,12 +86,35 @@ impl Steps for Run {
         let updated = self.update(step, &groups, &advantages)?;
         measure::updates(&mut record, &updated, updating.elapsed());
         self.journey.step = step;
+        let every = self.journey.config.eval.every;
+        if every > 0 && step.is_multiple_of(every) {
+            progress.phase("evaluation");
+            self.evaluate(&mut record, &cancelled)?;
+        }
         record.set(metrics::TIME_STEP, started.elapsed().as_secs_f64());
         Ok(Some(record))
     }
 }
 
 impl Run {
+    /// Evaluates the policy after the step of `record`; nothing is recorded if it was cancelled.
+    fn evaluate(&self, record: &mut Record, cancelled: &(dyn Fn() -> bool + Sync)) -> Result<(), TrainError> {
+        let started = Instant::now();
+        let evaluator = Evaluator {
+            config: &self.journey.config,
+            prompter: &self.prompter,
+            rewarder: &self.rewarder,
+            benchmarks: &self.benchmarks,
+        };
+        let folder = evaluate::step_folder(self.journey.folder.path(), record.step);
+        // A step that a resume does again has the same weights, so that an evaluation that was cut off goes on.
+        let scores = evaluator.run(&self.journey.policy, &folder, &mut |_| {}, cancelled)?;
+        if let Some(scores) = scores {
+            measure::evaluation(record, &scores, started.elapsed());
+        }
+        Ok(())
+    }
+
     fn judge(&self, groups: &[Group], rows: &[(usize, &Row)]) -> Result<Judged, TrainError> {
         let mut samples = Vec::new();
         for (group, (_, row)) in groups.iter().zip(rows) {

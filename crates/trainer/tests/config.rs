@@ -178,8 +178,14 @@ fn shipped_configurations_are_valid() {
     let mut seen = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        let purpose = if path.to_string_lossy().contains("sft") { Purpose::Sft } else { Purpose::Train };
-        Config::load(&path, &[], purpose).unwrap_or_else(|error| panic!("{error}"));
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let (purpose, sets): (_, &[&str]) = match () {
+            () if name.contains("sft") => (Purpose::Sft, &[]),
+            () if name == "benchmarks.toml" => (Purpose::Eval, &["model.path=model"]),
+            () => (Purpose::Train, &[]),
+        };
+        let sets: Vec<String> = sets.iter().map(ToString::to_string).collect();
+        Config::load(&path, &sets, purpose).unwrap_or_else(|error| panic!("{error}"));
         seen += 1;
     }
     assert!(seen > 0, "no configuration is shipped");

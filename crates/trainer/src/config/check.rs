@@ -34,6 +34,16 @@ pub(super) fn check(config: &Config) -> Vec<(String, String)> {
             reward(config, &mut found);
             advantage(config, &mut found);
             update(config, &mut found);
+            eval(config, &mut found);
+        }
+        Purpose::Eval => {
+            positive(&mut found, "rollout.batch", config.rollout.batch);
+            reward(config, &mut found);
+            eval(config, &mut found);
+            if config.eval.data.is_empty() {
+                let wanted = "is not set: name a benchmark's file with --data FILE, or here";
+                found.push(("eval.data", wanted.to_string()));
+            }
         }
         Purpose::Sft => {
             positive(&mut found, "sft.batch", config.sft.batch);
@@ -63,7 +73,7 @@ fn shared(config: &Config, found: &mut Found) {
     if model.path.is_empty() {
         found.push(("model.path", "is not set: name the folder of a Hugging Face model".to_string()));
     }
-    if data.train.is_empty() || data.train.iter().any(String::is_empty) {
+    if config.purpose != Purpose::Eval && (data.train.is_empty() || data.train.iter().any(String::is_empty)) {
         found.push((
             "data.train",
             "is not set: name a JSONL or parquet file, or a built-in task as \"task:addition\"".to_string(),
@@ -134,6 +144,24 @@ fn rollout(config: &Config, found: &mut Found) {
     }
     if rollout.stop.iter().any(String::is_empty) {
         found.push(("rollout.stop", "holds an empty text, which would end every completion at once".to_string()));
+    }
+}
+
+fn eval(config: &Config, found: &mut Found) {
+    let eval = &config.eval;
+    positive(found, "eval.samples", eval.samples);
+    positive(found, "eval.max_new_tokens", config.eval_tokens());
+    let (temperature, top_p) = (eval.temperature, eval.top_p);
+    let allowed = temperature == 0.0 || (temperature >= LOWEST_TEMPERATURE && temperature.is_finite());
+    let rule = format!("0 (the most probable token), or at least {LOWEST_TEMPERATURE}");
+    within(found, "eval.temperature", temperature, allowed, &rule);
+    within(found, "eval.top_p", top_p, top_p > 0.0 && top_p <= 1.0, "greater than 0 and at most 1 (1 is off)");
+    if eval.limit == Some(0) {
+        found.push(("eval.limit", "is 0, which leaves no problem; leave it out to use every one".to_string()));
+    }
+    if config.purpose == Purpose::Train && eval.every > 0 && eval.data.is_empty() {
+        let wanted = format!("is {}, and eval.data names no benchmark", eval.every);
+        found.push(("eval.every", wanted));
     }
 }
 

@@ -23,7 +23,7 @@ pub use entry::{Entry, Mismatch};
 pub use error::{ConfigError, Origin, Problem, ProblemKind};
 pub use objective::{Objective, OptionValue};
 pub use stages::{
-    Advantage, Checkpoint, Data, Log, Model, Optimizer, Prompt, Regularizer, Reward, Rollout, Sft, Train, Update,
+    Advantage, Checkpoint, Data, Eval, Log, Model, Optimizer, Prompt, Regularizer, Reward, Rollout, Sft, Train, Update,
 };
 pub use table::{KeyDoc, Stage};
 
@@ -34,13 +34,15 @@ pub enum Purpose {
     Train,
     /// `surefoot sft`: supervised fine-tuning.
     Sft,
+    /// `surefoot eval`: a configuration of `surefoot train` can be used as it is.
+    Eval,
 }
 
 impl Purpose {
     /// Sections that a file for this purpose may hold, in the order of the pipeline.
     pub const fn sections(self) -> &'static [&'static str] {
         match self {
-            Purpose::Train => &[
+            Purpose::Train | Purpose::Eval => &[
                 "train",
                 "model",
                 "data",
@@ -52,6 +54,7 @@ impl Purpose {
                 "regularizer",
                 "optimizer",
                 "update",
+                "eval",
                 "checkpoint",
                 "log",
             ],
@@ -64,6 +67,7 @@ impl Purpose {
         match self {
             Purpose::Train => "train",
             Purpose::Sft => "sft",
+            Purpose::Eval => "eval",
         }
     }
 }
@@ -108,6 +112,8 @@ pub struct Config {
     pub optimizer: Optimizer,
     /// `[update]`
     pub update: Update,
+    /// `[eval]`
+    pub eval: Eval,
     /// `[checkpoint]`
     pub checkpoint: Checkpoint,
     /// `[log]`
@@ -118,6 +124,11 @@ impl Config {
     /// The command that goes on with the run in the folder `run`.
     pub fn resume_command(&self, run: &Path) -> String {
         format!("surefoot {} --resume {}", self.purpose.command(), run.display())
+    }
+
+    /// Longest completion of an evaluation, in tokens.
+    pub fn eval_tokens(&self) -> usize {
+        self.eval.max_new_tokens.unwrap_or(self.rollout.max_new_tokens)
     }
 
     /// The defaults of `purpose`, with nothing set; `model.path` and `data.train` are empty and must be given.
@@ -136,6 +147,7 @@ impl Config {
             sft: Sft::default(),
             optimizer: Optimizer::default(),
             update: Update::default(),
+            eval: Eval::default(),
             checkpoint: Checkpoint::default(),
             log: Log::default(),
         };
@@ -181,7 +193,7 @@ impl Config {
 
     /// The sections of this purpose, in the order of [`Purpose::sections`].
     pub fn stages(&self) -> Vec<&dyn Stage> {
-        let all: [&dyn Stage; 14] = [
+        let all: [&dyn Stage; 15] = [
             &self.train,
             &self.model,
             &self.data,
@@ -194,6 +206,7 @@ impl Config {
             &self.sft,
             &self.optimizer,
             &self.update,
+            &self.eval,
             &self.checkpoint,
             &self.log,
         ];
@@ -201,7 +214,7 @@ impl Config {
     }
 
     fn stage_mut(&mut self, section: &str) -> Option<&mut dyn Stage> {
-        let all: [&mut dyn Stage; 14] = [
+        let all: [&mut dyn Stage; 15] = [
             &mut self.train,
             &mut self.model,
             &mut self.data,
@@ -214,6 +227,7 @@ impl Config {
             &mut self.sft,
             &mut self.optimizer,
             &mut self.update,
+            &mut self.eval,
             &mut self.checkpoint,
             &mut self.log,
         ];

@@ -198,6 +198,28 @@ stage! {
 }
 
 stage! {
+    /// Evaluation, during training and by `surefoot eval`. Prompts, rewards and batches are those of the other sections.
+    Eval in "eval" {
+        /// One benchmark or a list, as in `data.train`; `NAME=FILE` gives a name, without it the file has it.
+        data: Vec<String> = Vec::new(), "none";
+        /// Completions a problem: the k of Avg@k and the greatest of Pass@k.
+        samples: usize = 32, "MHPO 4.1, DGPO 4.1: Avg@32, Pass@32";
+        /// Temperature; 0 takes the most probable token, with which one sample is enough.
+        temperature: f64 = 0.6, "DeepSeek-R1's evaluation, which DGPO's models come from";
+        /// Nucleus: the smallest set of tokens with this probability; 1 is off.
+        top_p: f64 = 0.95, "as `eval.temperature`";
+        /// Only the so many most probable tokens; 0 is off.
+        top_k: usize = 0, "as `eval.temperature`";
+        /// Longest completion, in tokens; without it `rollout.max_new_tokens`.
+        max_new_tokens: Option<usize> = None, "ours";
+        /// Only the first so many problems of each benchmark.
+        limit: Option<usize> = None, "ours";
+        /// Steps of training between evaluations; 0 makes none.
+        every: u64 = 0, "ours";
+    }
+}
+
+stage! {
     /// What can be resumed, and what is left at the end.
     Checkpoint in "checkpoint" {
         /// Steps between checkpoints; the last step always has one. 0 writes only that.

@@ -67,12 +67,19 @@ metrics! {
     UPDATE_TOKENS = "update/tokens", "tokens", "tokens that went forward and backward, prompts included once a group", "";
     UPDATE_TOKENS_PER_SECOND = "update/tokens_per_second", "tokens/s", "those tokens by the seconds of the updates", "";
 
+    EVAL_AVG = "eval/avg", "share", "right completions on the benchmarks, mean over problems and then over benchmarks", "mean_b mean_p c_p / k";
+    EVAL_PASS = "eval/pass", "share", "problems with at least one right completion of `eval.samples`, mean over benchmarks", "mean_b mean_p [c_p > 0]";
+    EVAL_MAJORITY = "eval/majority", "share", "problems whose most frequent answer is right, mean over benchmarks", "";
+    EVAL_LENGTH_MEAN = "eval/length_mean", "tokens", "mean length of the evaluation's completions", "";
+    EVAL_TRUNCATED = "eval/truncated", "share", "completions of the evaluation that were cut", "";
+
     SFT_LOSS = "sft/loss", "nats", "mean negative log-likelihood of the tokens to learn", "mean_t −logp";
     SFT_TOKENS = "sft/tokens", "tokens", "tokens to learn", "";
 
     TIME_ROLLOUT = "time/rollout", "s", "seconds of sampling", "";
     TIME_REWARD = "time/reward", "s", "seconds of rewarding", "";
     TIME_UPDATE = "time/update", "s", "seconds of the updates", "";
+    TIME_EVAL = "time/eval", "s", "seconds of the evaluation after this step", "";
     TIME_CHECKPOINT = "time/checkpoint", "s", "seconds of writing the checkpoint before this step, in the steps that follow one", "";
     TIME_STEP = "time/step", "s", "seconds of the whole step", "";
 }

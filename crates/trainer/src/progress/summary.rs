@@ -31,6 +31,7 @@ pub fn summary(records: &[Record], config: &Config, run: &Path, checkpoint: Opti
             ("entropy", ROLLOUT_ENTROPY, false),
         ],
         Purpose::Sft => &[("loss", SFT_LOSS, false)],
+        Purpose::Eval => &[],
     };
     for (name, metric, share) in shown {
         let ends = (mean_of_first(records, *metric, count), mean_of_last(records, *metric, count));

@@ -1,5 +1,6 @@
 //! A step's numbers, under the names of [`crate::metrics`].
 use crate::data::Position;
+use crate::evaluate::Score;
 use crate::metrics::{Record, definition as m};
 use crate::reward::Judged;
 use crate::rollout::Group;
@@ -44,6 +45,16 @@ pub(super) fn rewards(record: &mut Record, judged: &Judged, rewards: &[f32], sam
         record.set(m::REWARD_FORMAT, counts.formatted as f64 / n);
     }
     record.set(m::TIME_REWARD, judged.seconds);
+}
+
+/// Means over benchmarks.
+pub(super) fn evaluation(record: &mut Record, scores: &[Score], took: Duration) {
+    record.set(m::EVAL_AVG, mean(scores.iter().map(|score| score.avg.value)));
+    record.set(m::EVAL_PASS, mean(scores.iter().filter_map(|score| score.pass.last()).map(|pass| pass.rate.value)));
+    record.set(m::EVAL_MAJORITY, mean(scores.iter().map(|score| score.majority.value)));
+    record.set(m::EVAL_LENGTH_MEAN, mean(scores.iter().map(|score| score.length_mean)));
+    record.set(m::EVAL_TRUNCATED, mean(scores.iter().map(|score| score.truncated)));
+    record.set(m::TIME_EVAL, took.as_secs_f64());
 }
 
 /// Losses, gradients, ratios and regions of the step's updates.

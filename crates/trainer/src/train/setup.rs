@@ -2,6 +2,7 @@
 use super::Run;
 use crate::config::Config;
 use crate::data::{DataError, Dataset, Order, Row, Wanted};
+use crate::evaluate::{Benchmark, EvaluateError};
 use crate::journey::{Journey, Start};
 use crate::metrics::MetricsError;
 use crate::policy::{Policy, PolicyError};
@@ -34,6 +35,9 @@ pub enum TrainError {
     /// Rewards.
     #[error(transparent)]
     Reward(#[from] RewardError),
+    /// An evaluation.
+    #[error(transparent)]
+    Evaluate(#[from] EvaluateError),
     /// An option of objective or advantage.
     #[error(transparent)]
     Option(#[from] OptionError),
@@ -92,8 +96,11 @@ impl Run {
             notes.push(format!("{} rows left out: no answer", data.incomplete));
         }
         let order = Order::new(data.rows.len(), data.fingerprint(), config.train.seed, config.data.shuffle);
-        let positions = config.prompt.max_tokens + config.rollout.max_new_tokens;
-        let keys = "prompt.max_tokens or rollout.max_new_tokens";
+        let benchmarks = if config.eval.every > 0 { Benchmark::load_all(&config, &prompter)? } else { Vec::new() };
+        notes.extend(Benchmark::notes(&benchmarks, config.prompt.max_tokens));
+        let longest = if benchmarks.is_empty() { 0 } else { config.eval_tokens() };
+        let positions = config.prompt.max_tokens + config.rollout.max_new_tokens.max(longest);
+        let keys = "prompt.max_tokens, rollout.max_new_tokens or eval.max_new_tokens";
         let regularized = config.regularizer.reference_coefficient > 0.0;
         let reference = if regularized {
             Some(Policy::load(source, positions, keys, config.optimizer.state)?.0.model.weights)
@@ -101,7 +108,7 @@ impl Run {
             None
         };
         let journey = Journey::begin(config, start, order, positions, keys, &mut notes)?;
-        Ok((Run { journey, reference, prompter, data, rewarder, objective, estimator }, notes))
+        Ok((Run { journey, reference, prompter, data, rewarder, objective, estimator, benchmarks }, notes))
     }
 
     /// Steps that are done already.

@@ -1,0 +1,102 @@
+//! `surefoot eval`
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+
+use surefoot_trainer::config::{Config, Purpose};
+use surefoot_trainer::evaluate::{self, Benchmark, Evaluator, Progress, Score};
+use surefoot_trainer::policy::Policy;
+use surefoot_trainer::prompt::Prompter;
+use surefoot_trainer::reward::Rewarder;
+
+use crate::args::{Eval, Shape};
+use crate::exit::Exit;
+use crate::output;
+use crate::train::{pool, stop_on_signal};
+
+/// Evaluates a model on benchmarks, or compares two evaluations.
+pub fn run(args: &Eval) -> anyhow::Result<Exit> {
+    if let [first, second] = args.compare.as_slice() {
+        return compare(first, second, args.format);
+    }
+    let config = resolve(args)?;
+    let folder = args.out.clone().unwrap_or_else(|| default_folder(&config));
+    pool(config.train.threads)?.install(|| evaluate(&config, &folder, args.format))
+}
+
+/// The configuration, with what the command line gives beside it.
+fn resolve(args: &Eval) -> anyhow::Result<Config> {
+    let mut sets = args.set.clone();
+    let text = |value: &str| toml_text(value);
+    if let Some(model) = &args.model {
+        sets.push(format!("model.path={}", text(&model.to_string_lossy())));
+    }
+    if !args.data.is_empty() {
+        let files: Vec<String> = args.data.iter().map(|file| text(file)).collect();
+        sets.push(format!("eval.data=[{}]", files.join(", ")));
+    }
+    if let Some(samples) = args.samples {
+        sets.push(format!("eval.samples={samples}"));
+    }
+    Ok(match &args.config {
+        Some(file) => Config::load(file, &sets, Purpose::Eval)?,
+        None => Config::from_text(Path::new("the command line"), "", &sets, Purpose::Eval)?,
+    })
+}
+
+/// A TOML string.
+fn toml_text(value: &str) -> String {
+    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// `runs/eval-MODEL`, with the name of the model's folder.
+fn default_folder(config: &Config) -> PathBuf {
+    let model = Path::new(&config.model.path);
+    let name = model.file_name().unwrap_or(model.as_os_str()).to_string_lossy().into_owned();
+    PathBuf::from(format!("runs/eval-{name}"))
+}
+
+fn evaluate(config: &Config, folder: &Path, format: Shape) -> anyhow::Result<Exit> {
+    let source = Path::new(&config.model.path);
+    let prompter = Prompter::load(source, config)?;
+    let rewarder = Rewarder::new(&config.reward, rayon::current_num_threads())?;
+    let benchmarks = Benchmark::load_all(config, &prompter)?;
+    Benchmark::notes(&benchmarks, config.prompt.max_tokens).iter().for_each(|note| output::note(note));
+    let longest = benchmarks.iter().flat_map(|benchmark| &benchmark.rows).enumerate();
+    let longest = longest.map(|(row, r)| prompter.render(row, &r.problem).map(|prompt| prompt.tokens.len()));
+    let longest = longest.collect::<Result<Vec<_>, _>>()?.into_iter().max().unwrap_or(0);
+    let positions = longest.saturating_add(config.eval_tokens());
+    let (policy, unused) = Policy::for_sampling(source, positions, "eval.max_new_tokens")?;
+    if !unused.is_empty() {
+        output::note(&format!("tensors that the model does not use: {}", unused.join(", ")));
+    }
+    let stop = stop_on_signal("stopping; what is done stays. Once more to stop at once")?;
+    let evaluator = Evaluator { config, prompter: &prompter, rewarder: &rewarder, benchmarks: &benchmarks };
+    let mut show = |p: Progress| {
+        let percent = 100.0 * p.avg;
+        output::note(&format!("{}: {} of {} problems, {percent:.1}% right", p.benchmark, p.done, p.problems));
+    };
+    let Some(scores) = evaluator.run(&policy, folder, &mut show, &|| stop.load(Ordering::Relaxed))? else {
+        output::note(&format!("stopped; the same command goes on from what is in {}", folder.display()));
+        return Ok(Exit::Stopped);
+    };
+    show_scores(&scores, format)?;
+    output::note(&format!("each problem: {}", folder.display()));
+    Ok(Exit::Done)
+}
+
+fn show_scores(scores: &[Score], format: Shape) -> anyhow::Result<()> {
+    Ok(match format {
+        Shape::Table => output::data(&evaluate::table(scores))?,
+        Shape::Json => output::data(&serde_json::to_string(scores)?)?,
+    })
+}
+
+fn compare(first: &Path, second: &Path, format: Shape) -> anyhow::Result<Exit> {
+    let found = evaluate::compare(first, second)?;
+    match format {
+        Shape::Table => output::data(&evaluate::comparison_table(&found))?,
+        Shape::Json => output::data(&serde_json::to_string(&found)?)?,
+    }
+    Ok(Exit::Done)
+}

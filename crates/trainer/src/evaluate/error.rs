@@ -1,0 +1,81 @@
+//! What can go wrong in an evaluation.
+use crate::data::DataError;
+use crate::prompt::PromptError;
+use crate::reward::RewardError;
+use crate::run_folder::RunFolderError;
+use std::path::PathBuf;
+
+/// Why an evaluation cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum EvaluateError {
+    /// A benchmark's file.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Prompts.
+    #[error(transparent)]
+    Prompt(#[from] PromptError),
+    /// The judge.
+    #[error(transparent)]
+    Reward(#[from] RewardError),
+    /// The folder.
+    #[error(transparent)]
+    Folder(#[from] RunFolderError),
+    /// Two benchmarks of one name, or a name that is no file name.
+    #[error("eval.data: benchmarks need distinct names that can be file names, and one is `{name}`; write NAME=FILE")]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// The file system's error.
+    #[error("cannot {action} {}: {source}", path.display())]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: std::io::Error,
+    },
+    /// A file that holds something else.
+    #[error("{}:{line}: not written by an evaluation: {source}; move the file away to do its problems again", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line (1-based).
+        line: usize,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+    /// Lines in another order.
+    #[error("{}:{line}: problem {found} stands where problem {} belongs; move the file away to do its problems again", path.display(), line - 1)]
+    Order {
+        /// The file.
+        path: PathBuf,
+        /// The line (1-based).
+        line: usize,
+        /// The problem that stands there.
+        found: usize,
+    },
+    /// A folder that is no evaluation.
+    #[error("{} holds no evaluation (no eval.json); name a folder that `surefoot eval --out` has written", path.display())]
+    NoEvaluation {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The folder belongs to another model or other settings.
+    #[error("{} holds an evaluation with another {differs}; choose another --out, or remove it", path.display())]
+    OtherSettings {
+        /// The folder.
+        path: PathBuf,
+        /// Names of what differs.
+        differs: String,
+    },
+    /// Nothing to compare.
+    #[error("{} and {} have no benchmark with the same problems in common", first.display(), second.display())]
+    NothingInCommon {
+        /// A folder.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
+}

@@ -1,0 +1,117 @@
+//! Avg@k, Pass@k and majority vote over problems, with intervals.
+use crate::random::Random;
+
+/// Resamples of a bootstrap.
+const RESAMPLES: usize = 2000;
+/// Seed of the resamples: the same results give the same intervals.
+const SEED: u64 = 0x5eed_ab1e;
+
+/// A mean over problems with its 95% interval.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Interval {
+    /// The mean.
+    pub value: f64,
+    /// 2.5% of the bootstrap's means lie below.
+    pub low: f64,
+    /// 2.5% of the bootstrap's means lie above.
+    pub high: f64,
+}
+
+/// Probability that at least one of `k` samples is right, estimated without bias from `samples` of which `correct` are:
+/// `1 − C(n−c, k) / C(n, k)` (Chen et al. 2021, arXiv 2107.03374, eq. 1), as a product so that nothing overflows.
+///
+/// ```
+/// use surefoot_trainer::evaluate::pass_at;
+///
+/// assert_eq!(pass_at(1, 4, 1), 0.25);
+/// assert_eq!(pass_at(2, 4, 1), 0.5);
+/// assert_eq!(pass_at(4, 4, 1), 1.0);
+/// ```
+///
+/// # Panics
+/// If `k` exceeds `samples`, or `correct` does.
+pub fn pass_at(k: usize, samples: usize, correct: usize) -> f64 {
+    assert!(k <= samples && correct <= samples, "{correct} correct and k = {k} of {samples} samples");
+    let wrong = samples - correct;
+    if wrong < k {
+        return 1.0;
+    }
+    // Every factor is the chance that one more draw without replacement is wrong as well.
+    1.0 - (0..k).map(|i| (wrong - i) as f64 / (samples - i) as f64).product::<f64>()
+}
+
+/// 1, 2, 4 … up to `samples`, and `samples` itself.
+pub fn powers(samples: usize) -> Vec<usize> {
+    let mut ks: Vec<usize> = std::iter::successors(Some(1), |k| Some(k * 2)).take_while(|&k| k < samples).collect();
+    ks.push(samples);
+    ks
+}
+
+/// Means of several statistics over the same problems; `rows[p]` holds every statistic of problem `p`. The interval is the
+/// percentile bootstrap over problems: it says how far another draw of such problems could lie.
+pub fn bootstrap(rows: &[Vec<f64>]) -> Vec<Interval> {
+    let Some(width) = rows.first().map(Vec::len) else { return Vec::new() };
+    let mean_of = |draw: &mut dyn FnMut() -> usize| {
+        let mut sums = vec![0.0; width];
+        for _ in 0..rows.len() {
+            for (sum, value) in sums.iter_mut().zip(&rows[draw()]) {
+                *sum += value;
+            }
+        }
+        sums.into_iter().map(|sum| sum / rows.len() as f64).collect::<Vec<f64>>()
+    };
+    let mut next = 0..rows.len();
+    let means = mean_of(&mut || next.next().unwrap_or(0));
+    let mut random = Random::new(SEED, rows.len() as u64);
+    let drawn: Vec<Vec<f64>> =
+        (0..RESAMPLES).map(|_| mean_of(&mut || random.below(rows.len() as u64) as usize)).collect();
+    means
+        .into_iter()
+        .enumerate()
+        .map(|(s, value)| interval(value, drawn.iter().map(|means| means[s]).collect()))
+        .collect()
+}
+
+/// The 95% interval of `drawn` around `value`.
+pub(super) fn interval(value: f64, mut drawn: Vec<f64>) -> Interval {
+    drawn.sort_by(f64::total_cmp);
+    let at = |share: f64| drawn[((drawn.len() - 1) as f64 * share).round() as usize];
+    Interval { value, low: at(0.025), high: at(0.975) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Against the definition: the share of all subsets of `k` samples that hold a right one.
+    #[test]
+    fn pass_at_k_is_the_share_of_subsets_with_a_right_sample() {
+        for n in 1..=8usize {
+            for correct in 0..=n {
+                for k in 1..=n {
+                    let subsets: Vec<u32> = (0..1u32 << n).filter(|set| set.count_ones() as usize == k).collect();
+                    let right = (1u32 << correct) - 1;
+                    let share = subsets.iter().filter(|&&set| set & right != 0).count() as f64 / subsets.len() as f64;
+                    assert!((pass_at(k, n, correct) - share).abs() < 1e-12, "n {n}, c {correct}, k {k}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn powers_end_at_the_number_of_samples() {
+        assert_eq!(powers(1), [1]);
+        assert_eq!(powers(8), [1, 2, 4, 8]);
+        assert_eq!(powers(12), [1, 2, 4, 8, 12]);
+    }
+
+    /// A fair coin over 400 problems: the interval is close to the normal approximation's, 0.5 ± 1.96 · 0.5 / 20.
+    #[test]
+    fn the_bootstrap_agrees_with_the_normal_approximation() {
+        let rows: Vec<Vec<f64>> = (0..400).map(|p| vec![f64::from(p % 2), 0.25]).collect();
+        let found = bootstrap(&rows);
+        assert_eq!(found[0].value, 0.5);
+        assert!((found[0].low - 0.451).abs() < 0.005 && (found[0].high - 0.549).abs() < 0.005, "{found:?}");
+        assert_eq!(found[1], Interval { value: 0.25, low: 0.25, high: 0.25 });
+    }
+}

@@ -1,0 +1,237 @@
+//! Evaluation: many completions for each problem of some benchmarks, judged, counted, and kept.
+//!
+//! A folder holds `eval.json` (what was evaluated and how), one `NAME.jsonl` a benchmark (one line a problem, in order) and
+//! `summary.json`. Problems are done in order and their samples depend on seed, benchmark and problem alone, so that an
+//! evaluation that was killed goes on after the last whole line, to the same results.
+mod compare;
+mod error;
+mod estimate;
+mod majority;
+mod problem;
+mod score;
+mod settings;
+
+use crate::config::Config;
+use crate::data::{Dataset, Row, Wanted};
+use crate::policy::Policy;
+use crate::prompt::Prompter;
+use crate::reward::{Judged, Rewarder, Sample as Judgement, Verdict};
+use crate::rollout::{Group, Plan, Watch, rollout};
+use crate::run_folder::{RunFolderError, atomic};
+use std::path::{Path, PathBuf};
+
+pub use compare::{Comparison, compare, table as comparison_table};
+pub use error::EvaluateError;
+pub use estimate::{Interval, pass_at};
+pub use majority::majority;
+pub use problem::{Attempt, Problem};
+pub use score::{Pass, Score, table};
+pub use settings::Settings;
+
+/// Random streams of a benchmark: more completions than any has.
+const STREAMS: u64 = 1 << 32;
+
+/// The problems of one benchmark.
+#[derive(Clone, Debug)]
+pub struct Benchmark {
+    /// Its name: of the entry `NAME=FILE`, or of the file.
+    pub name: String,
+    /// Problems and gold answers.
+    pub rows: Vec<Row>,
+    /// Problems left out because their prompt is longer than `prompt.max_tokens`.
+    pub overlong: usize,
+    /// Problems left out because an equal one stands before them.
+    pub duplicates: usize,
+    fingerprint: u64,
+}
+
+impl Benchmark {
+    /// Every benchmark of `eval.data`.
+    ///
+    /// # Errors
+    /// [`EvaluateError`] names the file and the line, or two benchmarks of one name.
+    pub fn load_all(config: &Config, prompter: &Prompter) -> Result<Vec<Self>, EvaluateError> {
+        let mut benchmarks: Vec<Self> = Vec::new();
+        for entry in &config.eval.data {
+            let (name, file) = match entry.split_once('=') {
+                Some((name, file)) if !name.contains(['/', ':']) => (name.to_string(), file),
+                _ => (stem(entry), entry.as_str()),
+            };
+            if name.is_empty() || name.contains(['/', '\\']) || benchmarks.iter().any(|known| known.name == name) {
+                return Err(EvaluateError::Name { name });
+            }
+            let mut data = config.data.clone();
+            data.train = vec![file.to_string()];
+            data.limit = config.eval.limit;
+            let mut dataset = Dataset::load(&data, Wanted::Answer)?;
+            let overlong = prompter.keep_short(&mut dataset.rows)?;
+            let fingerprint = dataset.fingerprint();
+            benchmarks.push(Benchmark {
+                name,
+                rows: dataset.rows,
+                overlong,
+                duplicates: dataset.duplicates,
+                fingerprint,
+            });
+        }
+        Ok(benchmarks)
+    }
+}
+
+impl Benchmark {
+    /// What a user should know of the problems that were left out.
+    pub fn notes(benchmarks: &[Self], max_tokens: usize) -> Vec<String> {
+        let mut notes = Vec::new();
+        for Benchmark { name, overlong, duplicates, .. } in benchmarks {
+            if *overlong > 0 {
+                notes.push(format!(
+                    "{name}: {overlong} problems left out: longer than prompt.max_tokens = {max_tokens}"
+                ));
+            }
+            if *duplicates > 0 {
+                notes.push(format!("{name}: {duplicates} problems left out: equal to an earlier one"));
+            }
+        }
+        notes
+    }
+}
+
+/// Name of a benchmark that is given by its file alone.
+fn stem(entry: &str) -> String {
+    let entry = entry.split(',').next().unwrap_or(entry);
+    let name = entry.strip_prefix(crate::data::TASK_PREFIX).unwrap_or(entry);
+    Path::new(name).file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// What an evaluation works with.
+pub struct Evaluator<'a> {
+    /// Configuration: `[eval]`, `[prompt]`, `[reward]`, `[train]` (seed).
+    pub config: &'a Config,
+    /// Prompts of the model's tokenizer.
+    pub prompter: &'a Prompter,
+    /// Judge.
+    pub rewarder: &'a Rewarder,
+    /// What is to be solved.
+    pub benchmarks: &'a [Benchmark],
+}
+
+/// How far an evaluation is.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress<'a> {
+    /// The benchmark.
+    pub benchmark: &'a str,
+    /// Problems of it that are done.
+    pub done: usize,
+    /// Its problems.
+    pub problems: usize,
+    /// Mean share of right completions so far.
+    pub avg: f64,
+}
+
+impl Evaluator<'_> {
+    /// Evaluates `policy` into `folder`, or goes on with what an evaluation of the same model and settings has left there.
+    /// `None` if it was cancelled: what is done stays and can be gone on from.
+    ///
+    /// # Errors
+    /// [`EvaluateError`]; a folder of another model or other settings is refused and left as it is.
+    pub fn run(
+        &self,
+        policy: &Policy,
+        folder: &Path,
+        progress: &mut dyn FnMut(Progress),
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Option<Vec<Score>>, EvaluateError> {
+        std::fs::create_dir_all(folder).map_err(RunFolderError::file("make", folder))?;
+        Settings::of(self.config, policy, self.benchmarks).claim(folder)?;
+        let mut scores = Vec::new();
+        for (number, benchmark) in self.benchmarks.iter().enumerate() {
+            let path = folder.join(format!("{}.jsonl", benchmark.name));
+            let mut problems = problem::read(&path)?;
+            problems.truncate(benchmark.rows.len());
+            while problems.len() < benchmark.rows.len() {
+                let Some(more) = self.chunk(policy, number as u64, benchmark, problems.len(), cancelled)? else {
+                    return Ok(None);
+                };
+                problem::append(&path, &more)?;
+                problems.extend(more);
+                let right: usize = problems.iter().map(|problem| problem.correct).sum();
+                progress(Progress {
+                    benchmark: &benchmark.name,
+                    done: problems.len(),
+                    problems: benchmark.rows.len(),
+                    avg: right as f64 / (problems.len() * self.config.eval.samples) as f64,
+                });
+            }
+            scores.push(Score::of(&benchmark.name, &problems));
+        }
+        let summary = folder.join("summary.json");
+        let text = serde_json::to_string_pretty(&scores).map_err(|source| EvaluateError::Line {
+            path: summary.clone(),
+            line: 1,
+            source,
+        })?;
+        atomic::write(&summary, text.as_bytes()).map_err(RunFolderError::file("write", &summary))?;
+        Ok(Some(scores))
+    }
+
+    /// The next problems from `first` on, as many as fill the batch a few times.
+    fn chunk(
+        &self,
+        policy: &Policy,
+        number: u64,
+        benchmark: &Benchmark,
+        first: usize,
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Option<Vec<Problem>>, EvaluateError> {
+        let samples = self.config.eval.samples;
+        let count = (4 * self.config.rollout.batch).div_ceil(samples).max(policy.workers);
+        let rows: Vec<(usize, &Row)> = benchmark.rows.iter().enumerate().skip(first).take(count).collect();
+        let stream = number * STREAMS + (first * samples) as u64;
+        let watch = Watch { progress: &|_| {}, cancelled };
+        let plan = Plan::evaluation(self.config);
+        let Some(groups) = rollout(policy, self.prompter, &plan, &rows, stream, &watch)? else {
+            return Ok(None);
+        };
+        let judged = self.judge(&groups, &rows)?;
+        let mut outcomes = judged.outcomes.into_iter();
+        let problems = groups.iter().zip(&rows).map(|(group, (row, r))| {
+            let attempts = group.samples.iter().zip(&group.texts).zip(outcomes.by_ref());
+            let samples: Vec<Attempt> = attempts
+                .map(|((sample, text), outcome)| Attempt {
+                    correct: match outcome.verdict {
+                        Verdict::Correct => true,
+                        Verdict::Scored => outcome.reward.is_some_and(|reward| reward >= 1.0),
+                        _ => false,
+                    },
+                    verdict: outcome.verdict.name().to_string(),
+                    reward: outcome.reward,
+                    tokens: sample.tokens.len(),
+                    truncated: !sample.finished,
+                    completion: text.clone(),
+                })
+                .collect();
+            Problem {
+                problem: *row,
+                answer: r.answer.clone(),
+                correct: samples.iter().filter(|sample| sample.correct).count(),
+                majority: majority(samples.iter().map(|sample| (sample.completion.as_str(), sample.correct))),
+                samples,
+            }
+        });
+        Ok(Some(problems.collect()))
+    }
+
+    fn judge(&self, groups: &[Group], rows: &[(usize, &Row)]) -> Result<Judged, EvaluateError> {
+        let mut samples = Vec::new();
+        for (group, (_, row)) in groups.iter().zip(rows) {
+            let problem = &group.prompt.text;
+            samples.extend(group.texts.iter().map(|completion| Judgement { problem, gold: &row.answer, completion }));
+        }
+        Ok(self.rewarder.score(&samples)?)
+    }
+}
+
+/// Where the evaluation after `step` of the run in `run` lies.
+pub fn step_folder(run: &Path, step: u64) -> PathBuf {
+    run.join("eval").join(format!("step-{step:06}"))
+}
