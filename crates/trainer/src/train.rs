@@ -1,7 +1,9 @@
 //! `surefoot train`: the loop (MHPO Algorithm 1).
+mod gather;
 mod measure;
 mod setup;
 
+use crate::config::choice::Truncated;
 use crate::data::{Dataset, Row};
 use crate::evaluate::{self, Benchmark, Evaluator};
 use crate::journey::{Journey, Outcome, Steps, travel};
@@ -9,13 +11,14 @@ use crate::metrics::{Record, definition as metrics};
 use crate::progress::Progress;
 use crate::prompt::Prompter;
 use crate::reward::{Judged, Rewarder, Sample as Judgement};
-use crate::rollout::{Group, Plan, Watch, rollout};
+use crate::rollout::Group;
 use crate::update::{Rule, TrainedGroup, TrainedSample, Updated, update};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use surefoot_objectives::Objective;
 use surefoot_objectives::advantage::{AdvantageEstimator, AdvantageValues, RewardBatch};
 
+use gather::Gathered;
 pub use setup::TrainError;
 
 /// A run that is ready to go.
@@ -53,37 +56,32 @@ impl Steps for Run {
         if cancelled() {
             return Ok(None);
         }
-        let Journey { config, order, step: done, .. } = &mut self.journey;
-        let (step, shape) = (*done + 1, (config.rollout.prompts, config.rollout.samples));
-        let mut record = Record::new(step);
-        let before = order.position();
-        let indices = order.take(shape.0);
-        let rows: Vec<(usize, &Row)> = indices.into_iter().map(|i| (i, &self.data.rows[i])).collect();
-
-        progress.phase("rollout");
-        let first = (step - 1) * (shape.0 * shape.1) as u64;
-        let watch = Watch { progress: &|_| {}, cancelled: &cancelled };
-        let sampled =
-            rollout(&self.journey.policy, &self.prompter, &Plan::training(&self.journey.config), &rows, first, &watch)?;
-        let Some(groups) = sampled else {
+        let (step, before) = (self.journey.step + 1, self.journey.order.position());
+        let Some(sampled) = self.gather(step, progress, &cancelled)? else {
             self.journey.order.restore(before)?;
             return Ok(None);
         };
-        measure::rollout(&mut record, &groups, self.journey.order.position(), started.elapsed());
-
-        progress.phase("reward");
-        let judged = self.judge(&groups, &rows)?;
-        let rewards = judged.rewards(shape.1);
-        measure::rewards(&mut record, &judged, &rewards, shape.1);
-        let advantages = self.advantages(&groups, &rewards)?;
+        let config = &self.journey.config;
+        let (prompts, samples) = (config.rollout.prompts, config.rollout.samples);
+        let mut record = Record::new(step);
+        measure::rollout(&mut record, &sampled.groups, self.journey.order.position(), sampled.sampling);
+        measure::rewards(&mut record, &sampled.judged, &sampled.rewards(), samples);
+        if config.rollout.resample_rounds > 0 {
+            record.set(metrics::ROLLOUT_ROUNDS, sampled.rounds as f64);
+            record.set(metrics::ROLLOUT_DISCARDED, 1.0 - prompts as f64 / sampled.groups.len() as f64);
+        }
+        let sampled = sampled.keep(prompts);
+        let advantages = self.advantages(&sampled.groups, &sampled.rewards())?;
+        let Gathered { groups, judged, .. } = &sampled;
         let every = self.journey.config.log.rollouts_every;
         if every > 0 && step.is_multiple_of(every) {
-            setup::write_rollout(&self.journey.folder, step, &groups, &rows, &judged, &advantages)?;
+            let rows: Vec<(usize, &Row)> = sampled.rows().into_iter().map(|i| (i, &self.data.rows[i])).collect();
+            setup::write_rollout(&self.journey.folder, step, groups, &rows, judged, &advantages)?;
         }
 
         progress.phase("update");
         let updating = Instant::now();
-        let updated = self.update(step, &groups, &advantages)?;
+        let updated = self.update(step, groups, &advantages)?;
         measure::updates(&mut record, &updated, updating.elapsed());
         self.journey.step = step;
         let every = self.journey.config.eval.every;
@@ -146,10 +144,14 @@ impl Run {
     fn update(&mut self, step: u64, groups: &[Group], advantages: &[f32]) -> Result<Updated, TrainError> {
         let mut advantages = advantages.iter();
         let mut trained = Vec::with_capacity(groups.len());
+        let masked = self.journey.config.update.truncated == Truncated::Mask;
         for (g, group) in groups.iter().enumerate() {
             let samples = group.samples.iter().zip(advantages.by_ref());
-            let samples =
-                samples.map(|(s, &advantage)| TrainedSample { tokens: &s.tokens, logp_old: &s.logp, advantage });
+            let samples = samples.filter(|(s, _)| s.finished || !masked).map(|(s, &advantage)| TrainedSample {
+                tokens: &s.tokens,
+                logp_old: &s.logp,
+                advantage,
+            });
             trained.push(TrainedGroup { id: g as u32, prompt: &group.prompt.tokens, samples: samples.collect() });
         }
         let Journey { config, policy, .. } = &mut self.journey;

@@ -78,6 +78,11 @@ pub fn update(
     if groups.iter().flat_map(|g| &g.samples).any(|s| s.logp_old.iter().any(|logp| !logp.is_finite())) {
         return not_finite(policy, rule, "the sampled log-probabilities are", done);
     }
+    // Every sample of the mini-batch is masked: there is nothing to learn from.
+    if groups.iter().all(|group| group.samples.is_empty()) {
+        policy.updates += 1;
+        return Ok(());
+    }
     let denominators = rule.objective.denominators_from(counts(groups)?)?;
     let batches = pack(groups, rule.config.update.tokens_per_micro_batch, |a| rule.objective.is_inert(a));
     let scale = 1.0 / rule.config.rollout.temperature as f32;

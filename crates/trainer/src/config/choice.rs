@@ -91,6 +91,16 @@ choice! {
 }
 
 choice! {
+    /// What happens to a completion that was cut at the longest length.
+    Truncated {
+        /// It is trained on like any other.
+        Train = "train",
+        /// None of its tokens is trained on, and none counts in the loss's mean.
+        Mask = "mask",
+    }
+}
+
+choice! {
     /// How the learning rate moves over the run.
     Schedule {
         /// It stays.

@@ -8,7 +8,7 @@ use surefoot_objectives::ReferenceEstimator;
 use surefoot_objectives::advantage::{Estimator, Std, Weight};
 
 use super::choice::{
-    AnswerFormat, Chat, DataFormat, Incomplete, OnNonfinite, Overlong, Precision, Recompute, Schedule,
+    AnswerFormat, Chat, DataFormat, Incomplete, OnNonfinite, Overlong, Precision, Recompute, Schedule, Truncated,
 };
 use super::table::stage;
 
@@ -88,6 +88,8 @@ stage! {
         top_k: usize = 0, "TRL `top_k`";
         /// Sequences that are decoded together.
         batch: usize = 64, "ours: memory of the key and value cache";
+        /// Dynamic sampling: most further rollouts of a step, each for as many new prompts as groups have no signal yet; 0 is off. What is still missing then is filled with groups without signal.
+        resample_rounds: usize = 0, "MHPO Algorithm 1 has none; DAPO section 3.2, verl `filter_groups.max_num_gen_batches`";
         /// Texts that end a completion, beside the model's own end tokens.
         stop: Vec<String> = Vec::new(), "ours";
     }
@@ -180,6 +182,8 @@ stage! {
         clip_grad_norm: f64 = 1.0, "DGPO B.3";
         /// What happens when a gradient is not finite.
         on_nonfinite: OnNonfinite = OnNonfinite::Skip, "ours; verl skips as well";
+        /// Whether completions that were cut at `rollout.max_new_tokens` are trained on. Their rewards count in the advantages in either case.
+        truncated: Truncated = Truncated::Train, "MHPO 4.1 says nothing; DAPO section 3.4 masks them, TRL `mask_truncated_completions`";
         /// Whether activations are recomputed.
         recompute: Recompute = Recompute::Auto, "ours";
     }

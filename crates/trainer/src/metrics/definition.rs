@@ -45,6 +45,8 @@ metrics! {
     ROLLOUT_ENTROPY = "rollout/entropy", "nats", "mean entropy of the distributions that tokens were sampled from", "mean_t −Σ_v π(v) ln π(v)";
     ROLLOUT_TOKENS = "rollout/tokens", "tokens", "tokens that were sampled", "";
     ROLLOUT_TOKENS_PER_SECOND = "rollout/tokens_per_second", "tokens/s", "sampled tokens by the seconds of the rollout", "";
+    ROLLOUT_ROUNDS = "rollout/rounds", "rollouts", "rollouts of the step, with `rollout.resample_rounds`", "";
+    ROLLOUT_DISCARDED = "rollout/discarded", "share", "sampled groups that were left out of the updates for others with a signal, with `rollout.resample_rounds`", "";
     ROLLOUT_EPOCH = "rollout/epoch", "epochs", "how often the data was gone through", "rows handed out / rows";
 
     UPDATE_LOSS = "update/loss", "1", "mean loss of the step's updates (minimised)", "";

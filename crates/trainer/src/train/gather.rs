@@ -1,0 +1,130 @@
+//! The samples of a step: one rollout, or several until enough groups have a signal (dynamic sampling, DAPO section 3.2).
+use super::{Run, TrainError};
+use crate::data::Row;
+use crate::progress::Progress;
+use crate::reward::Judged;
+use crate::rollout::{Group, Plan, Watch, rollout};
+use std::time::{Duration, Instant};
+
+/// Bits of a random stream's number above which the round stands.
+const ROUND_SHIFT: u32 = 48;
+
+/// Groups with their verdicts.
+pub(super) struct Gathered {
+    /// Samples a group.
+    samples: usize,
+    /// In the order of sampling.
+    pub groups: Vec<Group>,
+    /// Outcomes of the groups' samples, in their order.
+    pub judged: Judged,
+    /// Rollouts that it took.
+    pub rounds: usize,
+    /// Time of sampling.
+    pub sampling: Duration,
+}
+
+impl Gathered {
+    /// Row of each group.
+    pub fn rows(&self) -> Vec<usize> {
+        self.groups.iter().map(|group| group.row).collect()
+    }
+
+    /// Rewards in the order of the samples.
+    pub fn rewards(&self) -> Vec<f32> {
+        self.judged.rewards(self.samples)
+    }
+
+    /// Leaves `count` groups: those with a signal first, then others, in the order of sampling.
+    pub fn keep(self, count: usize) -> Self {
+        let signal = has_signal(&self.rewards(), self.samples);
+        let mut chosen: Vec<usize> = (0..self.groups.len()).filter(|&g| signal[g]).take(count).collect();
+        let missing = count - chosen.len();
+        chosen.extend((0..self.groups.len()).filter(|&g| !signal[g]).take(missing));
+        chosen.sort_unstable();
+        let outcomes = self.judged.outcomes.chunks(self.samples).enumerate();
+        let outcomes =
+            outcomes.filter(|(g, _)| chosen.contains(g)).flat_map(|(_, outcomes)| outcomes.to_vec()).collect();
+        let groups = self.groups.into_iter().enumerate();
+        let groups = groups.filter(|(g, _)| chosen.contains(g)).map(|(_, group)| group).collect();
+        Gathered { groups, judged: Judged { outcomes, ..self.judged }, ..self }
+    }
+}
+
+/// Which groups have rewards that differ.
+fn has_signal(rewards: &[f32], samples: usize) -> Vec<bool> {
+    rewards.chunks(samples).map(|group| group.iter().any(|reward| *reward != group[0])).collect()
+}
+
+impl Run {
+    /// Samples and judges `rollout.prompts` groups, and with `rollout.resample_rounds` as many more as have no signal, so
+    /// often. `None` if it was cancelled.
+    pub(super) fn gather(
+        &mut self,
+        step: u64,
+        progress: &mut Progress,
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Option<Gathered>, TrainError> {
+        let (prompts, samples) = (self.journey.config.rollout.prompts, self.journey.config.rollout.samples);
+        let more = self.journey.config.rollout.resample_rounds;
+        let judged = Judged { outcomes: Vec::new(), seconds: 0.0 };
+        let mut all = Gathered { samples, groups: Vec::new(), judged, rounds: 0, sampling: Duration::ZERO };
+        let mut missing = prompts;
+        while missing > 0 && all.rounds <= more {
+            progress.phase("rollout");
+            let started = Instant::now();
+            let rows: Vec<usize> = self.journey.order.take(missing);
+            let rows: Vec<(usize, &Row)> = rows.into_iter().map(|row| (row, &self.data.rows[row])).collect();
+            // Streams that no other round and no other step has.
+            let first = (step - 1) * (prompts * samples) as u64 + ((all.rounds as u64) << ROUND_SHIFT);
+            let watch = Watch { progress: &|_| {}, cancelled };
+            let config = &self.journey.config;
+            let plan = Plan::training(config);
+            let Some(groups) = rollout(&self.journey.policy, &self.prompter, &plan, &rows, first, &watch)? else {
+                return Ok(None);
+            };
+            all.sampling += started.elapsed();
+            progress.phase("reward");
+            let judged = self.judge(&groups, &rows)?;
+            let signal = has_signal(&judged.rewards(samples), samples);
+            missing -= signal.iter().filter(|signal| **signal).count();
+            all.judged.outcomes.extend(judged.outcomes);
+            all.judged.seconds += judged.seconds;
+            all.groups.extend(groups);
+            all.rounds += 1;
+        }
+        Ok(Some(all))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prompt::Prompt;
+    use crate::reward::{Outcome, Verdict};
+
+    #[test]
+    fn groups_with_a_signal_come_first_and_the_order_stays() {
+        let rewards = [[1.0, 1.0], [0.0, 1.0], [0.0, 0.0], [1.0, 0.0], [1.0, 1.0]];
+        let outcome =
+            |&reward| Outcome { reward: Some(reward), verdict: Verdict::Scored, formatted: None, note: String::new() };
+        let gathered = || Gathered {
+            samples: 2,
+            groups: (0..5)
+                .map(|row| Group {
+                    row,
+                    prompt: Prompt { text: String::new(), tokens: vec![1] },
+                    samples: Vec::new(),
+                    texts: Vec::new(),
+                })
+                .collect(),
+            judged: Judged { outcomes: rewards.as_flattened().iter().map(outcome).collect(), seconds: 0.0 },
+            rounds: 2,
+            sampling: Duration::ZERO,
+        };
+        assert_eq!(gathered().keep(2).rows(), [1, 3]);
+        assert_eq!(gathered().keep(2).rewards(), [0.0, 1.0, 1.0, 0.0]);
+        assert_eq!(gathered().keep(1).rows(), [1]);
+        assert_eq!(gathered().keep(4).rows(), [0, 1, 2, 3]);
+        assert_eq!(gathered().keep(4).rewards(), [1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0]);
+    }
+}
