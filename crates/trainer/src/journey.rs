@@ -1,7 +1,9 @@
 //! What every run shares: its folder, its steps until the end or a stop, its checkpoints, and going on from them.
 use crate::config::{Config, choice::Precision};
 use crate::data::Order;
-use crate::metrics::{self, MetricsFile, Record, definition::TIME_CHECKPOINT, definition::UPDATE_SKIPPED_STEPS};
+use crate::metrics::{
+    self, MetricsFile, Record, TensorBoard, definition::TIME_CHECKPOINT, definition::UPDATE_SKIPPED_STEPS,
+};
 use crate::policy::{Policy, PolicyError};
 use crate::progress::Progress;
 use crate::run_folder::RunFolder;
@@ -50,6 +52,7 @@ pub(crate) struct Journey {
     pub order: Order,
     pub step: u64,
     metrics: MetricsFile,
+    tensorboard: Option<TensorBoard>,
 }
 
 /// One step of a kind of run.
@@ -98,7 +101,14 @@ impl Journey {
         };
         folder.write_config(&config.to_toml())?;
         let metrics = MetricsFile::open(&folder.metrics(), step)?;
-        Ok(Self { config, folder, policy, order, step, metrics })
+        let tensorboard = match config.log.tensorboard {
+            true => {
+                let records = metrics::read(&folder.metrics())?;
+                Some(TensorBoard::open(&folder.path().join("tensorboard"), &records)?)
+            }
+            false => None,
+        };
+        Ok(Self { config, folder, policy, order, step, metrics, tensorboard })
     }
 
     /// Writes a checkpoint. What fails in it is told together with what is left: earlier checkpoints stay.
@@ -154,6 +164,9 @@ pub(crate) fn travel(run: &mut impl Steps, progress: &mut Progress, stop: &Atomi
         }
         // The line goes first: a checkpoint promises that the steps before it are in the metrics.
         journey.metrics.append(&record)?;
+        if let Some(tensorboard) = &mut journey.tensorboard {
+            tensorboard.append(&record)?;
+        }
         if due {
             progress.phase("checkpoint");
             let started = Instant::now();

@@ -240,6 +240,8 @@ stage! {
     Log in "log" {
         /// Run folder. Empty: `runs/` and the configuration's file name without `.toml`.
         run_dir: String = String::new(), "ours";
+        /// Whether the metrics are written for TensorBoard as well, to `tensorboard/` of the run folder.
+        tensorboard: bool = true, "ours";
         /// Steps between files in `rollouts/` (prompts, completions, rewards, log-probabilities); 0 writes none.
         rollouts_every: u64 = 1, "ours";
     }

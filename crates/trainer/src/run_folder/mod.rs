@@ -3,6 +3,7 @@
 //! ```text
 //! config.toml        resolved configuration, with every default
 //! metrics.jsonl      one line a step
+//! tensorboard/       the same for TensorBoard
 //! rollouts/          step-000001.parquet …: prompts, completions, rewards, token log-probabilities
 //! checkpoints/       step-20/ …: a Hugging Face folder and what a resume needs
 //! lock               held by the process that writes
