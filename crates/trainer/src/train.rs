@@ -70,6 +70,10 @@ impl Steps for Run {
 
         progress.phase("reward");
         let judged = self.judge(&groups, &rows)?;
+        if let Some(first) = judged.first_failure() {
+            let (failed, all) = (judged.counts().failed, judged.outcomes.len());
+            progress.warning(&format!("step {step}: {failed} of {all} rewards failed; the first: {first}"));
+        }
         let rewards = judged.rewards(shape.1);
         measure::rewards(&mut record, &judged, &rewards, shape.1);
         let advantages = self.advantages(&groups, &rewards)?;
@@ -93,7 +97,11 @@ impl Run {
         let mut samples = Vec::new();
         for (group, (_, row)) in groups.iter().zip(rows) {
             let problem = &group.prompt.text;
-            samples.extend(group.texts.iter().map(|completion| Judgement { problem, gold: &row.answer, completion }));
+            let texts = group.texts.iter().zip(&group.samples);
+            samples.extend(texts.map(|(completion, sample)| {
+                let tokens = sample.tokens.len();
+                Judgement { problem, gold: &row.answer, completion, tokens }
+            }));
         }
         Ok(self.rewarder.score(&samples)?)
     }
