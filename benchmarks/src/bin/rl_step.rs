@@ -64,7 +64,7 @@ fn config(arguments: &Arguments) -> Result<Config> {
     (config.prompt.chat, config.prompt.max_tokens) = (never, 16);
     (config.rollout.prompts, config.rollout.samples) = (arguments.prompts, arguments.samples);
     (config.rollout.max_new_tokens, config.rollout.batch) = (arguments.max_new_tokens, arguments.batch);
-    config.reward.name = "exact".to_string();
+    config.reward.name = vec![surefoot_trainer::config::choice::RewardName::Exact];
     config.optimizer.learning_rate = 1e-7;
     config.update.mini_batches = arguments.mini_batches;
     config.update.tokens_per_micro_batch = arguments.micro_batch;

@@ -239,9 +239,23 @@ pub struct Verify {
     /// Count only answers in this form
     #[arg(long, value_enum)]
     pub strict: Option<Form>,
+    /// What several boxes in one text mean
+    #[arg(long, value_enum, default_value_t = SeveralBoxes::Agree)]
+    pub boxes: SeveralBoxes,
     /// Wall-clock limit of one comparison, in milliseconds
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     pub budget_ms: u64,
+}
+
+/// What several boxes in one text mean.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum SeveralBoxes {
+    /// They must agree, or together give the parts of the gold answer
+    Agree,
+    /// The last one counts
+    Last,
+    /// Together they are one list
+    Joined,
 }
 
 /// A form that an answer can be asked to have.

@@ -125,6 +125,20 @@ pub fn rollout(
     Ok(Some(groups))
 }
 
+/// What a reward reads of the samples of `groups`, which answer `rows`.
+pub fn judgements<'a>(groups: &'a [Group], rows: &'a [(usize, &'a Row)]) -> Vec<crate::reward::Sample<'a>> {
+    let of = |(group, (_, row)): (&'a Group, &'a (usize, &'a Row))| {
+        let samples = group.texts.iter().zip(&group.samples);
+        samples.map(move |(completion, sample)| crate::reward::Sample {
+            problem: &group.prompt.text,
+            gold: &row.answer,
+            completion,
+            tokens: sample.tokens.len(),
+        })
+    };
+    groups.iter().zip(rows).flat_map(of).collect()
+}
+
 /// When a completion has ended.
 pub struct Stop<'a> {
     /// Decodes the end of a completion, to look for `texts`.

@@ -10,8 +10,8 @@ use crate::journey::{Journey, Outcome, Steps, travel};
 use crate::metrics::{Record, definition as metrics};
 use crate::progress::Progress;
 use crate::prompt::Prompter;
-use crate::reward::{Judged, Rewarder, Sample as Judgement};
-use crate::rollout::Group;
+use crate::reward::{Judged, Rewarder};
+use crate::rollout::{Group, judgements};
 use crate::update::{Rule, TrainedGroup, TrainedSample, Updated, update};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -61,6 +61,10 @@ impl Steps for Run {
             self.journey.order.restore(before)?;
             return Ok(None);
         };
+        if let Some(first) = sampled.judged.first_failure() {
+            let (failed, all) = (sampled.judged.counts().failed, sampled.judged.outcomes.len());
+            progress.warning(&format!("step {step}: {failed} of {all} rewards failed; the first: {first}"));
+        }
         let config = &self.journey.config;
         let (prompts, samples) = (config.rollout.prompts, config.rollout.samples);
         let mut record = Record::new(step);
@@ -114,12 +118,7 @@ impl Run {
     }
 
     fn judge(&self, groups: &[Group], rows: &[(usize, &Row)]) -> Result<Judged, TrainError> {
-        let mut samples = Vec::new();
-        for (group, (_, row)) in groups.iter().zip(rows) {
-            let problem = &group.prompt.text;
-            samples.extend(group.texts.iter().map(|completion| Judgement { problem, gold: &row.answer, completion }));
-        }
-        Ok(self.rewarder.score(&samples)?)
+        Ok(self.rewarder.score(&judgements(groups, rows))?)
     }
 
     /// One advantage a sequence, in order of the samples.

@@ -193,8 +193,9 @@ fn expression(id: Id, arena: &Arena, out: &mut String) {
                 out.push_str(&arena.names[*function as usize]);
                 pieces.extend([Piece::Text(")"), Piece::Node(*a), Piece::Text("(")]);
             }
-            Node::Series { product, low, high, body, .. } => {
-                out.push_str(if *product { "product" } else { "sum" });
+            Node::Bound { kind, low, high, body, .. } => {
+                let debug = format!("{kind:?}");
+                out.push_str(&debug.to_lowercase());
                 pieces.extend([Piece::Text(")"), Piece::Node(*body), Piece::Text("; ")]);
                 pieces.extend([Piece::Node(*high), Piece::Text(" … "), Piece::Node(*low), Piece::Text("(")]);
             }

@@ -102,6 +102,9 @@ impl Case<'_> {
         }
         report.rule = Some(found.rule);
         report.answer_text = shown(&found, self.options.max_answer_bytes);
+        if !extract::is_refusal(gold) && found.answers.iter().all(|answer| extract::is_refusal(answer)) {
+            return Err(Verdict::Unparseable { side: Side::Answer, why: Why::NoAnswer });
+        }
         let gold_forms = match gold_forms {
             Ok(forms) => forms,
             // What cannot be read can still be the same text.

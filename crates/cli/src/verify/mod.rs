@@ -4,9 +4,9 @@ mod rows;
 
 use std::time::Duration;
 
-use surefoot_trainer::verifier::{Format, Mode, Options, Verdict, verify};
+use surefoot_trainer::verifier::{Boxes, Format, Mode, Options, Verdict, verify};
 
-use crate::args::{Form, Verify};
+use crate::args::{Form, SeveralBoxes, Verify};
 use crate::exit::Exit;
 use crate::output;
 
@@ -33,6 +33,11 @@ fn resolve(args: &Verify) -> Options {
         Form::Answer => Format::Answer,
         Form::Hashes => Format::Hashes,
     });
+    let boxes = match args.boxes {
+        SeveralBoxes::Agree => Boxes::Agree,
+        SeveralBoxes::Last => Boxes::Last,
+        SeveralBoxes::Joined => Boxes::Joined,
+    };
     let mode = format.map_or(Mode::Lenient, Mode::Strict);
-    Options { mode, deadline: Some(Duration::from_millis(args.budget_ms)), ..Options::default() }
+    Options { mode, boxes, deadline: Some(Duration::from_millis(args.budget_ms)), ..Options::default() }
 }

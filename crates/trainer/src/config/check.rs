@@ -2,7 +2,7 @@
 
 use surefoot_objectives::advantage::{Estimator, Weight};
 
-use super::choice::{AnswerFormat, Schedule};
+use super::choice::{AnswerFormat, RewardName, Schedule};
 use super::{Config, Purpose};
 
 /// Learning rate from which a few updates take f32 weights beyond their range.
@@ -167,32 +167,47 @@ fn eval(config: &Config, found: &mut Found) {
 
 fn reward(config: &Config, found: &mut Found) {
     let reward = &config.reward;
-    if !crate::reward::NAMES.contains(&reward.name.as_str()) {
-        found.push(("reward.name", format!("is \"{}\"; rewards are {}", reward.name, crate::reward::NAMES.join(", "))));
+    let named = |name: RewardName| reward.name.contains(&name);
+    if reward.name.is_empty() {
+        found.push(("reward.name", "names no reward; `math` judges mathematics".to_string()));
     }
-    match (reward.name == "command", reward.command.is_empty()) {
+    if let Some(twice) = reward.name.iter().enumerate().find(|(at, name)| reward.name[..*at].contains(name)) {
+        found.push(("reward.name", format!("names `{}` twice; give it a weight", twice.1.name())));
+    }
+    let (names, weights) = (reward.name.len(), reward.weights.len());
+    if weights > 0 && weights != names {
+        found.push((
+            "reward.weights",
+            format!("holds {weights} where {names} rewards are named; leave it out for 1 each"),
+        ));
+    }
+    match (named(RewardName::Command), reward.command.is_empty()) {
         (true, true) => {
             found.push(("reward.command", "is not set: name the program of the `command` reward".to_string()))
         }
-        (false, false) => found.push((
-            "reward.command",
-            format!("has no effect with reward.name = \"{}\"; set it to \"command\"", reward.name),
-        )),
+        (false, false) => {
+            found.push(("reward.command", "has no effect: reward.name does not name `command`".to_string()))
+        }
         _ => {}
     }
-    let (formless, math) = (reward.format == AnswerFormat::Any, reward.name.starts_with("math"));
+    let formless = reward.format == AnswerFormat::Any;
+    let math = named(RewardName::Math) || named(RewardName::MathPm1);
     if reward.strict && (formless || !math) {
         found.push((
             "reward.strict",
-            "needs a reward.format other than \"any\", and reward.name = \"math\" or \"math_pm1\"".to_string(),
+            "needs a reward.format other than \"any\", and \"math\" or \"math_pm1\" in reward.name".to_string(),
         ));
     }
-    if reward.format_bonus != 0.0 && (formless || reward.name == "command") {
-        found.push((
-            "reward.format_bonus",
-            "needs a reward.format other than \"any\", and a built-in reward".to_string(),
-        ));
+    if named(RewardName::Format) && formless {
+        found.push(("reward.name", "rewards the `format`: set reward.format to the form that is meant".to_string()));
     }
+    let (buffer, limit) = (reward.overlong_buffer, config.rollout.max_new_tokens);
+    if buffer > 0 && !named(RewardName::Overlong) {
+        found.push(("reward.overlong_buffer", "has no effect: reward.name does not name `overlong`".to_string()));
+    } else if buffer > limit {
+        found.push(("reward.overlong_buffer", format!("is {buffer}, more than rollout.max_new_tokens = {limit}")));
+    }
+    within(found, "reward.start_seconds", reward.start_seconds, reward.start_seconds >= 0.0, "0 or more");
     within(found, "reward.timeout_seconds", reward.timeout_seconds, reward.timeout_seconds > 0.0, "greater than 0");
     let share = reward.max_error_share;
     within(found, "reward.max_error_share", share, (0.0..=1.0).contains(&share), "between 0 and 1");

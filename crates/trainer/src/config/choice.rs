@@ -145,7 +145,27 @@ choice! {
 }
 
 choice! {
-    /// Form of a completion: what earns `reward.format_bonus`, and with `reward.strict` the only place where an answer counts.
+    /// A reward of one sample.
+    RewardName {
+        /// 1 where the verifier finds the gold answer, else 0.
+        Math = "math",
+        /// 1 where the verifier finds the gold answer, else -1.
+        MathPm1 = "math_pm1",
+        /// 1 for equal text, else 0.
+        Exact = "exact",
+        /// 1 for an expression that solves the task of this name, else 0.
+        Countdown = "countdown",
+        /// 1 for the form of `reward.format`, else 0.
+        Format = "format",
+        /// 0, and near `rollout.max_new_tokens` down to -1.
+        Overlong = "overlong",
+        /// What the user's own program says.
+        Command = "command",
+    }
+}
+
+choice! {
+    /// Form of a completion: what the reward `format` is for, and with `reward.strict` the only place where an answer counts.
     AnswerFormat {
         /// None is asked for.
         Any = "any",

@@ -8,7 +8,8 @@ use surefoot_objectives::ReferenceEstimator;
 use surefoot_objectives::advantage::{Estimator, Std, Weight};
 
 use super::choice::{
-    AnswerFormat, Chat, DataFormat, Incomplete, OnNonfinite, Overlong, Precision, Recompute, Schedule, Truncated,
+    AnswerFormat, Chat, DataFormat, Incomplete, OnNonfinite, Overlong, Precision, Recompute, RewardName, Schedule,
+    Truncated,
 };
 use super::table::stage;
 
@@ -98,20 +99,24 @@ stage! {
 stage! {
     /// From a completion to a reward.
     Reward in "reward" {
-        /// Reward function: `math` (1 or 0), `math_pm1` (1 or -1), `exact` (equal text), `countdown` (the task of that name), `command` (your own program).
-        name: String = "math".to_string(), "CPGD 5.1 (0/1); DGPO B.2 uses `math_pm1`";
+        /// What is rewarded, one or several, whose weighted sum is the reward: `math` (1 or 0), `math_pm1` (1 or -1), `exact` (equal text), `countdown` (the task of that name), `format` (1 or 0 for the form of `reward.format`), `overlong` (DAPO's soft penalty: 0, near `rollout.max_new_tokens` down to -1), `command` (your own program).
+        name: Vec<RewardName> = vec![RewardName::Math], "CPGD 5.1 (0/1); DGPO B.2 uses `math_pm1`";
+        /// Weight of each, in the same order; empty is 1 for each.
+        weights: Vec<f64> = Vec::new(), "DAPO 3.4: overlong penalty with weight 1";
         /// Form of a completion; its share is a metric.
         format: AnswerFormat = AnswerFormat::Any, "ours";
         /// Only an answer in that form counts, not one elsewhere in the text.
         strict: bool = false, "ours";
-        /// Added to the reward of a completion that has the form.
-        format_bonus: f64 = 0.0, "DGPO B.2, CPGD 5.1: the answer alone is rewarded";
+        /// Last tokens of `rollout.max_new_tokens` over which `overlong` falls from 0 to -1; 0 is a fifth of them.
+        overlong_buffer: usize = 0, "DAPO 3.4: 4096 of 20480";
         /// Program and arguments of the `command` reward: reads JSON lines, writes JSON lines.
         command: Vec<String> = Vec::new(), "none";
         /// Processes of the `command` reward; 0 is one a thread.
         workers: usize = 0, "ours";
         /// Seconds after which one answer of the `command` reward counts as an error and its process is started anew.
         timeout_seconds: f64 = 30.0, "ours";
+        /// Seconds that the first answer of a process may take longer, for what it loads.
+        start_seconds: f64 = 60.0, "ours";
         /// The run stops when a greater share of a step's rewards than this could not be had.
         max_error_share: f64 = 0.1, "ours";
     }

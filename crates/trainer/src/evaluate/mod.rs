@@ -15,8 +15,8 @@ use crate::config::Config;
 use crate::data::{Dataset, Row, Wanted};
 use crate::policy::Policy;
 use crate::prompt::Prompter;
-use crate::reward::{Judged, Rewarder, Sample as Judgement, Verdict};
-use crate::rollout::{Group, Plan, Watch, rollout};
+use crate::reward::{Judged, Rewarder, Verdict};
+use crate::rollout::{Group, Plan, Watch, judgements, rollout};
 use crate::run_folder::{RunFolderError, atomic};
 use std::path::{Path, PathBuf};
 
@@ -222,12 +222,7 @@ impl Evaluator<'_> {
     }
 
     fn judge(&self, groups: &[Group], rows: &[(usize, &Row)]) -> Result<Judged, EvaluateError> {
-        let mut samples = Vec::new();
-        for (group, (_, row)) in groups.iter().zip(rows) {
-            let problem = &group.prompt.text;
-            samples.extend(group.texts.iter().map(|completion| Judgement { problem, gold: &row.answer, completion }));
-        }
-        Ok(self.rewarder.score(&samples)?)
+        Ok(self.rewarder.score(&judgements(groups, rows))?)
     }
 }
 

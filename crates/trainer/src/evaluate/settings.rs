@@ -30,7 +30,7 @@ pub struct Settings {
     pub system: String,
     /// The user's message.
     pub template: String,
-    /// Name of the reward.
+    /// Names of the rewards.
     pub reward: String,
     /// The benchmarks.
     pub benchmarks: Vec<Identity>,
@@ -64,7 +64,7 @@ impl Settings {
             seed: config.train.seed,
             system: config.prompt.system.clone(),
             template: config.prompt.template.clone(),
-            reward: config.reward.name.clone(),
+            reward: config.reward.name.iter().map(|name| name.name()).collect::<Vec<_>>().join(" + "),
             benchmarks: benchmarks.iter().map(identity).collect(),
         }
     }

@@ -1,10 +1,9 @@
-//! The rewards that come with surefoot.
+//! The rewards of gold answer and completion that come with surefoot.
 
-use surefoot_verifier::{Format, Mode, Options, Side, Verdict as Judgement, extract, verify};
+use surefoot_verifier::{Mode, Options, Side, Verdict as Judgement, verify};
 
-use super::{Outcome, Sample, Verdict};
+use super::{Outcome, Sample, Verdict, term};
 use crate::config::Reward;
-use crate::config::choice::AnswerFormat;
 use crate::tasks::countdown;
 
 /// A reward function of one sample.
@@ -12,49 +11,35 @@ use crate::tasks::countdown;
 pub(super) struct Builtin {
     task: Task,
     wrong: f32,
-    form: Option<Format>,
-    bonus: f32,
     options: Options,
 }
 
+/// What is asked of a completion.
 #[derive(Debug)]
-enum Task {
+pub(super) enum Task {
     /// Mathematical equality.
     Math,
     /// Equal text, but for space around it.
     Exact,
     /// An expression of the same numbers with the same value.
     Countdown,
+    /// The form of `reward.format`, whatever the answer is worth.
+    Format,
 }
 
 impl Builtin {
-    /// The reward of this name; `None` when there is none.
-    pub(super) fn named(config: &Reward) -> Option<Self> {
-        let (task, wrong) = match config.name.as_str() {
-            "math" => (Task::Math, 0.0),
-            "math_pm1" => (Task::Math, -1.0),
-            "exact" => (Task::Exact, 0.0),
-            "countdown" => (Task::Countdown, 0.0),
-            _ => return None,
-        };
-        let form = match config.format {
-            AnswerFormat::Any => None,
-            AnswerFormat::Boxed => Some(Format::Boxed),
-            AnswerFormat::ThinkAnswer => Some(Format::ThinkAnswer),
-            AnswerFormat::Answer => Some(Format::Answer),
-            AnswerFormat::Hashes => Some(Format::Hashes),
-        };
-        let mode = match form {
+    pub(super) fn new(task: Task, wrong: f32, config: &Reward) -> Self {
+        let mode = match term::form(config.format) {
             Some(form) if config.strict => Mode::Strict(form),
             _ => Mode::Lenient,
         };
         // No deadline: a reward must not depend on how busy the machine is, or a resumed run would not be the same run. The
         // limit of steps ends every comparison as well.
-        let options = Options { mode, deadline: None, ..Options::default() };
-        Some(Builtin { task, wrong, form, bonus: config.format_bonus as f32, options })
+        Builtin { task, wrong, options: Options { mode, deadline: None, ..Options::default() } }
     }
 
-    pub(super) fn judge(&self, sample: &Sample<'_>) -> Outcome {
+    /// The reward before its weight; `so_far` knows whether the completion has the form.
+    pub(super) fn judge(&self, sample: &Sample<'_>, so_far: &Outcome) -> Outcome {
         let (verdict, note) = match self.task {
             Task::Math => self.math(sample),
             Task::Exact => (said(sample.gold.trim() == sample.completion.trim()), String::new()),
@@ -62,15 +47,15 @@ impl Builtin {
                 Some(right) => (said(right), String::new()),
                 None => (Verdict::GoldUnparseable, format!("`{}` is no expression of numbers", sample.gold)),
             },
+            Task::Format => (Verdict::Scored, String::new()),
         };
-        let formatted = self.form.map(|form| has_form(sample.completion, form));
-        let base = match verdict {
+        let reward = match verdict {
             Verdict::Correct => Some(1.0),
             Verdict::Wrong | Verdict::Unparseable => Some(self.wrong),
-            Verdict::OverBudget | Verdict::GoldUnparseable | Verdict::Scored | Verdict::Failed => None,
+            Verdict::Scored => Some(f32::from(u8::from(so_far.formatted == Some(true)))),
+            Verdict::OverBudget | Verdict::GoldUnparseable | Verdict::Failed => None,
         };
-        let bonus = if formatted == Some(true) { self.bonus } else { 0.0 };
-        Outcome { reward: base.map(|base| base + bonus), verdict, formatted, note }
+        Outcome { reward, verdict, formatted: None, note }
     }
 
     fn math(&self, sample: &Sample<'_>) -> (Verdict, String) {
@@ -88,9 +73,4 @@ impl Builtin {
 
 fn said(right: bool) -> Verdict {
     if right { Verdict::Correct } else { Verdict::Wrong }
-}
-
-/// Whether the completion has the form, whatever its answer is worth.
-fn has_form(completion: &str, form: Format) -> bool {
-    extract(completion, Mode::Strict(form)).is_ok()
 }

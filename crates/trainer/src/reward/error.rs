@@ -3,12 +3,6 @@
 /// Why rewards cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum RewardError {
-    /// No such reward.
-    #[error("unknown reward `{name}`; rewards are {}", super::NAMES.join(", "))]
-    Unknown {
-        /// As it was written.
-        name: String,
-    },
     /// The user's program does not start.
     #[error("cannot start the reward program `{program}`: {source}")]
     Start {

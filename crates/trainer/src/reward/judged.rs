@@ -13,7 +13,7 @@ pub enum Verdict {
     OverBudget,
     /// The gold answer cannot be read: no reward.
     GoldUnparseable,
-    /// The user's program gave a reward.
+    /// There is a reward, but nobody judged the answer: a user's program, the form or the length gave it.
     Scored,
     /// The user's program gave none.
     Failed,
@@ -45,6 +45,22 @@ pub struct Outcome {
     pub formatted: Option<bool>,
     /// Why, where there is something to say.
     pub note: String,
+}
+
+impl Outcome {
+    /// Adds a reward that another term gave. What could not be judged stays so; the verdict is that of the first term that
+    /// judged the answer, or that could not.
+    pub(super) fn add(&mut self, weight: f32, part: Outcome) {
+        let unjudged = part.reward.is_none() && self.reward.is_some();
+        let judged = self.reward.is_some() && self.verdict == Verdict::Scored && part.verdict != Verdict::Scored;
+        self.reward = self.reward.zip(part.reward).map(|(sum, reward)| sum + weight * reward);
+        if unjudged || judged {
+            self.verdict = part.verdict;
+            self.note = part.note;
+        } else if self.note.is_empty() {
+            self.note = part.note;
+        }
+    }
 }
 
 /// The outcomes of a batch.
@@ -96,6 +112,11 @@ impl Judged {
         counts
     }
 
+    /// Why the first of the rewards that failed did so.
+    pub fn first_failure(&self) -> Option<&str> {
+        self.outcomes.iter().find(|outcome| outcome.verdict == Verdict::Failed).map(|outcome| outcome.note.as_str())
+    }
+
     /// One reward for each sample; `samples` is G, the length of a group. A sample that could not be judged takes the mean of
     /// its group (0 when none of the group was judged), so that its distance from the mean is 0 and it teaches nothing.
     pub fn rewards(&self, samples: usize) -> Vec<f32> {
@@ -113,6 +134,26 @@ impl Judged {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sum_has_the_verdict_of_the_term_that_judged() {
+        let part = |reward, verdict| Outcome { reward, verdict, formatted: None, note: format!("{verdict:?}") };
+        let sum = |parts: &[(Option<f32>, Verdict)]| {
+            let mut sum = part(Some(0.0), Verdict::Scored);
+            sum.note.clear();
+            parts.iter().for_each(|&(reward, verdict)| sum.add(0.5, part(reward, verdict)));
+            (sum.reward, sum.verdict, sum.note)
+        };
+        let (one, none) = (Some(1.0), None);
+        assert_eq!(sum(&[(one, Verdict::Correct), (one, Verdict::Scored)]), (one, Verdict::Correct, "Correct".into()));
+        assert_eq!(
+            sum(&[(one, Verdict::Scored), (Some(0.0), Verdict::Wrong)]),
+            (Some(0.5), Verdict::Wrong, "Wrong".into())
+        );
+        assert_eq!(sum(&[(one, Verdict::Correct), (none, Verdict::Failed)]), (none, Verdict::Failed, "Failed".into()));
+        let over = [(none, Verdict::OverBudget), (one, Verdict::Correct), (none, Verdict::Failed)];
+        assert_eq!(sum(&over), (none, Verdict::OverBudget, "OverBudget".into()));
+    }
 
     #[test]
     fn what_was_not_judged_takes_its_groups_mean() {

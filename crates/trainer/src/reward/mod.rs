@@ -1,4 +1,4 @@
-//! From a completion to a reward.
+//! From a completion to a reward: the weighted sum of what `reward.name` names.
 //!
 //! "Cannot judge" is a value: such a sample has no reward of its own, is counted, and takes its group's mean, so that it
 //! teaches nothing (see [`Judged::rewards`]).
@@ -7,21 +7,20 @@ mod builtin;
 mod command;
 mod error;
 mod judged;
+mod reply;
+mod term;
 mod worker;
 
 use std::time::Instant;
 
 use rayon::prelude::*;
+use surefoot_verifier::{Mode, extract};
 
 use crate::config::Reward;
-use builtin::Builtin;
-use command::Pool;
+use term::Term;
 
 pub use error::RewardError;
 pub use judged::{Counts, Judged, Outcome, Verdict};
-
-/// Names that `reward.name` can have.
-pub const NAMES: &[&str] = &["math", "math_pm1", "exact", "countdown", "command"];
 
 /// What is to be rewarded.
 #[derive(Clone, Copy, Debug)]
@@ -32,46 +31,45 @@ pub struct Sample<'a> {
     pub gold: &'a str,
     /// What the model wrote.
     pub completion: &'a str,
+    /// Tokens of the completion, the end token included.
+    pub tokens: usize,
 }
 
 /// The reward function of a run.
 ///
 /// ```
 /// use surefoot_trainer::config::Reward;
+/// use surefoot_trainer::config::choice::RewardName;
 /// use surefoot_trainer::reward::{Rewarder, Sample};
 ///
-/// let rewarder = Rewarder::new(&Reward { name: "exact".into(), ..Reward::default() }, 2)?;
-/// let sample = |completion| Sample { problem: "12+34=", gold: "46", completion };
+/// let config = Reward { name: vec![RewardName::Exact], ..Reward::default() };
+/// let rewarder = Rewarder::new(&config, 8, 2)?;
+/// let sample = |completion| Sample { problem: "12+34=", gold: "46", completion, tokens: 3 };
 /// let judged = rewarder.score(&[sample("46"), sample("64")])?;
 /// assert_eq!(judged.rewards(2), [1.0, 0.0]);
 /// # Ok::<(), surefoot_trainer::reward::RewardError>(())
 /// ```
 #[derive(Debug)]
 pub struct Rewarder {
-    kind: Kind,
+    terms: Vec<(f32, Term)>,
+    /// The form whose share is a metric.
+    form: Option<surefoot_verifier::Format>,
     max_error_share: f64,
 }
 
-#[derive(Debug)]
-enum Kind {
-    Builtin(Builtin),
-    Command(Pool),
-}
-
 impl Rewarder {
-    /// The reward that `[reward]` names. A user's program is started once, so that a wrong path shows before work begins.
+    /// The rewards that `[reward]` names; `limit` is the greatest number of tokens of a completion. A user's program is
+    /// started once, so that a wrong path shows before work begins.
     ///
     /// # Errors
-    /// [`RewardError`] when there is no such reward, or its program does not start.
-    pub fn new(config: &Reward, threads: usize) -> Result<Self, RewardError> {
-        let kind = if config.name == "command" {
-            let workers = if config.workers == 0 { threads.max(1) } else { config.workers };
-            Kind::Command(Pool::start(&config.command, workers, config.timeout_seconds)?)
-        } else {
-            let unknown = || RewardError::Unknown { name: config.name.clone() };
-            Kind::Builtin(Builtin::named(config).ok_or_else(unknown)?)
-        };
-        Ok(Rewarder { kind, max_error_share: config.max_error_share })
+    /// [`RewardError`] when a program does not start.
+    pub fn new(config: &Reward, limit: usize, threads: usize) -> Result<Self, RewardError> {
+        let weights = config.weights.iter().copied().chain(std::iter::repeat(1.0));
+        let mut terms = Vec::with_capacity(config.name.len());
+        for (&name, weight) in config.name.iter().zip(weights) {
+            terms.push((weight as f32, Term::new(name, config, limit, threads)?));
+        }
+        Ok(Rewarder { terms, form: term::form(config.format), max_error_share: config.max_error_share })
     }
 
     /// Rewards `samples` on every thread of the current rayon pool, or in every process of the user's program.
@@ -80,20 +78,33 @@ impl Rewarder {
     /// [`RewardError::TooManyErrors`] when more than `reward.max_error_share` of the rewards could not be had.
     pub fn score(&self, samples: &[Sample<'_>]) -> Result<Judged, RewardError> {
         let started = Instant::now();
-        let outcomes: Vec<Outcome> = match &self.kind {
-            Kind::Builtin(builtin) => samples.par_iter().map(|sample| builtin.judge(sample)).collect(),
-            Kind::Command(pool) => pool.score(samples),
+        let tolerated = (self.max_error_share * samples.len() as f64) as usize;
+        let form = self.form;
+        let said = |sample: &Sample<'_>| Outcome {
+            reward: Some(0.0),
+            verdict: Verdict::Scored,
+            formatted: form.map(|form| extract(sample.completion, Mode::Strict(form)).is_ok()),
+            note: String::new(),
         };
+        let mut outcomes: Vec<Outcome> = samples.par_iter().map(said).collect();
+        for (weight, term) in &self.terms {
+            let parts: Vec<Outcome> = match term {
+                Term::Command(pool) => pool.score(samples, tolerated),
+                Term::Builtin(builtin) => {
+                    samples.par_iter().zip(&outcomes).map(|(sample, so_far)| builtin.judge(sample, so_far)).collect()
+                }
+                Term::Overlong(overlong) => samples.iter().map(|sample| overlong.judge(sample.tokens)).collect(),
+            };
+            outcomes.iter_mut().zip(parts).for_each(|(outcome, part)| outcome.add(*weight, part));
+        }
         let judged = Judged { outcomes, seconds: started.elapsed().as_secs_f64() };
         let failed = judged.counts().failed;
-        if failed as f64 > self.max_error_share * samples.len() as f64 {
-            let first = judged.outcomes.iter().find(|outcome| outcome.verdict == Verdict::Failed);
-            let first = first.map(|outcome| outcome.note.clone()).unwrap_or_default();
+        if failed > tolerated {
             return Err(RewardError::TooManyErrors {
                 failed,
                 samples: samples.len(),
                 limit: self.max_error_share,
-                first,
+                first: judged.first_failure().unwrap_or_default().to_string(),
             });
         }
         Ok(judged)

@@ -3,10 +3,12 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longest line that is read from the program, in bytes: more is rubbish, and must not fill the memory.
 const LONGEST_LINE: u64 = 1 << 20;
+/// Time between the end of a process's output and the end of the process.
+const GRACE: Duration = Duration::from_millis(200);
 
 /// A running process. Its pipes are served by threads of their own, so that a process that neither reads nor writes cannot
 /// block the run.
@@ -15,6 +17,7 @@ pub(super) struct Worker {
     child: Child,
     requests: Sender<Vec<u8>>,
     replies: Receiver<Vec<u8>>,
+    fresh: bool,
 }
 
 /// Why a process gave no line.
@@ -48,23 +51,44 @@ impl Worker {
                 let mut stdout = BufReader::new(stdout);
                 loop {
                     let mut line = Vec::new();
-                    match std::io::Read::take(&mut stdout, LONGEST_LINE).read_until(b'\n', &mut line) {
-                        Ok(length) if length > 0 && send.send(line).is_ok() => {}
-                        _ => break,
+                    let read = std::io::Read::take(&mut stdout, LONGEST_LINE).read_until(b'\n', &mut line);
+                    // What ends within a line is no answer: the process died while it wrote.
+                    let whole = line.ends_with(b"\n") || line.len() as u64 == LONGEST_LINE;
+                    if read.is_err() || !whole || send.send(line).is_err() {
+                        break;
                     }
                 }
             });
         }
-        Ok(Worker { child, requests, replies })
+        Ok(Worker { child, requests, replies, fresh: true })
     }
 
     /// Sends a line and waits for the answer.
     pub(super) fn ask(&mut self, line: Vec<u8>, timeout: Duration) -> Result<Vec<u8>, Silence> {
         self.requests.send(line).map_err(|_| Silence::Ended)?;
-        self.replies.recv_timeout(timeout).map_err(|error| match error {
+        let reply = self.replies.recv_timeout(timeout).map_err(|error| match error {
             RecvTimeoutError::Timeout => Silence::Timeout,
             RecvTimeoutError::Disconnected => Silence::Ended,
-        })
+        });
+        self.fresh &= reply.is_err();
+        reply
+    }
+
+    /// Whether the process has not answered yet.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.fresh
+    }
+
+    /// How the process ended, in words.
+    pub(super) fn fate(&mut self) -> String {
+        let begin = Instant::now();
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return status.to_string(),
+                Ok(None) if begin.elapsed() < GRACE => std::thread::sleep(GRACE / 20),
+                _ => return "its output is closed, but it still runs".to_string(),
+            }
+        }
     }
 }
 

@@ -41,6 +41,7 @@ pub(super) fn rewards(record: &mut Record, judged: &Judged, rewards: &[f32], sam
     record.set(m::REWARD_UNPARSEABLE, counts.unparseable as f64 / n);
     record.set(m::REWARD_OVER_BUDGET, counts.over_budget as f64 / n);
     record.set(m::REWARD_UNJUDGED, (counts.gold_unparseable + counts.failed) as f64 / n);
+    record.set(m::REWARD_FAILED, counts.failed as f64 / n);
     if judged.outcomes.iter().any(|o| o.formatted.is_some()) {
         record.set(m::REWARD_FORMAT, counts.formatted as f64 / n);
     }

@@ -84,7 +84,7 @@ impl Run {
         let source = &PathBuf::from(&config.model.path);
         let objective = config.build_objective()?;
         let estimator = config.advantage_estimator()?;
-        let rewarder = Rewarder::new(&config.reward, rayon::current_num_threads())?;
+        let rewarder = Rewarder::new(&config.reward, config.rollout.max_new_tokens, rayon::current_num_threads())?;
         let prompter = Prompter::load(source, &config)?;
         let mut data = Dataset::load(&config.data, Wanted::Answer)?;
         let dropped = prompter.keep_short(&mut data.rows)?;

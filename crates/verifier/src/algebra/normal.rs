@@ -94,7 +94,7 @@ impl Forms<'_> {
             Node::Constant(Constant::Pi) => self.atom(Atom::Pi),
             Node::Constant(Constant::I) => self.atom(Atom::I),
             Node::Constant(Constant::E) => self.exp(whole(one()), budget)?,
-            Node::Constant(Constant::Infinity) | Node::PlusMinus(..) | Node::Series { .. } => return Err(Stop::Budget),
+            Node::Constant(Constant::Infinity) | Node::PlusMinus(..) | Node::Bound { .. } => return Err(Stop::Budget),
             Node::Add(a, b) => self.add(self.kid(*a)?, self.kid(*b)?, budget)?,
             Node::Neg(a) => {
                 let a = self.kid(*a)?;

@@ -36,6 +36,11 @@ impl Judge<'_> {
                 let g = self.without_names(g)?;
                 self.in_order(&g, &a)
             }
+            // Sets of which nothing but the names is known.
+            (F::Union(g), F::Union(a)) | (F::Intersection(g), F::Intersection(a)) => self.unordered(g, a, true),
+            (F::Difference(g, from_g), F::Difference(a, from_a)) => {
+                Ok(self.forms(g, a)?.and(self.forms(from_g, from_a)?))
+            }
             (F::Chain(sides, relations), other) => match self.assigned(sides, relations, Some(other))? {
                 Ok(value) => self.forms(&value, other),
                 Err(decided) => Ok(decided),

@@ -1,5 +1,6 @@
 //! Comparing two forms.
 
+mod binders;
 mod collections;
 mod kinds;
 mod region;

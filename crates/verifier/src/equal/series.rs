@@ -2,7 +2,7 @@
 
 use super::{Judge, Match};
 use crate::budget::{Budget, Outcome};
-use crate::expr::{Arena, Id, Node, build_small};
+use crate::expr::{Arena, Binder, Id, Node, build_small};
 use crate::verdict::Decision;
 
 /// Whole numbers that the variables take together.
@@ -13,7 +13,7 @@ const MAX_TERMS: i64 = 200;
 impl Judge<'_> {
     /// The comparison, where one side holds a sum or product that was not written out.
     pub(super) fn with_series(&mut self, gold: Id, answer: Id) -> Outcome<Option<Match>> {
-        let series = |id: Id, arena: &Arena| arena.any(id, |n| matches!(n, Node::Series { .. }));
+        let series = |id: Id, arena: &Arena| arena.any(id, |n| matches!(n, Node::Bound { .. }));
         if !series(gold, self.arena) && !series(answer, self.arena) {
             return Ok(None);
         }
@@ -21,7 +21,7 @@ impl Judge<'_> {
         for k in 0..POINTS {
             let (g, a) = (at_whole(self.arena, gold, k, self.budget)?, at_whole(self.arena, answer, k, self.budget)?);
             if series(g, self.arena) || series(a, self.arena) {
-                return Ok(Some(Match::Unknown));
+                return self.with_stand_ins(gold, answer).map(Some);
             }
             match self.ids(g, a)? {
                 Match::Yes(_) => result = Match::Yes(Decision::Evidence { points: POINTS as u32, bits: 53 }),
@@ -37,11 +37,12 @@ fn at_whole(arena: &mut Arena, root: Id, k: i64, budget: &mut Budget) -> Outcome
     let below = arena.below(root);
     let indices: Vec<u32> = below
         .iter()
-        .filter_map(|&id| if let Node::Series { symbol, .. } = arena.node(id) { Some(*symbol) } else { None })
+        .filter_map(|&id| if let Node::Bound { symbol, .. } = arena.node(id) { Some(*symbol) } else { None })
         .collect();
     arena.rebuild(root, budget, |arena, node, budget| match *node {
         Node::Symbol(name) if !indices.contains(&name) => Ok(Some(arena.integer(3 + k + i64::from(name % 7)))),
-        Node::Series { product, symbol, low, high, body } => {
+        Node::Bound { kind: kind @ (Binder::Sum | Binder::Product), symbol, low, high, body } => {
+            let product = kind == Binder::Product;
             let bounds = arena.rational(low).and_then(build_small).zip(arena.rational(high).and_then(build_small));
             let Some((low, high)) = bounds.filter(|(low, high)| high.saturating_sub(*low) < MAX_TERMS) else {
                 return Ok(None);

@@ -60,8 +60,32 @@ pub(crate) enum Function {
     Mod,
     /// `\sqrt[n]{x}`: x first, real for odd n.
     Root,
-    /// Read, never evaluated.
+    /// Of a matrix that is written out; of a name it is an unknown function.
     Det,
+}
+
+/// What has a variable of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Binder {
+    Sum,
+    Product,
+    /// Between bounds.
+    Integral,
+    Antiderivative,
+    /// To the place `low`; `high` is 1 from above, -1 from below, 0 from both sides.
+    Limit,
+    /// Of the order `low`.
+    Derivative,
+}
+
+impl Binder {
+    /// Whether the variable's name does not matter.
+    pub(crate) fn binds(self) -> bool {
+        match self {
+            Binder::Sum | Binder::Product | Binder::Integral | Binder::Limit => true,
+            Binder::Antiderivative | Binder::Derivative => false,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -81,9 +105,9 @@ pub(crate) enum Node {
     Apply(u32, Id),
     /// `a ± b`; true for `a ∓ b`.
     PlusMinus(Id, Id, bool),
-    /// A sum (or, with true, a product) that was not written out: symbol, bounds, body.
-    Series {
-        product: bool,
+    /// A sum, integral or the like that was not worked out: variable, bounds, body.
+    Bound {
+        kind: Binder,
         symbol: u32,
         low: Id,
         high: Id,
@@ -101,7 +125,7 @@ impl Node {
                 ([a, b, 0], 2)
             }
             Node::PlusMinus(a, b, _) => ([a, b, 0], 2),
-            Node::Series { low, high, body, .. } => ([low, high, body], 3),
+            Node::Bound { low, high, body, .. } => ([low, high, body], 3),
         }
     }
 
@@ -119,9 +143,7 @@ impl Node {
             Node::Pow(..) => Node::Pow(a, b),
             Node::Call2(f, ..) => Node::Call2(*f, a, b),
             Node::PlusMinus(_, _, flip) => Node::PlusMinus(a, b, *flip),
-            Node::Series { product, symbol, .. } => {
-                Node::Series { product: *product, symbol: *symbol, low: a, high: b, body: c }
-            }
+            Node::Bound { kind, symbol, .. } => Node::Bound { kind: *kind, symbol: *symbol, low: a, high: b, body: c },
         }
     }
 }

@@ -3,10 +3,13 @@
 mod boxed;
 mod numbers;
 mod phrase;
+mod refusal;
 mod spans;
 mod tags;
 
 use std::fmt;
+
+pub(crate) use refusal::is_refusal;
 
 use crate::options::{Format, Mode};
 use crate::verdict::Why;

@@ -185,6 +185,8 @@ pub(super) fn command(name: &str) -> Command {
         "ldots" | "dots" | "cdots" | "dotsc" | "dotsb" => Tok::Ellipsis,
         "sum" => Tok::Sum,
         "prod" => Tok::Product,
+        "int" => Tok::Integral,
+        "lim" => Tok::Limit,
         "bmod" | "mod" | "pmod" => Tok::Mod,
         "emptyset" | "varnothing" => Tok::Set(NamedSet::Empty),
         "angle" | "measuredangle" | "triangle" | "odot" | "overarc" | "wideparen" => Tok::Figure,
@@ -193,7 +195,7 @@ pub(super) fn command(name: &str) -> Command {
         "vee" | "lor" => Tok::Semicolon,
         "colon" => Tok::Colon,
         "and" | "wedge" | "land" => Tok::Comma,
-        "to" | "rightarrow" | "implies" | "Rightarrow" => return Command::Unknown,
+        "to" | "rightarrow" | "longrightarrow" => Tok::To,
         "," | ";" | ":" | ">" | " " | "quad" | "qquad" | "enspace" | "thinspace" | "space" | "nobreakspace"
         | "hfill" | "\n" | "\t" => return Space,
         "!" | "displaystyle" | "textstyle" | "scriptstyle" | "limits" | "nolimits" | "big" | "Big" | "bigg"

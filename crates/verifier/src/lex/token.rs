@@ -97,6 +97,12 @@ pub(crate) enum Tok {
     Accent,
     Sum,
     Product,
+    Integral,
+    /// The `dx` of an integral; the parser puts it in the place of two letters.
+    Differential,
+    Limit,
+    /// `\to`
+    To,
     Mod,
     Begin(Environment),
     End,

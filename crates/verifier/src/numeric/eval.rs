@@ -55,7 +55,7 @@ fn node<D: Disc>(arena: &Arena, id: Id, point: &[RBig], bits: usize, values: &[O
         Node::Call(function, a) => call(*function, at(*a)?, bits),
         Node::Call2(function, a, b) => call2(*function, at(*a)?, at(*b)?, bits),
         Node::Apply(name, a) => unknown(*name, at(*a)?, bits),
-        Node::PlusMinus(..) | Node::Series { .. } => None,
+        Node::PlusMinus(..) | Node::Bound { .. } => None,
     }
 }
 

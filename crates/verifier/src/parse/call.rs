@@ -34,7 +34,7 @@ impl Parser<'_> {
             return self.nested(|p| p.of_many(function));
         }
         if function == Function::Det {
-            return self.error("a function with a value");
+            return self.nested(Self::determinant_of);
         }
         let mut base = None;
         let mut power = None;
@@ -76,6 +76,16 @@ impl Parser<'_> {
         }
     }
 
+    /// What stands behind `\det`: a matrix, whose determinant is worked out, or a name.
+    fn determinant_of(&mut self) -> Outcome<Id> {
+        let part = match self.primary()? {
+            Part::Form(Form::Matrix(rows)) => return self.determinant(&rows),
+            part => self.value(part)?,
+        };
+        let name = self.arena.name("det");
+        Ok(self.arena.push(Node::Apply(name, part)))
+    }
+
     fn logarithm(&mut self, argument: Id, base: Option<Id>) -> Outcome<Id> {
         let base = match base {
             Some(base) => Some(base),
@@ -108,7 +118,7 @@ impl Parser<'_> {
             loop {
                 let more = match self.tok() {
                     Tok::Function(_) | Tok::Open(_) | Tok::Bar => false,
-                    Tok::Sum | Tok::Product | Tok::Begin(_) => false,
+                    Tok::Sum | Tok::Product | Tok::Integral | Tok::Limit | Tok::Differential | Tok::Begin(_) => false,
                     _ => self.factor_ahead(),
                 };
                 // \cos π/4 is cos(π/4); sin x/2 is (sin x)/2.
@@ -167,6 +177,9 @@ impl Parser<'_> {
             let bottom = self.nested(Self::expression)?;
             self.at += 1;
             return self.arena.call2(Function::Binomial, top, bottom, self.budget).map(Some);
+        }
+        if let Some(conditional) = self.conditional(name) {
+            return Ok(Some(conditional));
         }
         if !applied {
             return Ok(None);

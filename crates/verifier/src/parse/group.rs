@@ -4,7 +4,7 @@ use super::{Parser, Part};
 use crate::budget::Outcome;
 use crate::expr::{Function, Id};
 use crate::form::{Form, Value};
-use crate::lex::token::{Bracket, Environment, Tok};
+use crate::lex::token::{Bracket, Tok};
 
 impl Parser<'_> {
     /// Everything from an opening bracket to the one that closes it.
@@ -113,11 +113,8 @@ impl Parser<'_> {
     }
 
     /// A matrix, or the branches of cases.
-    pub(super) fn environment(&mut self, environment: Environment) -> Outcome<Form> {
+    pub(super) fn environment(&mut self) -> Outcome<Form> {
         self.next();
-        if environment == Environment::Determinant {
-            return self.error("a matrix, not its determinant");
-        }
         let mut rows = vec![Vec::new()];
         loop {
             match self.tok() {

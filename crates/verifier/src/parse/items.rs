@@ -15,7 +15,9 @@ impl Parser<'_> {
             while self.separator() {}
             // `]a, b[` begins with a closing bracket.
             let outward = self.tok() == Tok::Close(Bracket::Square) && self.depth == 0 && items.is_empty();
-            if matches!(self.tok(), Tok::End0 | Tok::Close(_)) && !outward {
+            // `x, & x > 0 \\`: in a row of cases a comma may end its cell.
+            let cell_ends = self.depth > 0 && matches!(self.tok(), Tok::Ampersand | Tok::Row | Tok::End);
+            if cell_ends && !items.is_empty() || matches!(self.tok(), Tok::End0 | Tok::Close(_)) && !outward {
                 break;
             }
             let joint = self.at > 0 && self.lexed.tokens[self.at - 1].tok == Tok::Word;

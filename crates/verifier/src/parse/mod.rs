@@ -1,6 +1,8 @@
 //! From tokens to forms. One method a grammar level; brackets and arguments may nest [`MAX_DEPTH`] deep, everything else is a loop.
 
+mod calculus;
 mod call;
+mod determinant;
 mod group;
 mod items;
 mod plus_minus;

@@ -2,10 +2,10 @@
 
 use super::{Parser, Part};
 use crate::budget::{Outcome, Stop};
-use crate::expr::{Constant, Function, Id, Node};
+use crate::expr::{Binder, Constant, Function, Id, Node};
 use crate::form::Form;
 use crate::lex::number::in_base;
-use crate::lex::token::{Bracket, Tok};
+use crate::lex::token::{Bracket, Environment, Tok};
 use crate::verdict::Why;
 
 impl Parser<'_> {
@@ -32,9 +32,19 @@ impl Parser<'_> {
             }
             Tok::Accent => self.accented()?,
             Tok::Figure => self.figure()?,
-            Tok::Sum => self.nested(|p| p.series(false))?,
-            Tok::Product => self.nested(|p| p.series(true))?,
-            Tok::Begin(environment) => return Ok(Part::Form(self.nested(|p| p.environment(environment))?)),
+            Tok::Sum => self.nested(|p| p.series(Binder::Sum))?,
+            Tok::Product => self.nested(|p| p.series(Binder::Product))?,
+            Tok::Integral => self.nested(Self::integral)?,
+            Tok::Limit => self.nested(Self::limit)?,
+            Tok::Differential => {
+                self.next();
+                self.arena.integer(1)
+            }
+            Tok::Begin(Environment::Determinant) => match self.nested(Self::environment)? {
+                Form::Matrix(rows) => self.determinant(&rows)?,
+                _ => return self.error("a matrix of numbers"),
+            },
+            Tok::Begin(_) => return Ok(Part::Form(self.nested(Self::environment)?)),
             Tok::Set(set) => {
                 self.next();
                 return Ok(Part::Form(Form::Named(set)));
@@ -171,6 +181,9 @@ impl Parser<'_> {
 
     fn fraction(&mut self) -> Outcome<Id> {
         self.next();
+        if let Some(derivative) = self.derivative()? {
+            return Ok(derivative);
+        }
         let round = self.tok() == Tok::Open(Bracket::Round);
         let top = self.argument(true)?;
         if round && self.tok() == Tok::Comma {
@@ -237,6 +250,9 @@ impl Parser<'_> {
         let spaced_letters = self.capitals();
         if let Some(name) = spaced_letters {
             return Ok(Part::Value(self.arena.push(Node::Symbol(name))));
+        }
+        if let Some(derivative) = self.slashed_derivative() {
+            return Ok(Part::Value(derivative));
         }
         self.next();
         let mut name = name;

@@ -3,7 +3,7 @@
 use super::Parser;
 use crate::budget::Outcome;
 use crate::expr::build_small;
-use crate::expr::{Constant, Id, Node};
+use crate::expr::{Binder, Constant, Id, Node};
 use crate::form::Form;
 use crate::lex::token::{Bracket, Rel, Tok};
 
@@ -12,7 +12,7 @@ const MAX_TERMS: i64 = 2_000;
 
 impl Parser<'_> {
     /// `\sum_{k=1}^{n} body`
-    pub(super) fn series(&mut self, product: bool) -> Outcome<Id> {
+    pub(super) fn series(&mut self, kind: Binder) -> Outcome<Id> {
         self.next();
         if !self.eat(Tok::Underscore) || !self.eat(Tok::Open(Bracket::Brace)) {
             return self.error("the lower bound \"_{k=…}\"");
@@ -40,9 +40,9 @@ impl Parser<'_> {
             self.arena.rational(low).and_then(build_small).zip(self.arena.rational(high).and_then(build_small));
         match bounds {
             Some((low, high)) if high.saturating_sub(low) < MAX_TERMS => {
-                self.written_out(product, symbol, low, high, body)
+                self.written_out(kind == Binder::Product, symbol, low, high, body)
             }
-            _ => Ok(self.arena.push(Node::Series { product, symbol, low, high, body })),
+            _ => Ok(self.arena.push(Node::Bound { kind, symbol, low, high, body })),
         }
     }
 

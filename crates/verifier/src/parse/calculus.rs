@@ -1,0 +1,225 @@
+//! Integrals, limits and derivatives: read, compared with their like, and not worked out.
+
+use super::Parser;
+use crate::budget::Outcome;
+use crate::expr::{Binder, Id, Node};
+use crate::lex::token::{Bracket, Rel, Tok};
+
+impl Parser<'_> {
+    /// `\int_{a}^{b} body \, dx`, `\int \frac{dx}{x}`
+    pub(super) fn integral(&mut self) -> Outcome<Id> {
+        self.next();
+        let mut bounds = [None, None];
+        for (at, sign) in [Tok::Underscore, Tok::Caret].into_iter().enumerate() {
+            if self.eat(sign) {
+                bounds[at] = Some(self.argument(true)?);
+            }
+        }
+        let (differential, symbol) = self.differential()?;
+        let mut body = self.signed_body()?;
+        while self.at <= differential && matches!(self.tok(), Tok::Plus | Tok::Minus) {
+            let term = self.signed_body()?;
+            body = self.arena.add(body, term, self.budget)?;
+        }
+        if self.at <= differential {
+            return self.error("the integrand up to \"dx\"");
+        }
+        let kind = match bounds {
+            [None, None] => Binder::Antiderivative,
+            [Some(_), Some(_)] => Binder::Integral,
+            _ => return self.error("both bounds of the integral, or none"),
+        };
+        let zero = self.arena.integer(0);
+        let [low, high] = bounds.map(|bound| bound.unwrap_or(zero));
+        Ok(self.arena.push(Node::Bound { kind, symbol, low, high, body }))
+    }
+
+    fn signed_body(&mut self) -> Outcome<Id> {
+        let part = self.signed_product()?;
+        self.value(part)
+    }
+
+    /// Where the `dx` of this integral stands, which becomes one token, and its variable.
+    fn differential(&mut self) -> Outcome<(usize, u32)> {
+        let mut inner = 0;
+        for at in self.at..self.lexed.tokens.len() {
+            self.budget.charge(1)?;
+            match (self.lexed.tokens[at].tok, self.lexed.tokens.get(at + 1).map(|token| token.tok)) {
+                (Tok::Integral, _) => inner += 1,
+                (Tok::Symbol(d), Some(Tok::Symbol(variable))) if self.arena.names[d as usize] == "d" => {
+                    if inner == 0 {
+                        self.budget.charge((self.lexed.tokens.len() - at) as u64 / 8)?;
+                        self.lexed.tokens[at].tok = Tok::Differential;
+                        self.lexed.tokens.remove(at + 1);
+                        return Ok((at, variable));
+                    }
+                    inner -= 1;
+                }
+                _ => {}
+            }
+        }
+        self.error("an integrand that ends with \"dx\"")
+    }
+
+    /// `\lim_{x \to 0^+} body`
+    pub(super) fn limit(&mut self) -> Outcome<Id> {
+        self.next();
+        if !self.eat(Tok::Underscore) || !self.eat(Tok::Open(Bracket::Brace)) {
+            return self.error("\"_{x \\to …}\"");
+        }
+        let Tok::Symbol(symbol) = self.tok() else { return self.error("the variable of the limit") };
+        self.next();
+        if !self.eat(Tok::To) {
+            return self.error("\"\\to\"");
+        }
+        let side = self.side_of_limit();
+        let low = self.expression()?;
+        if !self.eat(Tok::Close(Bracket::Brace)) {
+            return self.error("the end of \"_{x \\to …}\"");
+        }
+        let body = self.signed_body()?;
+        let high = self.arena.integer(side);
+        Ok(self.arena.push(Node::Bound { kind: Binder::Limit, symbol, low, high, body }))
+    }
+
+    /// Takes the `^+` or `^{-}` off the place that the variable goes to: 1 from above, -1 from below, 0 both.
+    fn side_of_limit(&mut self) -> i64 {
+        let close = Tok::Close(Bracket::Brace);
+        let end = (self.at..self.lexed.tokens.len()).find(|&at| {
+            let nested = at >= 4 && self.lexed.tokens[at - 2].tok == Tok::Open(Bracket::Brace);
+            let sign_before = at >= 2 && matches!(self.lexed.tokens[at - 1].tok, Tok::Plus | Tok::Minus);
+            self.lexed.tokens[at].tok == close && !(nested && sign_before)
+        });
+        let Some(end) = end else { return 0 };
+        let at = |back: usize| end.checked_sub(back).map(|at| self.lexed.tokens[at].tok);
+        let (sign, first) = match (at(1), at(2)) {
+            (Some(sign @ (Tok::Plus | Tok::Minus)), Some(Tok::Caret)) => (sign, end - 2),
+            (Some(sign), Some(before)) if sign == close && matches!(before, Tok::Plus | Tok::Minus) => {
+                match (at(3), at(4)) {
+                    (Some(Tok::Open(Bracket::Brace)), Some(Tok::Caret)) => (before, end - 4),
+                    _ => return 0,
+                }
+            }
+            _ => return 0,
+        };
+        self.lexed.tokens.drain(first..end);
+        if sign == Tok::Plus { 1 } else { -1 }
+    }
+
+    /// `\frac{dy}{dx}` as one name, `\frac{d}{dx} body` as a derivative; nothing where the fraction is a plain one. Stands
+    /// behind `\frac`.
+    pub(super) fn derivative(&mut self) -> Outcome<Option<Id>> {
+        let Some((top, behind)) = self.differentials(0) else { return Ok(None) };
+        let Some((bottom, end)) = self.differentials(behind) else { return Ok(None) };
+        if top.sign != bottom.sign || bottom.variables.is_empty() {
+            return Ok(None);
+        }
+        if !top.variables.is_empty() {
+            let name = format!("{}{}{}/{}", top.sign, top.order, top.text, bottom.text);
+            self.at += end;
+            let name = self.arena.name(&name);
+            return Ok(Some(self.arena.push(Node::Symbol(name))));
+        }
+        let [symbol] = bottom.variables[..] else { return Ok(None) };
+        self.at += end;
+        let body = self.signed_body()?;
+        let order = self.arena.integer(top.order);
+        Ok(Some(self.arena.push(Node::Bound { kind: Binder::Derivative, symbol, low: order, high: order, body })))
+    }
+
+    /// `dy/dx` as one name, the same as `\frac{dy}{dx}`.
+    pub(super) fn slashed_derivative(&mut self) -> Option<Id> {
+        let letter = |ahead: usize| match self.token(ahead).tok {
+            Tok::Symbol(name) => Some(self.arena.names[name as usize].as_str()),
+            _ => None,
+        };
+        if letter(0) != Some("d") || self.token(2).tok != Tok::Slash || letter(3) != Some("d") {
+            return None;
+        }
+        let name = format!("d1d{}/d{}", letter(1)?, letter(4)?);
+        self.at += 5;
+        let name = self.arena.name(&name);
+        Some(self.arena.push(Node::Symbol(name)))
+    }
+
+    /// A braced `d^2 y`, `dx^2` or `\partial x \partial y`, `ahead` tokens from here, and the position behind it.
+    fn differentials(&self, mut ahead: usize) -> Option<(Differentials, usize)> {
+        if self.token(ahead).tok != Tok::Open(Bracket::Brace) {
+            return None;
+        }
+        let mut found = Differentials { sign: "", order: 1, text: String::new(), variables: Vec::new() };
+        let mut signs = 0;
+        let mut braces = 0;
+        loop {
+            ahead += 1;
+            let token = self.token(ahead);
+            let word = self.text.get(token.start as usize..token.end as usize)?;
+            match token.tok {
+                Tok::Symbol(name) => match self.arena.names[name as usize].as_str() {
+                    "d" => (found.sign, signs) = ("d", signs + 1),
+                    "partial" => (found.sign, signs) = ("∂", signs + 1),
+                    _ if signs == 0 => return None,
+                    _ => found.variables.push(name),
+                },
+                Tok::Open(Bracket::Brace) => braces += 1,
+                Tok::Close(Bracket::Brace) if braces > 0 => braces -= 1,
+                Tok::Close(Bracket::Brace) => break,
+                Tok::Number(_) if found.variables.is_empty() && self.token(ahead - 1 - braces).tok == Tok::Caret => {
+                    found.order = word.parse().ok()?;
+                    continue;
+                }
+                Tok::Number(_) if !found.variables.is_empty() => {}
+                Tok::Caret | Tok::Underscore if signs > 0 => {}
+                _ => return None,
+            }
+            let mark = !matches!(token.tok, Tok::Open(_) | Tok::Close(_));
+            if mark && !(found.variables.is_empty() && token.tok == Tok::Caret) {
+                found.text.push_str(word);
+            }
+            if found.text.len() > MAX_NAME {
+                return None;
+            }
+        }
+        (signs > 0).then_some((found, ahead + 1))
+    }
+
+    /// `P(A \mid B)` as one name; nothing where no bar divides the bracket. Stands before the bracket.
+    pub(super) fn conditional(&mut self, name: u32) -> Option<Id> {
+        let mut full = format!("{}(", self.arena.names[name as usize]);
+        let mut bars = 0;
+        for ahead in 1.. {
+            let token = self.token(ahead);
+            match token.tok {
+                Tok::Close(Bracket::Round) if bars == 1 => {
+                    self.at += ahead + 1;
+                    full.push(')');
+                    let name = self.arena.name(&full);
+                    return Some(self.arena.push(Node::Symbol(name)));
+                }
+                Tok::Bar | Tok::Mid => {
+                    bars += 1;
+                    full.push('|');
+                }
+                Tok::Symbol(_) | Tok::Number(_) | Tok::Comma | Tok::Prime | Tok::Rel(Rel::Equal) | Tok::Underscore
+                    if full.len() < MAX_NAME =>
+                {
+                    full.push_str(self.text.get(token.start as usize..token.end as usize)?);
+                }
+                _ => return None,
+            }
+        }
+        None
+    }
+}
+
+/// Longest name that is put together, in bytes.
+const MAX_NAME: usize = 60;
+
+/// One side of `dy/dx`.
+struct Differentials {
+    /// `d` or `∂`.
+    sign: &'static str,
+    order: i64,
+    text: String,
+    variables: Vec<u32>,
+}
