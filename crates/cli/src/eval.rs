@@ -59,7 +59,7 @@ fn default_folder(config: &Config) -> PathBuf {
 fn evaluate(config: &Config, folder: &Path, format: Shape) -> anyhow::Result<Exit> {
     let source = Path::new(&config.model.path);
     let prompter = Prompter::load(source, config)?;
-    let rewarder = Rewarder::new(&config.reward, rayon::current_num_threads())?;
+    let rewarder = Rewarder::new(&config.reward, config.eval_tokens(), rayon::current_num_threads())?;
     let benchmarks = Benchmark::load_all(config, &prompter)?;
     Benchmark::notes(&benchmarks, config.prompt.max_tokens).iter().for_each(|note| output::note(note));
     let longest = benchmarks.iter().flat_map(|benchmark| &benchmark.rows).enumerate();
