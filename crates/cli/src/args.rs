@@ -1,8 +1,12 @@
 //! Arguments as they are typed. Each command resolves its own.
 
+mod objective;
+
 use std::path::PathBuf;
 
 use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
+
+pub use objective::{Bias, Curve, Draw, Eval, Figure, Format, List, ObjectiveCommand, Replay, Sign};
 
 /// Train language models by reinforcement learning with verifiable rewards.
 #[derive(Debug, Parser)]
@@ -30,6 +34,14 @@ pub enum Command {
     },
     /// Compare an answer with the gold answer, or whole files of them
     Verify(Verify),
+    /// Look into the objectives: what there is, what each does to given tokens, curves, biases
+    Objective {
+        /// What to do with objectives.
+        #[command(subcommand)]
+        command: ObjectiveCommand,
+    },
+    /// Say what other objectives would have done with the tokens of a finished run
+    Replay(Replay),
     /// Make training data
     Data {
         /// What to do with data.

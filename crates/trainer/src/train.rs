@@ -9,11 +9,13 @@ use crate::progress::Progress;
 use crate::prompt::Prompter;
 use crate::reward::{Judged, Rewarder, Sample as Judgement};
 use crate::rollout::{Group, Watch, rollout};
-use crate::update::{Rule, TrainedGroup, TrainedSample, Updated, update};
+use crate::update::{Rule, TrainedGroup, TrainedSample, Updated, groups_in_mini_batch, update};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use surefoot_objectives::Objective;
 use surefoot_objectives::advantage::{AdvantageEstimator, AdvantageValues, RewardBatch};
+
+use setup::Recorded;
 
 pub use setup::TrainError;
 
@@ -73,15 +75,21 @@ impl Steps for Run {
         let rewards = judged.rewards(shape.1);
         measure::rewards(&mut record, &judged, &rewards, shape.1);
         let advantages = self.advantages(&groups, &rewards)?;
-        let every = self.journey.config.log.rollouts_every;
-        if every > 0 && step.is_multiple_of(every) {
-            setup::write_rollout(&self.journey.folder, step, &groups, &rows, &judged, &advantages)?;
-        }
 
         progress.phase("update");
         let updating = Instant::now();
-        let updated = self.update(step, &groups, &advantages)?;
-        measure::updates(&mut record, &updated, updating.elapsed());
+        let mut updated = Updated::new(rewards.len());
+        let training = Training { journey: &mut self.journey, objective: &self.objective, reference: &self.reference };
+        let outcome = training.update(step, &groups, &advantages, &mut updated);
+        let took = updating.elapsed();
+        let every = self.journey.config.log.rollouts_every;
+        if every > 0 && step.is_multiple_of(every) {
+            // Also when the update failed: then it is most needed.
+            let updates = Recorded { updated: &updated, mini_batches: self.journey.config.update.mini_batches };
+            setup::write_rollout(&self.journey.folder, step, &groups, &rows, &judged, &advantages, &updates)?;
+        }
+        outcome?;
+        measure::updates(&mut record, &updated, took);
         self.journey.step = step;
         record.set(metrics::TIME_STEP, started.elapsed().as_secs_f64());
         Ok(Some(record))
@@ -115,32 +123,44 @@ impl Run {
             }
         })
     }
+}
 
+/// What updates need of a run, while its data is being read.
+struct Training<'a> {
+    journey: &'a mut Journey,
+    objective: &'a Objective,
+    reference: &'a Option<Vec<f32>>,
+}
+
+impl Training<'_> {
     /// The off-policy updates on one rollout.
-    fn update(&mut self, step: u64, groups: &[Group], advantages: &[f32]) -> Result<Updated, TrainError> {
-        let mut advantages = advantages.iter();
+    fn update(self, step: u64, groups: &[Group], advantages: &[f32], updated: &mut Updated) -> Result<(), TrainError> {
+        let mut advantages = advantages.iter().enumerate();
         let mut trained = Vec::with_capacity(groups.len());
         for (g, group) in groups.iter().enumerate() {
             let samples = group.samples.iter().zip(advantages.by_ref());
-            let samples =
-                samples.map(|(s, &advantage)| TrainedSample { tokens: &s.tokens, logp_old: &s.logp, advantage });
+            let samples = samples.map(|(s, (number, &advantage))| TrainedSample {
+                number,
+                tokens: &s.tokens,
+                logp_old: &s.logp,
+                advantage,
+            });
             trained.push(TrainedGroup { id: g as u32, prompt: &group.prompt.tokens, samples: samples.collect() });
         }
-        let Journey { config, policy, .. } = &mut self.journey;
+        let Journey { config, policy, .. } = self.journey;
         let (epochs, mini_batches) = (config.update.epochs, config.update.mini_batches);
         let rule = Rule {
             config,
-            objective: &self.objective,
+            objective: self.objective,
             reference: self.reference.as_ref(),
             total_updates: config.train.steps.saturating_mul(epochs.saturating_mul(mini_batches) as u64),
             step,
         };
-        let mut updated = Updated::default();
         for _ in 0..epochs {
-            for mini_batch in trained.chunks(trained.len().div_ceil(mini_batches)) {
-                update(policy, &rule, mini_batch, &mut updated)?;
+            for mini_batch in trained.chunks(groups_in_mini_batch(trained.len(), mini_batches)) {
+                update(policy, &rule, mini_batch, updated)?;
             }
         }
-        Ok(updated)
+        Ok(())
     }
 }
