@@ -46,7 +46,7 @@ pub fn run(args: &Bias) -> anyhow::Result<Exit> {
     let mut texts: Vec<String> = args.objective.clone();
     if texts.is_empty() {
         texts = DGPO_FIELD.iter().map(ToString::to_string).collect();
-        texts.extend(["dgpo,decay_low=2".to_string(), "mhpo".to_string()]);
+        texts.extend(["dgpo,decay_low=2", "mhpo", "mhpo,anchor=unit"].map(str::to_string));
     }
     let measured = measure(args, &texts)?;
     let left = left()?;

@@ -9,7 +9,9 @@ use super::parse;
 use crate::args::Figure;
 
 /// Objectives of DGPO Figure 2.
-pub const DGPO_FIELD: [&str; 6] = ["grpo", "cispo", "gppo", "ce_gppo", "aspo", "dgpo"];
+pub const DGPO_FIELD: [&str; 6] = ["dgpo", "grpo", "cispo", "gppo", "ce_gppo", "aspo"];
+/// The stroke for a wide line below others.
+const LIGHTEST: usize = 5;
 /// Those that differ from `grpo` in advantages or aggregation alone.
 const SAME_AS_GRPO: [&str; 3] = ["dr_grpo", "rloo", "reinforce_plus_plus"];
 /// MHPO's bounds in its Table 3a, which its Figure 2 varies.
@@ -117,8 +119,10 @@ fn probability_weights() -> anyhow::Result<Sheet> {
     let panel = |title: &str, positive| {
         let lines = DGPO_FIELD.iter().enumerate().map(|(index, key)| {
             let points = points(&Objective::named(key)?, Quantity::ProbabilityWeight, positive, 0.05, 3.0);
-            // The one that the figure is about stands out.
-            let stroke = Stroke { width: if *key == "dgpo" { 3.0 } else { 1.6 }, ..Stroke::of(index) };
+            // The one that the figure is about lies below, wider; where others coincide, gaps let both be seen.
+            let dashes = ["", "", "7 5", "2 4", "", "9 9"][index];
+            let stroke =
+                Stroke { width: if *key == "dgpo" { 5.0 } else { 1.8 }, dashes, ..Stroke::of(LIGHTEST - index) };
             Ok(Line { name: key.to_string(), points, stroke })
         });
         let lines = lines.collect::<anyhow::Result<_>>()?;

@@ -18,6 +18,8 @@ const ENTRY_HEIGHT: f64 = 18.0;
 const SAMPLE: f64 = 26.0;
 /// Of a letter, on average, at the legend's size.
 const LETTER: f64 = 6.6;
+/// What a point may be off by and be left out.
+const TOLERANCE: f64 = 0.1;
 /// Sheets of one panel draw it larger.
 const SINGLE: f64 = 1.7;
 
@@ -175,35 +177,59 @@ impl Frame {
                 format_args!(
                     "<circle cx=\"{at_x:.1}\" cy=\"{at_y:.1}\" r=\"3.5\"/>\n<text x=\"{:.1}\" y=\"{:.1}\">{}</text>\n",
                     at_x + 7.0,
-                    at_y + 13.0,
+                    at_y + 20.0,
                     escaped(text)
                 ),
             );
         }
     }
 
-    /// The curve as a path: points that round to the one before are left out, those far outside are moved near.
+    /// The curve as a path, with as few points as show the same; those far outside are moved near.
     fn path(&self, panel: &Panel, line: &Line) -> String {
-        let (mut path, mut pen_down, mut last) = (String::new(), false, String::new());
-        for &(x, y) in &line.points {
+        let far = 4.0 * self.height;
+        let place = |&(x, y): &(f64, f64)| {
             let (x, y) = (self.across(&panel.x, x), self.up(&panel.y, y));
-            if !x.is_finite() || !y.is_finite() {
-                pen_down = false;
-                continue;
+            let within = |value: f64, low: f64, size: f64| value.clamp(low - far, low + size + far);
+            (x.is_finite() && y.is_finite()).then(|| (within(x, self.x, self.width), within(y, self.y, self.height)))
+        };
+        let places: Vec<Option<(f64, f64)>> = line.points.iter().map(place).collect();
+        let mut path = String::new();
+        for run in places.split(Option::is_none) {
+            let run: Vec<(f64, f64)> = run.iter().copied().flatten().collect();
+            for (index, (x, y)) in simplified(&run).into_iter().enumerate() {
+                path += &format!("{}{x:.1} {y:.1}", if index == 0 { 'M' } else { 'L' });
             }
-            let far = 4.0 * self.height;
-            let (x, y) =
-                (x.clamp(self.x - far, self.x + self.width + far), y.clamp(self.y - far, self.y + self.height + far));
-            let point = format!("{x:.1} {y:.1}");
-            if pen_down && point == last {
-                continue;
-            }
-            path.push(if pen_down { 'L' } else { 'M' });
-            path.push_str(&point);
-            (pen_down, last) = (true, point);
         }
         path
     }
+}
+
+/// Ends and corners of a polyline: what is left out lies within [`TOLERANCE`] of it (Douglas and Peucker 1973).
+fn simplified(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let mut keep = vec![false; points.len()];
+    let mut spans = Vec::new();
+    if let Some(last) = points.len().checked_sub(1) {
+        (keep[0], keep[last]) = (true, true);
+        spans.push((0, last));
+    }
+    while let Some((first, last)) = spans.pop() {
+        let away = |at: usize| (distance(points[at], points[first], points[last]), at);
+        let farthest = (first + 1..last).map(away).max_by(|a, b| a.0.total_cmp(&b.0));
+        if let Some((_, at)) = farthest.filter(|(distance, _)| *distance > TOLERANCE) {
+            keep[at] = true;
+            spans.extend([(first, at), (at, last)]);
+        }
+    }
+    points.iter().zip(keep).filter(|(_, keep)| *keep).map(|(point, _)| *point).collect()
+}
+
+/// Of a point from the segment between two others.
+fn distance(point: (f64, f64), from: (f64, f64), to: (f64, f64)) -> f64 {
+    let (dx, dy) = (to.0 - from.0, to.1 - from.1);
+    let length = dx * dx + dy * dy;
+    let along = if length > 0.0 { ((point.0 - from.0) * dx + (point.1 - from.1) * dy) / length } else { 0.0 };
+    let along = along.clamp(0.0, 1.0);
+    (point.0 - from.0 - along * dx).hypot(point.1 - from.1 - along * dy)
 }
 
 fn drawn(stroke: &Stroke) -> String {
@@ -249,6 +275,20 @@ mod tests {
     fn gaps_repeats_and_extremes() {
         // The frame of the first panel is 300 wide and 210 high, from (52, 54) on.
         let svg = sheet(vec![(0.0, 0.0), (0.0, 0.0), (0.5, f64::NAN), (1.0, 1.0), (1.0, 1e30)]).to_svg();
-        assert!(svg.contains("<path d=\"M52.0 264.0M352.0 54.0L352.0 -786.0\""), "{svg}");
+        assert!(svg.contains("<path d=\"M52.0 264.0L52.0 264.0M352.0 54.0L352.0 -786.0\""), "{svg}");
+    }
+
+    #[test]
+    fn straight_runs_need_two_points_and_corners_stay() {
+        let bend: Vec<(f64, f64)> =
+            (0..=100).map(|n| (f64::from(n), if n <= 40 { 0.0 } else { f64::from(n) - 40.0 })).collect();
+        assert_eq!(simplified(&bend), [(0.0, 0.0), (40.0, 0.0), (100.0, 60.0)]);
+        let arc: Vec<(f64, f64)> =
+            (0..=1000).map(|n| (100.0 * (f64::from(n) / 500.0).cos(), 100.0 * (f64::from(n) / 500.0).sin())).collect();
+        let few = simplified(&arc);
+        assert!(few.len() < 40, "{}", few.len());
+        let off = |point| few.windows(2).map(|ends| distance(point, ends[0], ends[1])).fold(f64::INFINITY, f64::min);
+        assert!(arc.into_iter().map(off).fold(0.0, f64::max) <= TOLERANCE);
+        assert_eq!((simplified(&[]).len(), simplified(&[(1.0, 1.0)]).len()), (0, 1));
     }
 }

@@ -44,29 +44,32 @@ pub fn parse(line: &[u8]) -> Result<Sequence, String> {
     serde_json::from_slice(line).map_err(|error| {
         let text = error.to_string();
         let what = text.split(" at line ").next().unwrap_or_default();
-        match non_number(line, error.column()) {
+        match bad_number(line, error.column()) {
             Some((word, key, position)) => {
-                format!("{word} in `{key}`, position {position}, is not JSON; trained tokens need finite numbers, others a mask")
+                format!("{word} in `{key}`, position {position}, is no finite number; a token without one needs a mask, and any number")
             }
             None => format!("{what} at column {}", error.column()),
         }
     })
 }
 
-/// The word that stands where a number was expected, as Python writes NaN and Infinity, with the key of its array and its
-/// position in it.
-fn non_number(line: &[u8], column: usize) -> Option<(&'static str, String, usize)> {
-    let at = column.min(line.len());
-    let begin = line[..at].iter().rposition(|byte| matches!(byte, b',' | b'[' | b':'))? + 1;
-    let rest = line[begin..].trim_ascii_start();
-    let word = ["NaN", "Infinity", "-Infinity", "null"].into_iter().find(|word| rest.starts_with(word.as_bytes()))?;
+/// What stands where a finite number was expected (NaN and Infinity as Python writes them, or a number beyond 32-bit floats), with
+/// the key of its array and its position in it.
+fn bad_number(line: &[u8], column: usize) -> Option<(String, String, usize)> {
+    let begin = line[..column.min(line.len())].iter().rposition(|byte| matches!(byte, b',' | b'[' | b':'))? + 1;
+    let rest = &line[begin..];
+    let end = rest.iter().position(|byte| matches!(byte, b',' | b']' | b'}')).unwrap_or(rest.len());
+    let word = std::str::from_utf8(&rest[..end]).ok()?.trim();
+    let is_number = word.parse::<f32>().is_ok_and(|number| !number.is_finite());
+    if !is_number && word != "null" {
+        return None;
+    }
     let open = line[..begin].iter().rposition(|&byte| byte == b'[');
     let colon = line[..begin].iter().rposition(|&byte| byte == b':')?;
     let key = line[..colon].rsplit(|&byte| byte == b'"').nth(1)?;
-    let position = open
-        .filter(|&open| open > colon)
-        .map_or(0, |open| line[open..begin].iter().filter(|&&byte| byte == b',').count());
-    Some((word, String::from_utf8_lossy(key).into_owned(), position))
+    let before = |open: usize| line[open..begin].iter().filter(|&&byte| byte == b',').count();
+    let position = open.filter(|&open| open > colon).map_or(0, before);
+    Some((word.to_string(), String::from_utf8_lossy(key).into_owned(), position))
 }
 
 fn group<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
@@ -159,7 +162,7 @@ mod tests {
         let of = |logp: &str| {
             parse(format!(r#"{{"group": "a", "logp": [{logp}], "logp_old": [0], "advantage": 1}}"#).as_bytes())
         };
-        assert!(of("-1, NaN, -2").unwrap_err().starts_with("NaN in `logp`, position 1, is not JSON"));
+        assert!(of("-1, NaN, -2").unwrap_err().starts_with("NaN in `logp`, position 1, is no finite number"));
         assert!(of("-Infinity").unwrap_err().starts_with("-Infinity in `logp`, position 0"));
         assert!(of("1,2,null").unwrap_err().starts_with("null in `logp`, position 2"));
         assert_eq!(of("\"x\"").unwrap_err(), "invalid type: string \"x\", expected f32 at column 27");
