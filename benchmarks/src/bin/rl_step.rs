@@ -162,13 +162,19 @@ fn one(
                 samples: group
                     .iter()
                     .zip(own)
-                    .map(|(s, &advantage)| TrainedSample { tokens: &s.tokens, logp_old: &s.logp, advantage })
+                    .enumerate()
+                    .map(|(i, (s, &advantage))| TrainedSample {
+                        number: g * arguments.samples + i,
+                        tokens: &s.tokens,
+                        logp_old: &s.logp,
+                        advantage,
+                    })
                     .collect(),
             }
         })
         .collect();
     let rule = Rule { config, objective: &objective, reference: None, total_updates: u64::MAX, step };
-    let mut updated = Updated::default();
+    let mut updated = Updated::new(advantages.len());
     parts.update.time(|| {
         let size = trained.len().div_ceil(arguments.mini_batches);
         trained.chunks(size).try_for_each(|groups| update(policy, &rule, groups, &mut updated))

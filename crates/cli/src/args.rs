@@ -1,8 +1,12 @@
 //! Arguments as they are typed. Each command resolves its own.
 
+mod objective;
+
 use std::path::PathBuf;
 
 use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
+
+pub use objective::{Bias, Curve, Draw, Eval, Figure, Format, List, ObjectiveCommand, Replay, Sign};
 
 /// Train language models by reinforcement learning with verifiable rewards.
 #[derive(Debug, Parser)]
@@ -21,7 +25,7 @@ pub enum Command {
     /// Fine-tune on given texts, for a warm start
     Sft(Train),
     /// Evaluate a model on benchmarks: Avg@k, Pass@k and majority vote; or compare two evaluations
-    Eval(Eval),
+    Eval(Evaluate),
     /// Sample from a model and look
     Generate(Generate),
     /// Make, import and inspect model folders
@@ -32,6 +36,14 @@ pub enum Command {
     },
     /// Compare an answer with the gold answer, or whole files of them
     Verify(Verify),
+    /// Look into the objectives: what there is, what each does to given tokens, curves, biases
+    Objective {
+        /// What to do with objectives.
+        #[command(subcommand)]
+        command: ObjectiveCommand,
+    },
+    /// Say what other objectives would have done with the tokens of a finished run
+    Replay(Replay),
     /// Make training data
     Data {
         /// What to do with data.
@@ -58,7 +70,7 @@ pub struct Train {
 #[derive(Debug, Arguments)]
 #[command(after_help = "An evaluation that was stopped or killed goes on when the same command is given again.\n\
     Example: surefoot eval --model DIR --data aime24.jsonl --data amc=amc23.jsonl --samples 32")]
-pub struct Eval {
+pub struct Evaluate {
     /// Configuration (TOML) with [eval], and [prompt] and [reward] as for `train`; docs/config.md lists every key
     pub config: Option<PathBuf>,
     /// Folder of a Hugging Face model
@@ -80,17 +92,8 @@ pub struct Eval {
     #[arg(long, num_args = 2, value_names = ["FIRST", "SECOND"], conflicts_with_all = ["config", "model", "data", "samples", "out", "set"])]
     pub compare: Vec<PathBuf>,
     /// How the results are written to stdout
-    #[arg(long, value_enum, default_value_t = Shape::Table)]
-    pub format: Shape,
-}
-
-/// How results are written.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Shape {
-    /// An aligned table
-    Table,
-    /// JSON
-    Json,
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
 }
 
 /// `surefoot generate`

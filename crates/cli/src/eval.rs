@@ -9,13 +9,13 @@ use surefoot_trainer::policy::Policy;
 use surefoot_trainer::prompt::Prompter;
 use surefoot_trainer::reward::Rewarder;
 
-use crate::args::{Eval, Shape};
+use crate::args::{Evaluate, Format};
 use crate::exit::Exit;
 use crate::output;
 use crate::train::{pool, stop_on_signal};
 
 /// Evaluates a model on benchmarks, or compares two evaluations.
-pub fn run(args: &Eval) -> anyhow::Result<Exit> {
+pub fn run(args: &Evaluate) -> anyhow::Result<Exit> {
     if let [first, second] = args.compare.as_slice() {
         return compare(first, second, args.format);
     }
@@ -25,7 +25,7 @@ pub fn run(args: &Eval) -> anyhow::Result<Exit> {
 }
 
 /// The configuration, with what the command line gives beside it.
-fn resolve(args: &Eval) -> anyhow::Result<Config> {
+fn resolve(args: &Evaluate) -> anyhow::Result<Config> {
     let mut sets = args.set.clone();
     let text = |value: &str| toml_text(value);
     if let Some(model) = &args.model {
@@ -56,7 +56,7 @@ fn default_folder(config: &Config) -> PathBuf {
     PathBuf::from(format!("runs/eval-{name}"))
 }
 
-fn evaluate(config: &Config, folder: &Path, format: Shape) -> anyhow::Result<Exit> {
+fn evaluate(config: &Config, folder: &Path, format: Format) -> anyhow::Result<Exit> {
     let source = Path::new(&config.model.path);
     let prompter = Prompter::load(source, config)?;
     let rewarder = Rewarder::new(&config.reward, config.eval_tokens(), rayon::current_num_threads())?;
@@ -85,18 +85,18 @@ fn evaluate(config: &Config, folder: &Path, format: Shape) -> anyhow::Result<Exi
     Ok(Exit::Done)
 }
 
-fn show_scores(scores: &[Score], format: Shape) -> anyhow::Result<()> {
+fn show_scores(scores: &[Score], format: Format) -> anyhow::Result<()> {
     Ok(match format {
-        Shape::Table => output::data(&evaluate::table(scores))?,
-        Shape::Json => output::data(&serde_json::to_string(scores)?)?,
+        Format::Table => output::data(&evaluate::table(scores))?,
+        Format::Json => output::data(&serde_json::to_string(scores)?)?,
     })
 }
 
-fn compare(first: &Path, second: &Path, format: Shape) -> anyhow::Result<Exit> {
+fn compare(first: &Path, second: &Path, format: Format) -> anyhow::Result<Exit> {
     let found = evaluate::compare(first, second)?;
     match format {
-        Shape::Table => output::data(&evaluate::comparison_table(&found))?,
-        Shape::Json => output::data(&serde_json::to_string(&found)?)?,
+        Format::Table => output::data(&evaluate::comparison_table(&found))?,
+        Format::Json => output::data(&serde_json::to_string(&found)?)?,
     }
     Ok(Exit::Done)
 }

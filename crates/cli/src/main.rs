@@ -6,7 +6,9 @@ mod eval;
 mod exit;
 mod generate;
 mod model;
+mod objective;
 mod output;
+mod replay;
 mod train;
 mod verify;
 
@@ -24,6 +26,8 @@ fn main() -> ExitCode {
         Command::Generate(args) => generate::run(&args),
         Command::Model { command } => model::run(&command),
         Command::Verify(args) => verify::run(&args),
+        Command::Objective { command } => objective::run(&command),
+        Command::Replay(args) => replay::run(&args),
         Command::Data { command: DataCommand::Make(args) } => data::make(&args),
     };
     exit::code(done)

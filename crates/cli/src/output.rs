@@ -16,6 +16,15 @@ pub fn data(line: &str) -> io::Result<()> {
     stdout.flush()
 }
 
+/// Lines of data.
+pub fn lines(lines: &[String]) -> io::Result<()> {
+    let mut stdout = stdout();
+    for line in lines {
+        writeln!(stdout, "{line}")?;
+    }
+    stdout.flush()
+}
+
 /// An error with its causes, for a person.
 pub fn error(error: &anyhow::Error) {
     let mark = if colour() { "\x1b[31merror:\x1b[0m" } else { "error:" };

@@ -22,6 +22,8 @@
 //! | [`journey`] | what both share: run folder, steps until the end or a stop, checkpoints, resume |
 //! | [`run_folder`], [`state`] | whole files only, one writer; what a checkpoint holds beside the model |
 //! | [`metrics`], [`progress`] | what is measured, and what a person sees of it |
+//! | [`replay`] | what other objectives would have done with a run's tokens |
+//! | [`plot`] | line plots as SVG |
 //! | [`demo`] | the model and the task that come with the program |
 //! | [`random`] | a generator for data order and tasks whose numbers never change |
 //!
@@ -33,10 +35,12 @@ pub mod demo;
 pub mod evaluate;
 pub mod journey;
 pub mod metrics;
+pub mod plot;
 pub mod policy;
 pub mod progress;
 pub mod prompt;
 pub mod random;
+pub mod replay;
 pub mod reward;
 pub mod rollout;
 pub mod run_folder;

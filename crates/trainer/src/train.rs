@@ -12,13 +12,15 @@ use crate::progress::Progress;
 use crate::prompt::Prompter;
 use crate::reward::{Judged, Rewarder};
 use crate::rollout::{Group, judgements};
-use crate::update::{Rule, TrainedGroup, TrainedSample, Updated, update};
+use crate::update::{Rule, TrainedGroup, TrainedSample, Updated, groups_in_mini_batch, update};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use surefoot_objectives::Objective;
 use surefoot_objectives::advantage::{AdvantageEstimator, AdvantageValues, RewardBatch};
 
 use gather::Gathered;
+use setup::Recorded;
+
 pub use setup::TrainError;
 
 /// A run that is ready to go.
@@ -77,16 +79,22 @@ impl Steps for Run {
         let sampled = sampled.keep(prompts);
         let advantages = self.advantages(&sampled.groups, &sampled.rewards())?;
         let Gathered { groups, judged, .. } = &sampled;
-        let every = self.journey.config.log.rollouts_every;
-        if every > 0 && step.is_multiple_of(every) {
-            let rows: Vec<(usize, &Row)> = sampled.rows().into_iter().map(|i| (i, &self.data.rows[i])).collect();
-            setup::write_rollout(&self.journey.folder, step, groups, &rows, judged, &advantages)?;
-        }
 
         progress.phase("update");
         let updating = Instant::now();
-        let updated = self.update(step, groups, &advantages)?;
-        measure::updates(&mut record, &updated, updating.elapsed());
+        let mut updated = Updated::new(advantages.len());
+        let training = Training { journey: &mut self.journey, objective: &self.objective, reference: &self.reference };
+        let outcome = training.update(step, groups, &advantages, &mut updated);
+        let took = updating.elapsed();
+        let every = self.journey.config.log.rollouts_every;
+        if every > 0 && step.is_multiple_of(every) {
+            // Also when the update failed: then it is most needed.
+            let updates = Recorded { updated: &updated, mini_batches: self.journey.config.update.mini_batches };
+            let rows: Vec<(usize, &Row)> = sampled.rows().into_iter().map(|i| (i, &self.data.rows[i])).collect();
+            setup::write_rollout(&self.journey.folder, step, groups, &rows, judged, &advantages, &updates)?;
+        }
+        outcome?;
+        measure::updates(&mut record, &updated, took);
         self.journey.step = step;
         let every = self.journey.config.eval.every;
         if every > 0 && step.is_multiple_of(every) {
@@ -138,36 +146,42 @@ impl Run {
             }
         })
     }
+}
 
+/// What updates need of a run, while its data is being read.
+struct Training<'a> {
+    journey: &'a mut Journey,
+    objective: &'a Objective,
+    reference: &'a Option<Vec<f32>>,
+}
+
+impl Training<'_> {
     /// The off-policy updates on one rollout.
-    fn update(&mut self, step: u64, groups: &[Group], advantages: &[f32]) -> Result<Updated, TrainError> {
-        let mut advantages = advantages.iter();
+    fn update(self, step: u64, groups: &[Group], advantages: &[f32], updated: &mut Updated) -> Result<(), TrainError> {
+        let mut advantages = advantages.iter().enumerate();
         let mut trained = Vec::with_capacity(groups.len());
         let masked = self.journey.config.update.truncated == Truncated::Mask;
         for (g, group) in groups.iter().enumerate() {
             let samples = group.samples.iter().zip(advantages.by_ref());
-            let samples = samples.filter(|(s, _)| s.finished || !masked).map(|(s, &advantage)| TrainedSample {
-                tokens: &s.tokens,
-                logp_old: &s.logp,
-                advantage,
+            let samples = samples.filter(|(s, _)| s.finished || !masked).map(|(s, (number, &advantage))| {
+                TrainedSample { number, tokens: &s.tokens, logp_old: &s.logp, advantage }
             });
             trained.push(TrainedGroup { id: g as u32, prompt: &group.prompt.tokens, samples: samples.collect() });
         }
-        let Journey { config, policy, .. } = &mut self.journey;
+        let Journey { config, policy, .. } = self.journey;
         let (epochs, mini_batches) = (config.update.epochs, config.update.mini_batches);
         let rule = Rule {
             config,
-            objective: &self.objective,
+            objective: self.objective,
             reference: self.reference.as_ref(),
             total_updates: config.train.steps.saturating_mul(epochs.saturating_mul(mini_batches) as u64),
             step,
         };
-        let mut updated = Updated::default();
         for _ in 0..epochs {
-            for mini_batch in trained.chunks(trained.len().div_ceil(mini_batches)) {
-                update(policy, &rule, mini_batch, &mut updated)?;
+            for mini_batch in trained.chunks(groups_in_mini_batch(trained.len(), mini_batches)) {
+                update(policy, &rule, mini_batch, updated)?;
             }
         }
-        Ok(updated)
+        Ok(())
     }
 }

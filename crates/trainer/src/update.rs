@@ -43,11 +43,41 @@ pub struct Updated {
     pub skipped: usize,
     /// Learning rate of the last update.
     pub learning_rate: f64,
+    /// What the last update of each sample of the rollout saw, by [`TrainedSample::number`].
+    pub seen: Vec<Seen>,
 }
 
-impl Default for Updated {
-    fn default() -> Self {
-        Self { losses: Vec::new(), norms: Vec::new(), stats: Stats::empty(), tokens: 0, skipped: 0, learning_rate: 0.0 }
+/// A sample's log-probabilities as an objective got them; empty for samples that were left out of every update.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Seen {
+    /// Under the policy as it was before that update.
+    pub logp: Vec<f32>,
+    /// Under the reference policy, where the run has one.
+    pub logp_ref: Vec<f32>,
+}
+
+impl Updated {
+    /// Before the first update on a rollout of `samples` samples.
+    pub fn new(samples: usize) -> Self {
+        Self {
+            losses: Vec::new(),
+            norms: Vec::new(),
+            stats: Stats::empty(),
+            tokens: 0,
+            skipped: 0,
+            learning_rate: 0.0,
+            seen: vec![Seen::default(); samples],
+        }
+    }
+
+    /// Keeps what the sequences of a micro-batch had.
+    fn keep(&mut self, batch: &MicroBatch, logp: &[f32], logp_ref: Option<&[f32]>) {
+        for (&number, span) in batch.numbers.iter().zip(batch.offsets.windows(2)) {
+            if let Some(seen) = self.seen.get_mut(number) {
+                seen.logp = logp[span[0]..span[1]].to_vec();
+                seen.logp_ref = logp_ref.map_or_else(Vec::new, |logp| logp[span[0]..span[1]].to_vec());
+            }
+        }
     }
 }
 
@@ -63,6 +93,11 @@ pub struct Rule<'a> {
     pub total_updates: u64,
     /// Step of the run, for messages.
     pub step: u64,
+}
+
+/// Groups of each mini-batch but the last, which may be smaller, when `groups` are cut into `mini_batches`.
+pub fn groups_in_mini_batch(groups: usize, mini_batches: usize) -> usize {
+    groups.div_ceil(mini_batches.max(1)).max(1)
 }
 
 /// Updates the policy on one mini-batch of groups.
@@ -110,6 +145,7 @@ pub fn update(
             Err(ObjectiveError::NotFinite { .. }) => return not_finite(policy, rule, "a log-probability is", done),
             Err(error) => return Err(error.into()),
         };
+        done.keep(batch, &found.logp, reference.as_deref());
         loss += evaluated.loss;
         stats.merge(&evaluated.stats);
         done.tokens += rows;

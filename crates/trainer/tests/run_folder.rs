@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::Write;
 
-use surefoot_trainer::metrics::definition::{REWARD_MEAN, TIME_STEP, UPDATE_LOSS};
+use surefoot_trainer::metrics::definition::{REWARD_MEAN, TIME_STEP, UPDATE_LOSS, of_statistic};
 use surefoot_trainer::metrics::{self, MetricsFile, Record};
 use surefoot_trainer::run_folder::rollouts::{self, Sample};
 use surefoot_trainer::run_folder::{Checkpoints, RunFolder, atomic};
@@ -154,6 +154,9 @@ fn rollouts_read_back_as_they_were_written() {
             tokens: (0..index as u32 * 3 % 11).map(|token| token * 50_000).collect(),
             logp_old: (0..index * 3 % 11).map(|token| -(token as f32) / 7.0).collect(),
             logp_behavior: Vec::new(),
+            mini_batch: index as u32 / 8,
+            logp: (0..index * 3 % 11).map(|token| -(token as f32) / 9.0).collect(),
+            logp_ref: (0..index % 3).map(|token| -(token as f32) / 11.0).collect(),
         })
         .collect();
     rollouts::write(&path, &samples).unwrap();
@@ -162,6 +165,20 @@ fn rollouts_read_back_as_they_were_written() {
     assert_eq!(rollouts::read(&path).unwrap(), []);
     fs::write(&path, b"PAR1 nonsense").unwrap();
     assert!(rollouts::read(&path).unwrap_err().to_string().contains("step-000003.parquet"));
+}
+
+/// A statistic of `docs/statistics.md` has a metric; those of behaviour corrections, which a run does not make, have none.
+#[test]
+fn every_documented_statistic_is_a_metric() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/statistics.md");
+    let page = fs::read_to_string(page).unwrap();
+    let cells = page.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+    let names: Vec<&str> = cells.flat_map(|cell| cell.split('`')).filter(|name| name.contains('/')).collect();
+    assert!(names.len() > 40, "{names:?}");
+    for name in names {
+        let corrections = name.starts_with("weight/") || name.starts_with("behavior/");
+        assert_eq!(of_statistic(name).is_some(), !corrections, "{name}");
+    }
 }
 
 #[test]

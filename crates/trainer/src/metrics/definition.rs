@@ -55,16 +55,41 @@ metrics! {
     UPDATE_GRAD_NORM_MAX = "update/grad_norm_max", "1", "greatest norm of the gradient before clipping", "";
     UPDATE_RATIO_MEAN = "update/ratio_mean", "1", "mean importance ratio", "mean_t exp(l)";
     UPDATE_RATIO_MAX = "update/ratio_max", "1", "greatest importance ratio", "max_t exp(l)";
+    UPDATE_RATIO_MIN = "update/ratio_min", "1", "least importance ratio", "min_t exp(l)";
+    UPDATE_RATIO_P01 = "update/ratio_p01", "1", "importance ratio below which 1% of the tokens are", "";
+    UPDATE_RATIO_P05 = "update/ratio_p05", "1", "importance ratio below which 5% of the tokens are", "";
+    UPDATE_RATIO_P50 = "update/ratio_p50", "1", "median importance ratio", "";
+    UPDATE_RATIO_P95 = "update/ratio_p95", "1", "importance ratio below which 95% of the tokens are", "";
+    UPDATE_RATIO_P99 = "update/ratio_p99", "1", "importance ratio below which 99% of the tokens are", "";
+    UPDATE_RATIO_ESS = "update/ratio_ess", "share", "effective sample size: the share of tokens that the ratios are worth as weights", "(Σ ratio)² / (T·Σ ratio²)";
     UPDATE_KL_K1 = "update/kl_k1", "nats", "divergence from the policy that sampled, k1 estimator", "mean_t −l";
+    UPDATE_KL_K2 = "update/kl_k2", "nats", "divergence from the policy that sampled, k2 estimator", "mean_t l²/2";
     UPDATE_KL_K3 = "update/kl_k3", "nats", "divergence from the policy that sampled, k3 estimator", "mean_t (exp(l) − 1 − l)";
     UPDATE_REGION_LN = "update/region_ln", "share", "trained tokens with a low ratio and a negative advantage", "ratio < 1 − clip_low, A < 0";
     UPDATE_REGION_HP = "update/region_hp", "share", "trained tokens with a high ratio and a positive advantage", "ratio > 1 + clip_high, A > 0";
     UPDATE_REGION_LP = "update/region_lp", "share", "trained tokens with a low ratio and a positive advantage", "ratio < 1 − clip_low, A > 0";
     UPDATE_REGION_HN = "update/region_hn", "share", "trained tokens with a high ratio and a negative advantage", "ratio > 1 + clip_high, A < 0";
     UPDATE_REGION_M = "update/region_m", "share", "all other trained tokens", "";
+    UPDATE_CLIP_LOW = "update/clip_low", "share", "trained tokens on which the objective's lower bound acts, where it has one", "";
+    UPDATE_CLIP_HIGH = "update/clip_high", "share", "trained tokens on which the objective's upper bound acts, where it has one", "";
+    UPDATE_CLIP_DUAL = "update/clip_dual", "share", "trained tokens beyond `objective.dual_clip`", "";
+    UPDATE_GRADIENT_ZEROED = "update/gradient_zeroed", "share", "trained tokens that the update does not learn from", "A ≠ 0, g = 0";
     UPDATE_MULTIPLIER_MEAN = "update/multiplier_mean", "1", "mean of the objective's gradient multiplier", "mean_t |g / A|, g = ∂J/∂logp";
     UPDATE_MULTIPLIER_MAX = "update/multiplier_max", "1", "greatest gradient multiplier", "max_t |g / A|";
+    UPDATE_MULTIPLIER_P05 = "update/multiplier_p05", "1", "gradient multiplier below which 5% of the tokens are", "";
+    UPDATE_MULTIPLIER_P50 = "update/multiplier_p50", "1", "median gradient multiplier", "";
+    UPDATE_MULTIPLIER_P95 = "update/multiplier_p95", "1", "gradient multiplier below which 95% of the tokens are", "";
     UPDATE_MULTIPLIER_BOUND = "update/multiplier_bound", "1", "what the multiplier cannot exceed, where the objective has a bound", "MHPO: sup_r exp(ψ − ζ)·sech²(l/c)";
+    UPDATE_MULTIPLIER_HEADROOM = "update/multiplier_headroom", "1", "distance of the greatest multiplier to its bound", "bound − max";
+    UPDATE_MHPO_PSI_MEAN = "update/mhpo_psi_mean", "1", "MHPO: mean modulated log-ratio", "ψ = c·tanh(l/c)";
+    UPDATE_MHPO_PSI_MAX = "update/mhpo_psi_max", "1", "MHPO: greatest modulated log-ratio; near `objective.bound` it saturates", "max_t |ψ|";
+    UPDATE_MHPO_ZETA_MEAN = "update/mhpo_zeta_mean", "1", "MHPO: mean hazard penalty", "ζ = (s(ψ)/λ₊)^k₊ + (s(−ψ)/λ₋)^k₋";
+    UPDATE_MHPO_ZETA_MAX = "update/mhpo_zeta_max", "1", "MHPO: greatest hazard penalty", "max_t ζ";
+    UPDATE_MHPO_SURVIVAL_MEAN = "update/mhpo_survival_mean", "1", "MHPO: mean survival weight", "mean_t exp(−ζ)";
+    UPDATE_MHPO_SURVIVAL_MIN = "update/mhpo_survival_min", "1", "MHPO: least survival weight", "min_t exp(−ζ)";
+    UPDATE_KL_REF_K1 = "update/kl_ref_k1", "nats", "divergence from the reference policy, k1 estimator, where there is one", "mean_t d, d = logp − logp_ref";
+    UPDATE_KL_REF_K2 = "update/kl_ref_k2", "nats", "divergence from the reference policy, k2 estimator", "mean_t d²/2";
+    UPDATE_KL_REF_K3 = "update/kl_ref_k3", "nats", "divergence from the reference policy, k3 estimator", "mean_t (exp(−d) − 1 + d)";
     UPDATE_LEARNING_RATE = "update/learning_rate", "1", "learning rate of the step's last update", "";
     UPDATE_SKIPPED_STEPS = "update/skipped_steps", "updates", "updates of this step that were skipped because a loss or gradient was not finite", "";
     UPDATE_TOKENS = "update/tokens", "tokens", "tokens that went forward and backward, prompts included once a group", "";
@@ -90,6 +115,12 @@ metrics! {
 /// The metric of this name.
 pub fn by_name(name: &str) -> Option<Metric> {
     METRICS.iter().copied().find(|metric| metric.name == name)
+}
+
+/// The metric of an objective's statistic (`docs/statistics.md`): `ratio/mean` is `update/ratio_mean`. `None` for those of
+/// behaviour corrections, which a run does not make.
+pub fn of_statistic(name: &str) -> Option<Metric> {
+    by_name(&format!("update/{}", name.replace('/', "_")))
 }
 
 /// Whether a metric depends on the clock, so that two equal runs differ in it.

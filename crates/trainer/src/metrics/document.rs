@@ -12,7 +12,8 @@ reports and tests. A run that is killed and resumed has the same lines as one th
 clock (`time/…`, `…/tokens_per_second`). A value that is not finite is `null`.
 
 Notation: P prompts, G samples a prompt, R a reward, A an advantage, l = logp − logp_old, ratio = exp(l); t runs over the
-tokens that are trained, of all updates of the step.
+tokens that are trained, of all updates of the step. An objective's statistic `group/name` of [statistics.md](statistics.md),
+which says what to look for, is `update/group_name` here.
 ";
 
 /// The whole page.

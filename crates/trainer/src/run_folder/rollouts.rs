@@ -28,9 +28,12 @@ const SCHEMA: &str = "message rollout {
     required binary verdict (STRING);
     required float advantage;
     required boolean truncated;
+    required int32 mini_batch;
     required group tokens (LIST) { repeated group list { required int32 element; } }
     required group logp_old (LIST) { repeated group list { required float element; } }
     required group logp_behavior (LIST) { repeated group list { required float element; } }
+    required group logp (LIST) { repeated group list { required float element; } }
+    required group logp_ref (LIST) { repeated group list { required float element; } }
 }";
 
 /// One sample of a rollout.
@@ -56,12 +59,19 @@ pub struct Sample {
     pub advantage: f32,
     /// Whether it was cut at the greatest length.
     pub truncated: bool,
+    /// The mini-batch of the step that it was in, from 0.
+    pub mini_batch: u32,
     /// The tokens that were sampled.
     pub tokens: Vec<u32>,
     /// Their log-probabilities in the tempered distribution (one a token).
     pub logp_old: Vec<f32>,
     /// Their log-probabilities in the distribution that was sampled from, where top-p or top-k made it another; else empty.
     pub logp_behavior: Vec<f32>,
+    /// Their log-probabilities as its last update saw them: under the policy right before that update. Empty for a sample
+    /// that none had to look at (advantage 0 and no regulariser), and where they were not finite.
+    pub logp: Vec<f32>,
+    /// The same under the reference policy; empty without one.
+    pub logp_ref: Vec<f32>,
 }
 
 /// Writes the samples of a step, whole or not at all.
@@ -86,7 +96,7 @@ pub fn read(path: &Path) -> Result<Vec<Sample>, RunFolderError> {
     for row in rows {
         let row = row.map_err(|error| broken(error.to_string()))?.to_json_value();
         let sample = row.as_object().and_then(sample);
-        samples.push(sample.ok_or_else(|| broken("a row is not a sample of a rollout".into()))?);
+        samples.push(sample.ok_or_else(|| broken("a row is not a sample of a rollout of this version".into()))?);
     }
     Ok(samples)
 }
@@ -118,9 +128,12 @@ fn row_group<W: std::io::Write + Send>(
     columns.text(samples.iter().map(|s| s.verdict.as_str()))?;
     columns.flat::<FloatType>(samples.iter().map(|s| s.advantage).collect())?;
     columns.flat::<BoolType>(samples.iter().map(|s| s.truncated).collect())?;
+    columns.flat::<Int32Type>(samples.iter().map(|s| s.mini_batch as i32).collect())?;
     columns.lists::<Int32Type>(samples.iter().map(|s| s.tokens.iter().map(|token| *token as i32).collect()))?;
     columns.lists::<FloatType>(samples.iter().map(|s| s.logp_old.clone()))?;
     columns.lists::<FloatType>(samples.iter().map(|s| s.logp_behavior.clone()))?;
+    columns.lists::<FloatType>(samples.iter().map(|s| s.logp.clone()))?;
+    columns.lists::<FloatType>(samples.iter().map(|s| s.logp_ref.clone()))?;
     columns.group.close()?;
     Ok(())
 }
@@ -179,6 +192,7 @@ fn sample(row: &Map<String, Value>) -> Option<Sample> {
         verdict: text("verdict")?,
         advantage: float(row.get("advantage")?),
         truncated: row.get("truncated")?.as_bool()?,
+        mini_batch: row.get("mini_batch")?.as_u64()? as u32,
         tokens: row
             .get("tokens")?
             .as_array()?
@@ -188,5 +202,7 @@ fn sample(row: &Map<String, Value>) -> Option<Sample> {
             .collect(),
         logp_old: floats("logp_old")?,
         logp_behavior: floats("logp_behavior")?,
+        logp: floats("logp")?,
+        logp_ref: floats("logp_ref")?,
     })
 }

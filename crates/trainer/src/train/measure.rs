@@ -58,7 +58,7 @@ pub(super) fn evaluation(record: &mut Record, scores: &[Score], took: Duration) 
     record.set(m::TIME_EVAL, took.as_secs_f64());
 }
 
-/// Losses, gradients, ratios and regions of the step's updates.
+/// Losses, gradients and the objective's statistics of the step's updates.
 pub(super) fn updates(record: &mut Record, updated: &Updated, took: Duration) {
     // A step whose updates were all skipped has neither.
     if !updated.losses.is_empty() {
@@ -66,23 +66,8 @@ pub(super) fn updates(record: &mut Record, updated: &Updated, took: Duration) {
         record.set(m::UPDATE_GRAD_NORM, mean(updated.norms.iter().copied()));
         record.set(m::UPDATE_GRAD_NORM_MAX, updated.norms.iter().copied().fold(0.0, f64::max));
     }
-    let known = updated.stats.metrics();
-    let of = |name: &str| known.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
-    for (metric, name) in [
-        (m::UPDATE_RATIO_MEAN, "ratio/mean"),
-        (m::UPDATE_RATIO_MAX, "ratio/max"),
-        (m::UPDATE_KL_K1, "kl/k1"),
-        (m::UPDATE_KL_K3, "kl/k3"),
-        (m::UPDATE_REGION_LN, "region/ln"),
-        (m::UPDATE_REGION_HP, "region/hp"),
-        (m::UPDATE_REGION_LP, "region/lp"),
-        (m::UPDATE_REGION_HN, "region/hn"),
-        (m::UPDATE_REGION_M, "region/m"),
-        (m::UPDATE_MULTIPLIER_MEAN, "multiplier/mean"),
-        (m::UPDATE_MULTIPLIER_MAX, "multiplier/max"),
-        (m::UPDATE_MULTIPLIER_BOUND, "multiplier/bound"),
-    ] {
-        if let Some(value) = of(name) {
+    for (name, value) in updated.stats.metrics() {
+        if let Some(metric) = m::of_statistic(name) {
             record.set(metric, value);
         }
     }

@@ -12,7 +12,7 @@ use crate::rollout::Group;
 use crate::run_folder::rollouts;
 use crate::run_folder::{RunFolder, RunFolderError};
 use crate::state::StateError;
-use crate::update::UpdateError;
+use crate::update::{UpdateError, Updated, groups_in_mini_batch};
 use std::path::PathBuf;
 use surefoot_objectives::OptionError;
 use surefoot_objectives::advantage::AdvantageError;
@@ -117,6 +117,14 @@ impl Run {
     }
 }
 
+/// What a rollout file holds of the step's updates.
+pub(super) struct Recorded<'a> {
+    /// The log-probabilities that they saw.
+    pub updated: &'a Updated,
+    /// Into how many mini-batches the groups were cut.
+    pub mini_batches: usize,
+}
+
 /// Writes a step's samples for people, plots and replays.
 pub(super) fn write_rollout(
     folder: &RunFolder,
@@ -125,11 +133,14 @@ pub(super) fn write_rollout(
     rows: &[(usize, &Row)],
     judged: &Judged,
     advantages: &[f32],
+    updates: &Recorded,
 ) -> Result<(), TrainError> {
     let mut samples = Vec::new();
-    for (group, (row, r)) in groups.iter().zip(rows) {
+    let size = groups_in_mini_batch(groups.len(), updates.mini_batches);
+    for (number, (group, (row, r))) in groups.iter().zip(rows).enumerate() {
         for (g, (sample, text)) in group.samples.iter().zip(&group.texts).enumerate() {
             let outcome = &judged.outcomes[samples.len()];
+            let seen = updates.updated.seen.get(samples.len()).cloned().unwrap_or_default();
             let truncated_sampling = sample.logp != sample.logp_behavior;
             samples.push(rollouts::Sample {
                 step,
@@ -144,6 +155,9 @@ pub(super) fn write_rollout(
                 truncated: !sample.finished,
                 tokens: sample.tokens.clone(),
                 logp_old: sample.logp.clone(),
+                mini_batch: (number / size) as u32,
+                logp: seen.logp,
+                logp_ref: seen.logp_ref,
                 logp_behavior: if truncated_sampling { sample.logp_behavior.clone() } else { Vec::new() },
             });
         }

@@ -4,6 +4,8 @@ use surefoot_engine::batch::{Packed, Target};
 /// A sample as an update reads it.
 #[derive(Clone, Copy, Debug)]
 pub struct TrainedSample<'a> {
+    /// Its number in the rollout, under which [`super::Updated::logp`] holds what the update computed for it.
+    pub number: usize,
     /// The completion.
     pub tokens: &'a [u32],
     /// Log-probabilities under the policy that sampled it.
@@ -32,6 +34,8 @@ pub struct MicroBatch {
     pub targets: Vec<Target>,
     /// Boundaries of the sequences in `targets`.
     pub offsets: Vec<usize>,
+    /// [`TrainedSample::number`] of each sequence.
+    pub numbers: Vec<usize>,
     /// Group of each sequence.
     pub groups: Vec<u32>,
     /// Advantage of each sequence.
@@ -57,6 +61,7 @@ impl MicroBatch {
                 .map(|(i, &token)| Target { row: if i == 0 { prompt_row } else { first + i as u32 - 1 }, token }),
         );
         self.offsets.push(self.targets.len());
+        self.numbers.push(sample.number);
         self.groups.push(group.id);
         self.advantages.push(sample.advantage);
         self.logp_old.extend_from_slice(sample.logp_old);
@@ -94,7 +99,12 @@ mod tests {
     fn prompts_stand_once_a_micro_batch_and_inert_samples_nowhere() {
         let tokens: Vec<Vec<u32>> = (1..=4).map(|n| (0..n).collect()).collect();
         let logp = [0.0; 4];
-        let sample = |i: usize, advantage| TrainedSample { tokens: &tokens[i], logp_old: &logp[..i + 1], advantage };
+        let sample = |i: usize, advantage| TrainedSample {
+            number: 10 * i,
+            tokens: &tokens[i],
+            logp_old: &logp[..i + 1],
+            advantage,
+        };
         let groups = [
             TrainedGroup {
                 id: 3,
@@ -113,6 +123,7 @@ mod tests {
             (one[0].groups.as_slice(), one[0].advantages.as_slice()),
             ([3, 3, 3].as_slice(), [1.0, -1.0, 2.0].as_slice())
         );
+        assert_eq!(one[0].numbers, [0, 30, 20]);
         let split = pack(&groups, 7, |a| a == 0.0);
         assert_eq!(split.len(), 2);
         assert_eq!(split[1].packed.tokens(), &[9, 8, 7, 0, 1]);

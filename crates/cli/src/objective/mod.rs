@@ -1,0 +1,73 @@
+//! `surefoot objective`
+
+mod bias;
+mod curve;
+mod eval;
+mod figures;
+mod list;
+
+use anyhow::Context;
+use surefoot_trainer::objectives::{Objective, OptionError};
+
+use crate::args::ObjectiveCommand;
+use crate::exit::Exit;
+
+/// Runs the command.
+pub fn run(command: &ObjectiveCommand) -> anyhow::Result<Exit> {
+    match command {
+        ObjectiveCommand::List(args) => list::run(args),
+        ObjectiveCommand::Eval(args) => eval::run(args),
+        ObjectiveCommand::Curve(args) => curve::run(args),
+        ObjectiveCommand::Bias(args) => bias::run(args),
+    }
+}
+
+/// The objective that a text as `mhpo,bound=1.0` names.
+pub fn parse(text: &str) -> anyhow::Result<Objective> {
+    let mut parts = text.split(',').map(str::trim);
+    let mut objective = Objective::named(parts.next().unwrap_or_default())?;
+    for option in parts {
+        set(&mut objective, option).with_context(|| format!("--objective {text}"))?;
+    }
+    Ok(objective)
+}
+
+/// Sets `KEY=VALUE`, an option of the objective or of its regularisers. A key that both have is the objective's.
+fn set(objective: &mut Objective, text: &str) -> anyhow::Result<()> {
+    let (key, value) = text
+        .split_once('=')
+        .map(|(key, value)| (key.trim(), value.trim()))
+        .with_context(|| format!("`{text}` is no option; write it as clip_low=0.2"))?;
+    match objective.set(key, value) {
+        Err(unknown @ OptionError::UnknownKey { .. }) => match objective.regularizer.set(key, value) {
+            // What neither knows is the objective's to explain: it knows more keys.
+            Err(OptionError::UnknownKey { .. }) => Err(unknown.into()),
+            other => Ok(other?),
+        },
+        other => Ok(other?),
+    }
+}
+
+/// Lines of equally wide columns; the last one is as wide as it needs to be.
+pub fn table(rows: &[Vec<String>]) -> Vec<String> {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let length = |cell: &String| cell.chars().count();
+    let widths: Vec<usize> =
+        (0..columns).map(|at| rows.iter().filter_map(|row| row.get(at)).map(length).max().unwrap_or(0)).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_string()
+    };
+    rows.iter().map(line).collect()
+}
+
+/// Cells of a table's row.
+pub fn row<T: ToString>(cells: impl IntoIterator<Item = T>) -> Vec<String> {
+    cells.into_iter().map(|cell| cell.to_string()).collect()
+}
+
+/// The positive ones of numbers that must be; names the argument in its error.
+fn positive(name: &str, number: f64) -> anyhow::Result<f64> {
+    anyhow::ensure!(number.is_finite() && number > 0.0, "{name} is {number}; it must be a number above 0");
+    Ok(number)
+}
