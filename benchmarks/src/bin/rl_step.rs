@@ -155,14 +155,15 @@ fn one(
         .iter()
         .enumerate()
         .map(|(g, group)| {
-            let own = advantages[g * arguments.samples..].iter();
+            let first = g * arguments.samples;
+            let own = (first..).zip(&advantages[first..]);
             TrainedGroup {
                 id: g as u32,
                 prompt: &prompts[g].tokens,
                 samples: group
                     .iter()
                     .zip(own)
-                    .map(|(s, &advantage)| TrainedSample { tokens: &s.tokens, logp_old: &s.logp, advantage })
+                    .map(|(s, (index, &advantage))| TrainedSample { tokens: &s.tokens, logp_old: &s.logp, advantage, index })
                     .collect(),
             }
         })

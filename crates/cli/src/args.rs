@@ -20,6 +20,8 @@ pub enum Command {
     Train(Train),
     /// Fine-tune on given texts, for a warm start
     Sft(Train),
+    /// Draw runs: one HTML file that needs no network
+    Report(Report),
     /// Sample from a model and look
     Generate(Generate),
     /// Make, import and inspect model folders
@@ -50,6 +52,17 @@ pub struct Train {
     /// Go on with the run in this folder, from its newest checkpoint
     #[arg(long, value_name = "RUN")]
     pub resume: Option<PathBuf>,
+}
+
+/// `surefoot report`
+#[derive(Debug, Arguments)]
+pub struct Report {
+    /// Run folders; several are drawn over each other
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// File to write; without it report.html in the folder of the run, or here for several
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// `surefoot generate`

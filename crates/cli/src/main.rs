@@ -6,6 +6,7 @@ mod exit;
 mod generate;
 mod model;
 mod output;
+mod report;
 mod train;
 mod verify;
 
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
     let done = match args::Args::parse().command {
         Command::Train(args) => train::run(&args, Purpose::Train),
         Command::Sft(args) => train::run(&args, Purpose::Sft),
+        Command::Report(args) => report::run(&args),
         Command::Generate(args) => generate::run(&args),
         Command::Model { command } => model::run(&command),
         Command::Verify(args) => verify::run(&args),

@@ -21,6 +21,7 @@
 //! | [`journey`] | what both share: run folder, steps until the end or a stop, checkpoints, resume |
 //! | [`run_folder`], [`state`] | whole files only, one writer; what a checkpoint holds beside the model |
 //! | [`metrics`], [`progress`] | what is measured, and what a person sees of it |
+//! | [`report`] | one HTML file about one or several runs |
 //! | [`demo`] | the model and the task that come with the program |
 //! | [`random`] | a generator for data order and tasks whose numbers never change |
 //!
@@ -35,6 +36,7 @@ pub mod policy;
 pub mod progress;
 pub mod prompt;
 pub mod random;
+pub mod report;
 pub mod reward;
 pub mod rollout;
 pub mod run_folder;

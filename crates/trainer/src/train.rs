@@ -73,15 +73,19 @@ impl Steps for Run {
         let rewards = judged.rewards(shape.1);
         measure::rewards(&mut record, &judged, &rewards, shape.1);
         let advantages = self.advantages(&groups, &rewards)?;
-        let every = self.journey.config.log.rollouts_every;
-        if every > 0 && step.is_multiple_of(every) {
-            setup::write_rollout(&self.journey.folder, step, &groups, &rows, &judged, &advantages)?;
-        }
-
         progress.phase("update");
         let updating = Instant::now();
-        let updated = self.update(step, &groups, &advantages)?;
-        measure::updates(&mut record, &updated, updating.elapsed());
+        let mut updated = Updated::default();
+        let Run { journey, objective, reference, .. } = self;
+        let done = update_all(journey, objective, reference.as_ref(), &groups, &advantages, &mut updated);
+        let took = updating.elapsed();
+        let every = self.journey.config.log.rollouts_every;
+        if every > 0 && step.is_multiple_of(every) {
+            // Also when an update failed: its tokens are what one wants to see then.
+            setup::write_rollout(&self.journey.folder, step, &groups, &rows, &judged, &advantages, &updated.logp)?;
+        }
+        done?;
+        measure::updates(&mut record, &updated, took);
         self.journey.step = step;
         record.set(metrics::TIME_STEP, started.elapsed().as_secs_f64());
         Ok(Some(record))
@@ -115,32 +119,37 @@ impl Run {
             }
         })
     }
+}
 
-    /// The off-policy updates on one rollout.
-    fn update(&mut self, step: u64, groups: &[Group], advantages: &[f32]) -> Result<Updated, TrainError> {
-        let mut advantages = advantages.iter();
-        let mut trained = Vec::with_capacity(groups.len());
-        for (g, group) in groups.iter().enumerate() {
-            let samples = group.samples.iter().zip(advantages.by_ref());
-            let samples =
-                samples.map(|(s, &advantage)| TrainedSample { tokens: &s.tokens, logp_old: &s.logp, advantage });
-            trained.push(TrainedGroup { id: g as u32, prompt: &group.prompt.tokens, samples: samples.collect() });
-        }
-        let Journey { config, policy, .. } = &mut self.journey;
-        let (epochs, mini_batches) = (config.update.epochs, config.update.mini_batches);
-        let rule = Rule {
-            config,
-            objective: &self.objective,
-            reference: self.reference.as_ref(),
-            total_updates: config.train.steps.saturating_mul(epochs.saturating_mul(mini_batches) as u64),
-            step,
-        };
-        let mut updated = Updated::default();
-        for _ in 0..epochs {
-            for mini_batch in trained.chunks(trained.len().div_ceil(mini_batches)) {
-                update(policy, &rule, mini_batch, &mut updated)?;
-            }
-        }
-        Ok(updated)
+/// The off-policy updates on one rollout; what they came to until one failed is in `updated`.
+fn update_all(
+    journey: &mut Journey,
+    objective: &Objective,
+    reference: Option<&Vec<f32>>,
+    groups: &[Group],
+    advantages: &[f32],
+    updated: &mut Updated,
+) -> Result<(), TrainError> {
+    let mut advantages = advantages.iter().enumerate();
+    let mut trained = Vec::with_capacity(groups.len());
+    for (g, group) in groups.iter().enumerate() {
+        let samples = group.samples.iter().zip(advantages.by_ref());
+        let samples = samples.map(|(s, (index, &advantage))| TrainedSample {
+            tokens: &s.tokens,
+            logp_old: &s.logp,
+            advantage,
+            index,
+        });
+        trained.push(TrainedGroup { id: g as u32, prompt: &group.prompt.tokens, samples: samples.collect() });
     }
+    let Journey { config, policy, step: done, .. } = journey;
+    let (epochs, mini_batches) = (config.update.epochs, config.update.mini_batches);
+    let total_updates = config.train.steps.saturating_mul(epochs.saturating_mul(mini_batches) as u64);
+    let rule = Rule { config, objective, reference, total_updates, step: *done + 1 };
+    for _ in 0..epochs {
+        for mini_batch in trained.chunks(trained.len().div_ceil(mini_batches)) {
+            update(policy, &rule, mini_batch, updated)?;
+        }
+    }
+    Ok(())
 }

@@ -35,6 +35,9 @@ pub struct Updated {
     pub losses: Vec<f64>,
     /// Norm of each update's gradient before clipping.
     pub norms: Vec<f64>,
+    /// Log-probabilities of each sample of the rollout under the policy that its update began with, in the last epoch;
+    /// empty for a sample that no update read.
+    pub logp: Vec<Vec<f32>>,
     /// Statistics of the trained tokens of all updates.
     pub stats: Stats,
     /// Tokens that went through the model.
@@ -47,7 +50,26 @@ pub struct Updated {
 
 impl Default for Updated {
     fn default() -> Self {
-        Self { losses: Vec::new(), norms: Vec::new(), stats: Stats::empty(), tokens: 0, skipped: 0, learning_rate: 0.0 }
+        Self {
+            losses: Vec::new(),
+            norms: Vec::new(),
+            logp: Vec::new(),
+            stats: Stats::empty(),
+            tokens: 0,
+            skipped: 0,
+            learning_rate: 0.0,
+        }
+    }
+}
+
+impl Updated {
+    fn keep(&mut self, batch: &MicroBatch, logp: &[f32]) {
+        for (&index, range) in batch.indices.iter().zip(batch.offsets.windows(2)) {
+            if self.logp.len() <= index {
+                self.logp.resize(index + 1, Vec::new());
+            }
+            self.logp[index] = logp[range[0]..range[1]].to_vec();
+        }
     }
 }
 
@@ -90,6 +112,7 @@ pub fn update(
             decoder.forward(Weights { arena, packed: None }, &batch.packed, &batch.targets, scale, tape).logp
         });
         let found = decoder.forward(w, &batch.packed, &batch.targets, scale, tape);
+        done.keep(batch, &found.logp);
         let mut tokens = TokenBatch::new(
             &found.logp,
             &batch.logp_old,

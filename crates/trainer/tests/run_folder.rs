@@ -154,6 +154,7 @@ fn rollouts_read_back_as_they_were_written() {
             tokens: (0..index as u32 * 3 % 11).map(|token| token * 50_000).collect(),
             logp_old: (0..index * 3 % 11).map(|token| -(token as f32) / 7.0).collect(),
             logp_behavior: Vec::new(),
+            logp: (0..index * 3 % 11 * (index % 2)).map(|token| -(token as f32) / 5.0).collect(),
         })
         .collect();
     rollouts::write(&path, &samples).unwrap();

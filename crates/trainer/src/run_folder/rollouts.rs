@@ -16,6 +16,7 @@ use parquet::schema::parser::parse_message_type;
 use serde_json::{Map, Value};
 
 use super::{RunFolderError, atomic};
+use crate::data::guarded;
 
 const SCHEMA: &str = "message rollout {
     required int64 step;
@@ -31,6 +32,7 @@ const SCHEMA: &str = "message rollout {
     required group tokens (LIST) { repeated group list { required int32 element; } }
     required group logp_old (LIST) { repeated group list { required float element; } }
     required group logp_behavior (LIST) { repeated group list { required float element; } }
+    required group logp (LIST) { repeated group list { required float element; } }
 }";
 
 /// One sample of a rollout.
@@ -62,6 +64,9 @@ pub struct Sample {
     pub logp_old: Vec<f32>,
     /// Their log-probabilities in the distribution that was sampled from, where top-p or top-k made it another; else empty.
     pub logp_behavior: Vec<f32>,
+    /// Their log-probabilities under the policy that its update began with, in the last epoch; empty for a sample that no
+    /// update read, because it could not change anything.
+    pub logp: Vec<f32>,
 }
 
 /// Writes the samples of a step, whole or not at all.
@@ -80,6 +85,10 @@ pub fn write(path: &Path, samples: &[Sample]) -> Result<(), RunFolderError> {
 pub fn read(path: &Path) -> Result<Vec<Sample>, RunFolderError> {
     let broken = |message: String| RunFolderError::Rollout { path: path.to_path_buf(), message };
     let file = File::open(path).map_err(RunFolderError::file("read", path))?;
+    guarded(|| decode(file, &broken)).map_err(&broken)?
+}
+
+fn decode(file: File, broken: &impl Fn(String) -> RunFolderError) -> Result<Vec<Sample>, RunFolderError> {
     let reader = SerializedFileReader::new(file).map_err(|error| broken(error.to_string()))?;
     let rows = reader.get_row_iter(None).map_err(|error| broken(error.to_string()))?;
     let mut samples = Vec::new();
@@ -121,6 +130,7 @@ fn row_group<W: std::io::Write + Send>(
     columns.lists::<Int32Type>(samples.iter().map(|s| s.tokens.iter().map(|token| *token as i32).collect()))?;
     columns.lists::<FloatType>(samples.iter().map(|s| s.logp_old.clone()))?;
     columns.lists::<FloatType>(samples.iter().map(|s| s.logp_behavior.clone()))?;
+    columns.lists::<FloatType>(samples.iter().map(|s| s.logp.clone()))?;
     columns.group.close()?;
     Ok(())
 }
@@ -188,5 +198,7 @@ fn sample(row: &Map<String, Value>) -> Option<Sample> {
             .collect(),
         logp_old: floats("logp_old")?,
         logp_behavior: floats("logp_behavior")?,
+        // Files of earlier versions do not have it.
+        logp: floats("logp").unwrap_or_default(),
     })
 }

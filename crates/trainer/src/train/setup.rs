@@ -118,12 +118,14 @@ pub(super) fn write_rollout(
     rows: &[(usize, &Row)],
     judged: &Judged,
     advantages: &[f32],
+    logp: &[Vec<f32>],
 ) -> Result<(), TrainError> {
     let mut samples = Vec::new();
     for (group, (row, r)) in groups.iter().zip(rows) {
         for (g, (sample, text)) in group.samples.iter().zip(&group.texts).enumerate() {
             let outcome = &judged.outcomes[samples.len()];
             let truncated_sampling = sample.logp != sample.logp_behavior;
+            let index = samples.len();
             samples.push(rollouts::Sample {
                 step,
                 row: *row as u64,
@@ -133,11 +135,12 @@ pub(super) fn write_rollout(
                 completion: text.clone(),
                 reward: outcome.reward,
                 verdict: outcome.verdict.name().to_string(),
-                advantage: advantages[samples.len()],
+                advantage: advantages[index],
                 truncated: !sample.finished,
                 tokens: sample.tokens.clone(),
                 logp_old: sample.logp.clone(),
                 logp_behavior: if truncated_sampling { sample.logp_behavior.clone() } else { Vec::new() },
+                logp: logp.get(index).cloned().unwrap_or_default(),
             });
         }
     }

@@ -10,6 +10,8 @@ pub struct TrainedSample<'a> {
     pub logp_old: &'a [f32],
     /// Its advantage.
     pub advantage: f32,
+    /// Its number in the rollout.
+    pub index: usize,
 }
 
 /// A prompt and its samples as an update reads them.
@@ -38,6 +40,8 @@ pub struct MicroBatch {
     pub advantages: Vec<f32>,
     /// Log-probability of each target under the policy that sampled it.
     pub logp_old: Vec<f32>,
+    /// Number of each sequence in the rollout.
+    pub indices: Vec<usize>,
 }
 
 impl MicroBatch {
@@ -60,6 +64,7 @@ impl MicroBatch {
         self.groups.push(group.id);
         self.advantages.push(sample.advantage);
         self.logp_old.extend_from_slice(sample.logp_old);
+        self.indices.push(sample.index);
     }
 }
 
@@ -94,7 +99,7 @@ mod tests {
     fn prompts_stand_once_a_micro_batch_and_inert_samples_nowhere() {
         let tokens: Vec<Vec<u32>> = (1..=4).map(|n| (0..n).collect()).collect();
         let logp = [0.0; 4];
-        let sample = |i: usize, advantage| TrainedSample { tokens: &tokens[i], logp_old: &logp[..i + 1], advantage };
+        let sample = |i: usize, advantage| TrainedSample { tokens: &tokens[i], logp_old: &logp[..i + 1], advantage, index: i };
         let groups = [
             TrainedGroup {
                 id: 3,
@@ -107,6 +112,7 @@ mod tests {
         assert_eq!(one.len(), 1);
         assert_eq!(one[0].packed.tokens(), &[9, 8, 7, 0, 1, 2, 0, 1]);
         assert_eq!(one[0].offsets, [0, 1, 5, 8]);
+        assert_eq!(one[0].indices, [0, 3, 2]);
         let rows: Vec<u32> = one[0].targets.iter().map(|t| t.row).collect();
         assert_eq!(rows, [2, 2, 3, 4, 5, 2, 6, 7]);
         assert_eq!(
