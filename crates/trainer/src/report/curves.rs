@@ -13,6 +13,8 @@ use crate::progress::short;
 struct Curves {
     id: &'static str,
     title: &'static str,
+    /// What the y axis says; the unit is added.
+    axis: &'static str,
     lines: &'static [(Metric, &'static str, &'static str)],
 }
 
@@ -21,29 +23,29 @@ const DASHED: &str = "dashed";
 const DOTTED: &str = "dotted";
 
 const FIGURES: &[Curves] = &[
-    Curves { id: "reward", title: "Reward", lines: &[(m::REWARD_MEAN, SOLID, "mean")] },
-    Curves { id: "correct", title: "Correct answers", lines: &[(m::REWARD_CORRECT, SOLID, "correct")] },
-    Curves { id: "sft-loss", title: "Loss of the fine-tuning", lines: &[(m::SFT_LOSS, SOLID, "mean")] },
+    Curves { id: "reward", title: "Reward", axis: "mean reward", lines: &[(m::REWARD_MEAN, SOLID, "mean")] },
+    Curves { id: "correct", title: "Correct answers", axis: "correct samples", lines: &[(m::REWARD_CORRECT, SOLID, "correct")] },
+    Curves { id: "sft-loss", title: "Loss of the fine-tuning", axis: "negative log-likelihood", lines: &[(m::SFT_LOSS, SOLID, "mean")] },
     Curves {
         id: "grad-norm",
-        title: "Gradient norm",
+        title: "Gradient norm", axis: "gradient norm",
         lines: &[(m::UPDATE_GRAD_NORM, SOLID, "mean of the step's updates"), (m::UPDATE_GRAD_NORM_MAX, DASHED, "greatest")],
     },
-    Curves { id: "entropy", title: "Entropy", lines: &[(m::ROLLOUT_ENTROPY, SOLID, "mean")] },
+    Curves { id: "entropy", title: "Entropy", axis: "entropy", lines: &[(m::ROLLOUT_ENTROPY, SOLID, "mean")] },
     Curves {
         id: "length",
-        title: "Response length",
+        title: "Response length", axis: "completion length",
         lines: &[(m::ROLLOUT_LENGTH_MEAN, SOLID, "mean"), (m::ROLLOUT_LENGTH_MAX, DASHED, "longest")],
     },
-    Curves { id: "kl", title: "KL divergence", lines: &[(m::UPDATE_KL_K3, SOLID, "k3"), (m::UPDATE_KL_K1, DASHED, "k1")] },
+    Curves { id: "kl", title: "KL divergence", axis: "divergence", lines: &[(m::UPDATE_KL_K3, SOLID, "k3"), (m::UPDATE_KL_K1, DASHED, "k1")] },
     Curves {
         id: "ratio",
-        title: "Importance ratio",
+        title: "Importance ratio", axis: "importance ratio",
         lines: &[(m::UPDATE_RATIO_MEAN, SOLID, "mean"), (m::UPDATE_RATIO_MAX, DASHED, "greatest")],
     },
     Curves {
         id: "multiplier",
-        title: "Gradient multiplier against its bound",
+        title: "Gradient multiplier against its bound", axis: "gradient multiplier",
         lines: &[
             (m::UPDATE_MULTIPLIER_MEAN, SOLID, "mean"),
             (m::UPDATE_MULTIPLIER_MAX, DASHED, "greatest"),
@@ -52,14 +54,14 @@ const FIGURES: &[Curves] = &[
     },
     Curves {
         id: "signal",
-        title: "Groups without signal, cut completions",
+        title: "Groups without signal, cut completions", axis: "groups, completions",
         lines: &[(m::REWARD_GROUPS_WITHOUT_SIGNAL, SOLID, "groups without signal"), (m::ROLLOUT_TRUNCATED, DASHED, "cut completions")],
     },
-    Curves { id: "loss", title: "Loss", lines: &[(m::UPDATE_LOSS, SOLID, "mean of the step's updates")] },
-    Curves { id: "learning-rate", title: "Learning rate", lines: &[(m::UPDATE_LEARNING_RATE, SOLID, "of the last update")] },
+    Curves { id: "loss", title: "Loss", axis: "loss", lines: &[(m::UPDATE_LOSS, SOLID, "mean of the step's updates")] },
+    Curves { id: "learning-rate", title: "Learning rate", axis: "learning rate", lines: &[(m::UPDATE_LEARNING_RATE, SOLID, "of the last update")] },
     Curves {
         id: "speed",
-        title: "Speed",
+        title: "Speed", axis: "speed",
         lines: &[(m::ROLLOUT_TOKENS_PER_SECOND, SOLID, "sampled"), (m::UPDATE_TOKENS_PER_SECOND, DASHED, "trained")],
     },
 ];
@@ -78,7 +80,7 @@ fn figure(report: &Report, buckets: Buckets, curves: &Curves) -> Option<Figure> 
     let first = curves.lines[0].0;
     let (x, y) = (Scale::linear(0.0, buckets.last as f64), scale(&series, first)?);
     let unit = if first.unit == "1" { String::new() } else { format!(" ({})", first.unit) };
-    let mut frame = Frame::new(curves.title, x, "step", y, &format!("{}{unit}", first.name));
+    let mut frame = Frame::new(curves.title, x, "step", y, &format!("{}{unit}", curves.axis));
     let middle = |lines: &[Option<Summary>]| -> Vec<(f64, Option<Summary>)> {
         lines.iter().enumerate().map(|(index, summary)| (buckets.middle(index), *summary)).collect()
     };

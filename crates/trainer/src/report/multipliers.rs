@@ -63,7 +63,7 @@ pub(super) fn histogram(report: &Report) -> Option<Figure> {
     Some(Figure {
         id: "multipliers",
         title: "Gradient multipliers of a step".to_string(),
-        about: "How the objective weighs the tokens of the last recorded step: |g / A| with g = ∂J/∂logp, for tokens with an advantage; \
+        about: "How the objective weighs the tokens of the recorded step with the most tokens outside of the bounds: |g / A| with g = ∂J/∂logp, for tokens with an advantage; \
                 policy drift is left out. 0 is a clipped token; the last bin takes all above."
             .to_string(),
         legend: legend.collect(),

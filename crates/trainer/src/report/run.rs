@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::tokens::Token;
 use crate::config::{Config, Purpose};
-use crate::metrics::{self, Record};
+use crate::metrics::{self, Record, definition::UPDATE_REGION_M};
 use crate::progress::warnings;
 use crate::run_folder::rollouts::{self, Sample};
 
@@ -26,7 +26,8 @@ pub struct RunData {
     pub config: Option<Config>,
     /// Samples of a few steps: the first that was recorded, one in the middle, the last.
     pub samples: Vec<Sample>,
-    /// Tokens of the last recorded step that has log-probabilities from its update.
+    /// Tokens of the recorded step with the most of them outside of the objective's bounds; empty where the file does not
+    /// hold what the update saw.
     pub tokens: Vec<Token>,
     /// The step that [`RunData::tokens`] are of.
     pub tokens_step: u64,
@@ -141,17 +142,25 @@ impl RunData {
             }
         };
         for index in shown {
-            match rollouts::read(&files[index]) {
-                Ok(samples) => {
-                    let tokens = Token::of(&samples, self.config.as_ref());
-                    if !tokens.is_empty() {
-                        self.tokens_step = samples.first().map_or(0, |sample| sample.step);
-                        self.tokens = tokens;
-                    }
-                    self.samples.extend(super::samples::chosen(samples));
-                }
-                Err(error) => self.notices.push(error.to_string()),
+            if let Some(samples) = self.read_file(&files[index]) {
+                self.samples.extend(super::samples::chosen(samples));
             }
         }
+        // Nothing is to be seen in a step that stayed on-policy.
+        let step = |path: &Path| path.file_stem()?.to_str()?.strip_prefix("step-")?.parse::<u64>().ok();
+        let inside = |path: &PathBuf| {
+            let record = self.records.iter().find(|record| Some(record.step) == step(path));
+            record.and_then(|record| record.get(UPDATE_REGION_M)).filter(|share| share.is_finite()).unwrap_or(1.0)
+        };
+        // The last of equal ones.
+        let widest = files.iter().rev().min_by(|a, b| inside(a).total_cmp(&inside(b))).cloned();
+        if let Some(samples) = widest.and_then(|path| self.read_file(&path)) {
+            self.tokens_step = samples.first().map_or(0, |sample| sample.step);
+            self.tokens = Token::of(&samples, self.config.as_ref());
+        }
+    }
+
+    fn read_file(&mut self, path: &Path) -> Option<Vec<Sample>> {
+        rollouts::read(path).map_err(|error| self.notices.push(error.to_string())).ok()
     }
 }

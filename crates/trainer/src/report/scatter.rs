@@ -65,7 +65,7 @@ pub(super) fn scatter(report: &Report) -> Option<Figure> {
     Some(Figure {
         id: "scatter",
         title: "Probability against ratio".to_string(),
-        about: "Tokens of the last recorded step, each as its update met it: exp(logp_old) and exp(logp − logp_old), coloured by \
+        about: "Tokens of the recorded step with the most tokens outside of the bounds, each as its update met it: exp(logp_old) and exp(logp − logp_old), coloured by \
                 region (DGPO Figure 4a). Mini-batches after the first are off-policy."
             .to_string(),
         legend: legend.collect(),
