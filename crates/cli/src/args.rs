@@ -22,6 +22,8 @@ pub enum Command {
     Sft(Train),
     /// Draw runs: one HTML file that needs no network
     Report(Report),
+    /// Compare objectives: several settings and seeds on one task, made in parallel, with a table
+    Study(Study),
     /// Sample from a model and look
     Generate(Generate),
     /// Make, import and inspect model folders
@@ -63,6 +65,17 @@ pub struct Report {
     /// File to write; without it report.html in the folder of the run, or here for several
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+/// `surefoot study`
+#[derive(Debug, Arguments)]
+pub struct Study {
+    /// The study (TOML); docs/study.md lists its keys
+    #[arg(value_name = "STUDY")]
+    pub study: PathBuf,
+    /// Make no run: table and report from the run folders that are there
+    #[arg(long)]
+    pub table: bool,
 }
 
 /// `surefoot generate`

@@ -7,6 +7,7 @@ mod generate;
 mod model;
 mod output;
 mod report;
+mod study;
 mod train;
 mod verify;
 
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
         Command::Train(args) => train::run(&args, Purpose::Train),
         Command::Sft(args) => train::run(&args, Purpose::Sft),
         Command::Report(args) => report::run(&args),
+        Command::Study(args) => study::run(&args),
         Command::Generate(args) => generate::run(&args),
         Command::Model { command } => model::run(&command),
         Command::Verify(args) => verify::run(&args),

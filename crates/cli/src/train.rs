@@ -19,7 +19,7 @@ use crate::output;
 /// Trains until the end, or until Ctrl-C.
 pub fn run(args: &Train, purpose: Purpose) -> anyhow::Result<Exit> {
     let (config, start) = resolve(args, purpose)?;
-    let stop = stop_on_signal()?;
+    let stop = stop_on_signal("\nstopping after a checkpoint; once more to stop at once")?;
     let pool = pool(config.train.threads)?;
     pool.install(|| {
         let (steps, keep) = (config.train.steps, config.clone());
@@ -96,14 +96,14 @@ fn free_folder(path: &Path) -> PathBuf {
 }
 
 /// Ctrl-C and SIGTERM set the flag; the second one ends the process at once.
-fn stop_on_signal() -> anyhow::Result<Arc<AtomicBool>> {
+pub fn stop_on_signal(says: &'static str) -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = stop.clone();
     ctrlc::set_handler(move || {
         if flag.swap(true, Ordering::SeqCst) {
             std::process::exit(130);
         }
-        output::note("\nstopping after a checkpoint; once more to stop at once");
+        output::note(says);
     })
     .context("cannot watch for Ctrl-C")?;
     Ok(stop)

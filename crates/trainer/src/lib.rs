@@ -21,7 +21,7 @@
 //! | [`journey`] | what both share: run folder, steps until the end or a stop, checkpoints, resume |
 //! | [`run_folder`], [`state`] | whole files only, one writer; what a checkpoint holds beside the model |
 //! | [`metrics`], [`progress`] | what is measured, and what a person sees of it |
-//! | [`report`] | one HTML file about one or several runs |
+//! | [`report`], [`study`] | one HTML file about one or several runs; objectives × settings × seeds, compared |
 //! | [`demo`] | the model and the task that come with the program |
 //! | [`random`] | a generator for data order and tasks whose numbers never change |
 //!
@@ -42,6 +42,7 @@ pub mod rollout;
 pub mod run_folder;
 pub mod sft;
 pub mod state;
+pub mod study;
 pub mod tasks;
 pub mod train;
 pub mod update;

@@ -84,12 +84,18 @@ fn figure(report: &Report, buckets: Buckets, curves: &Curves) -> Option<Figure> 
     let middle = |lines: &[Option<Summary>]| -> Vec<(f64, Option<Summary>)> {
         lines.iter().enumerate().map(|(index, summary)| (buckets.middle(index), *summary)).collect()
     };
+    // Of greatest values, the greatest: a mean would hide the spikes that one looks for.
+    let drawn = |metric: Metric, line: &[Option<Summary>]| -> Vec<(f64, Option<Summary>)> {
+        let greatest = metric.name.ends_with("_max");
+        let at = |s: Summary| if greatest { Summary { mean: s.high, ..s } } else { s };
+        middle(line).into_iter().map(|(x, summary)| (x, summary.map(at))).collect()
+    };
     for (index, lines) in series.iter().enumerate() {
         frame.band(&format!("c{}", index % COLOURS), &middle(&lines[0]));
     }
     for (index, lines) in series.iter().enumerate() {
-        for (line, (_, style, _)) in lines.iter().zip(curves.lines).rev() {
-            frame.line(&format!("c{} {style}", index % COLOURS), &middle(line));
+        for (line, (metric, style, _)) in lines.iter().zip(curves.lines).rev() {
+            frame.line(&format!("c{} {style}", index % COLOURS), &drawn(*metric, line));
         }
     }
     let mut legend: Vec<(Mark, String, String)> = report

@@ -64,6 +64,13 @@ pub struct Report {
     pub opening: String,
 }
 
+/// A table as HTML, with a note above it.
+pub fn table(head: &[&str], rows: &[Vec<String>], note: &str) -> String {
+    let head = head.iter().map(|name| (*name).to_string()).collect();
+    let rows = rows.iter().map(|cells| (None, cells.clone())).collect();
+    figure::Table { head, rows, note: note.to_string() }.html()
+}
+
 impl Report {
     /// A report on these run folders, each a group of its own. Folders without anything to show are left out with a notice.
     pub fn of_runs(folders: &[PathBuf]) -> Self {
