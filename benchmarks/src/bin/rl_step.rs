@@ -88,7 +88,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let (mut policy, _) = Policy::load(folder, positions, "rollout.max_new_tokens", config.optimizer.state)?;
     let prompter = Prompter::load(folder, &config)?;
     let data = Dataset::load(&config.data, Wanted::Answer)?;
-    let rewarder = Rewarder::new(&config.reward, rayon::current_num_threads())?;
+    let rewarder = Rewarder::new(&config.reward, config.rollout.max_new_tokens, rayon::current_num_threads())?;
     let mut parts = Parts::default();
     for step in 0..=arguments.steps {
         let first = step * config.rollout.prompts % (data.rows.len() - config.rollout.prompts);
@@ -137,10 +137,12 @@ fn one(
         samples.iter().flatten().map(|s| prompter.tokenizer().decode(&s.tokens)).collect::<Result<_, _>>()?;
     let judgements: Vec<Judgement> = texts
         .iter()
+        .zip(samples.iter().flatten())
         .enumerate()
-        .map(|(i, completion)| {
+        .map(|(i, (completion, sample))| {
             let p = i / arguments.samples;
-            Judgement { problem: &prompts[p].text, gold: &rows[p].answer, completion }
+            let tokens = sample.tokens.len();
+            Judgement { problem: &prompts[p].text, gold: &rows[p].answer, completion, tokens }
         })
         .collect();
     rewarder.score(&judgements)?;

@@ -26,6 +26,10 @@ pub enum Command {
     Sft(Train),
     /// Evaluate a model on benchmarks: Avg@k, Pass@k and majority vote; or compare two evaluations
     Eval(Evaluate),
+    /// Draw runs: one HTML file that needs no network
+    Report(Report),
+    /// Compare objectives: several settings and seeds on one task, made in parallel, with a table
+    Study(Study),
     /// Sample from a model and look
     Generate(Generate),
     /// Make, import and inspect model folders
@@ -94,6 +98,28 @@ pub struct Evaluate {
     /// How the results are written to stdout
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
+}
+
+/// `surefoot report`
+#[derive(Debug, Arguments)]
+pub struct Report {
+    /// Run folders; several are drawn over each other
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// File to write; without it report.html in the folder of the run, or here for several
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// `surefoot study`
+#[derive(Debug, Arguments)]
+pub struct Study {
+    /// The study (TOML); docs/study.md lists its keys
+    #[arg(value_name = "STUDY")]
+    pub study: PathBuf,
+    /// Make no run: table and report from the run folders that are there
+    #[arg(long)]
+    pub table: bool,
 }
 
 /// `surefoot generate`

@@ -9,6 +9,8 @@ mod model;
 mod objective;
 mod output;
 mod replay;
+mod report;
+mod study;
 mod train;
 mod verify;
 
@@ -23,6 +25,8 @@ fn main() -> ExitCode {
         Command::Train(args) => train::run(&args, Purpose::Train),
         Command::Sft(args) => train::run(&args, Purpose::Sft),
         Command::Eval(args) => eval::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Study(args) => study::run(&args),
         Command::Generate(args) => generate::run(&args),
         Command::Model { command } => model::run(&command),
         Command::Verify(args) => verify::run(&args),

@@ -2,6 +2,7 @@
 //!
 //! `configs/demo-sft.toml` is the command that trained the model.
 use crate::config::{Config, ConfigError, Purpose};
+use crate::run_folder::atomic;
 use std::path::{Path, PathBuf};
 
 /// The demo's configuration.
@@ -38,15 +39,37 @@ pub enum DemoError {
 /// [`DemoError`] names key or file.
 pub fn config(run: &Path, sets: &[String]) -> Result<Config, DemoError> {
     let model = PathBuf::from(format!("{}-model", run.display()));
-    let mut all = vec![format!("model.path=\"{}\"", model.display()), format!("log.run_dir=\"{}\"", run.display())];
+    let mut all = vec![format!("log.run_dir=\"{}\"", run.display())];
     all.extend_from_slice(sets);
-    let config = Config::from_text("demo.toml".as_ref(), CONFIG, &all, Purpose::Train)?;
+    let config = resolve(&model, &all)?;
     if Path::new(&config.model.path) == model {
-        std::fs::create_dir_all(&model).map_err(|source| DemoError::Write { path: model.clone(), source })?;
-        for (name, bytes) in FILES {
-            let path = model.join(name);
-            std::fs::write(&path, bytes).map_err(|source| DemoError::Write { path: path.clone(), source })?;
-        }
+        write_model(&model)?;
     }
     Ok(config)
+}
+
+/// The demo's configuration for a model in the folder `model`, which is not written.
+///
+/// # Errors
+/// [`ConfigError`] names the override that is wrong.
+pub fn resolve(model: &Path, sets: &[String]) -> Result<Config, ConfigError> {
+    let mut all = vec![format!("model.path=\"{}\"", model.display())];
+    all.extend_from_slice(sets);
+    Config::from_text("demo.toml".as_ref(), CONFIG, &all, Purpose::Train)
+}
+
+/// Writes the model to a folder; files that are there as they should be are left alone.
+///
+/// # Errors
+/// [`DemoError::Write`] names the file.
+pub fn write_model(model: &Path) -> Result<(), DemoError> {
+    std::fs::create_dir_all(model).map_err(|source| DemoError::Write { path: model.to_path_buf(), source })?;
+    for (name, bytes) in FILES {
+        let path = model.join(name);
+        if std::fs::read(&path).is_ok_and(|there| there == bytes) {
+            continue;
+        }
+        atomic::write(&path, bytes).map_err(|source| DemoError::Write { path: path.clone(), source })?;
+    }
+    Ok(())
 }

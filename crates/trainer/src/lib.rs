@@ -24,6 +24,7 @@
 //! | [`metrics`], [`progress`] | what is measured, and what a person sees of it |
 //! | [`replay`] | what other objectives would have done with a run's tokens |
 //! | [`plot`] | line plots as SVG |
+//! | [`report`], [`study`] | one HTML file about one or several runs; objectives × settings × seeds, compared |
 //! | [`demo`] | the model and the task that come with the program |
 //! | [`random`] | a generator for data order and tasks whose numbers never change |
 //!
@@ -41,11 +42,13 @@ pub mod progress;
 pub mod prompt;
 pub mod random;
 pub mod replay;
+pub mod report;
 pub mod reward;
 pub mod rollout;
 pub mod run_folder;
 pub mod sft;
 pub mod state;
+pub mod study;
 pub mod tasks;
 pub mod train;
 pub mod update;

@@ -9,7 +9,7 @@ thread_local! {
 }
 
 /// Runs `decode`, whose library panics on some damaged files; the panic's message is the error, and is not printed.
-pub(super) fn guarded<T>(decode: impl FnOnce() -> T) -> Result<T, String> {
+pub(crate) fn guarded<T>(decode: impl FnOnce() -> T) -> Result<T, String> {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
         let before = take_hook();

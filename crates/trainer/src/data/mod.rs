@@ -13,6 +13,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 pub use error::{DataError, Place};
+pub(crate) use guard::guarded;
 pub use order::{Order, Position};
 pub use row::{Columns, Message, Problem, Row, Wanted};
 pub use solution::answer_in;

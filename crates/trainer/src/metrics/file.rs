@@ -87,25 +87,51 @@ impl MetricsFile {
 /// # Errors
 /// [`MetricsError::Broken`] names a line in the middle that is no record.
 pub fn read(path: &Path) -> Result<Vec<Record>, MetricsError> {
+    let readable = read_what_is_whole(path)?;
+    match readable.broken.first() {
+        Some(&line) => Err(MetricsError::Broken { path: path.to_path_buf(), line }),
+        None => Ok(readable.records),
+    }
+}
+
+/// What can be read of a metrics file.
+#[derive(Debug, Default)]
+pub struct Readable {
+    /// The records, in their order.
+    pub records: Vec<Record>,
+    /// Lines (1-based) that are no records.
+    pub broken: Vec<usize>,
+    /// The last line, if it was cut in the middle.
+    pub cut: Option<usize>,
+}
+
+/// As [`read`], but what is no record is told, and the rest is read all the same.
+///
+/// # Errors
+/// [`MetricsError::File`] when there is a file that cannot be read.
+pub fn read_what_is_whole(path: &Path) -> Result<Readable, MetricsError> {
     let failed = |source| MetricsError::File { action: "read", path: path.to_path_buf(), source };
+    let mut readable = Readable::default();
     let file = match File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(readable),
         Err(error) => return Err(failed(error)),
     };
     let mut reader = BufReader::new(file);
-    let (mut records, mut line) = (Vec::new(), Vec::new());
+    let mut line = Vec::new();
     for number in 1.. {
         line.clear();
         if reader.read_until(b'\n', &mut line).map_err(failed)? == 0 {
             break;
         }
-        let whole = line.ends_with(b"\n");
+        if !line.ends_with(b"\n") {
+            readable.cut = Some(number);
+            break;
+        }
         match std::str::from_utf8(&line).ok().and_then(Record::from_line) {
-            Some(record) if whole => records.push(record),
-            _ if !whole => {}
-            _ => return Err(MetricsError::Broken { path: path.to_path_buf(), line: number }),
+            Some(record) => readable.records.push(record),
+            None => readable.broken.push(number),
         }
     }
-    Ok(records)
+    Ok(readable)
 }

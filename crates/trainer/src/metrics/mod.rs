@@ -8,6 +8,6 @@ mod tensorboard;
 
 pub use definition::{METRICS, Metric};
 pub use document::page;
-pub use file::{MetricsError, MetricsFile, read};
+pub use file::{MetricsError, MetricsFile, Readable, read, read_what_is_whole};
 pub use record::Record;
 pub use tensorboard::TensorBoard;

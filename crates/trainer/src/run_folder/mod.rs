@@ -70,6 +70,19 @@ impl RunFolder {
         Ok(folder)
     }
 
+    /// Who writes to the folder, if a process does.
+    pub fn holder(path: &Path) -> Option<String> {
+        let lock = path.join("lock");
+        // A folder without a lock file has no writer, and is not to get one.
+        if !lock.exists() {
+            return None;
+        }
+        match Lock::take(&lock) {
+            Err(RunFolderError::Busy { owner, .. }) => Some(owner),
+            _ => None,
+        }
+    }
+
     /// The folder itself.
     pub fn path(&self) -> &Path {
         &self.path

@@ -16,6 +16,7 @@ use parquet::schema::parser::parse_message_type;
 use serde_json::{Map, Value};
 
 use super::{RunFolderError, atomic};
+use crate::data::guarded;
 
 const SCHEMA: &str = "message rollout {
     required int64 step;
@@ -90,6 +91,10 @@ pub fn write(path: &Path, samples: &[Sample]) -> Result<(), RunFolderError> {
 pub fn read(path: &Path) -> Result<Vec<Sample>, RunFolderError> {
     let broken = |message: String| RunFolderError::Rollout { path: path.to_path_buf(), message };
     let file = File::open(path).map_err(RunFolderError::file("read", path))?;
+    guarded(|| decode(file, &broken)).map_err(&broken)?
+}
+
+fn decode(file: File, broken: &impl Fn(String) -> RunFolderError) -> Result<Vec<Sample>, RunFolderError> {
     let reader = SerializedFileReader::new(file).map_err(|error| broken(error.to_string()))?;
     let rows = reader.get_row_iter(None).map_err(|error| broken(error.to_string()))?;
     let mut samples = Vec::new();

@@ -1,0 +1,33 @@
+//! `surefoot report`
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use surefoot_trainer::report::Report as Page;
+use surefoot_trainer::run_folder::atomic;
+
+use crate::args::Report;
+use crate::exit::Exit;
+use crate::output;
+
+/// Writes the page, and names the file on stdout. Folders without metrics are told; only when no folder has any, it fails.
+pub fn run(args: &Report) -> anyhow::Result<Exit> {
+    let page = Page::of_runs(&args.runs);
+    for notice in &page.notices {
+        output::note(&format!("warning: {notice}"));
+    }
+    anyhow::ensure!(!page.is_empty(), "no run to show: none of the folders has metrics; no report was written");
+    let file = match (&args.output, args.runs.as_slice()) {
+        (Some(file), _) => file.clone(),
+        (None, [run]) => run.join("report.html"),
+        (None, _) => PathBuf::from("report.html"),
+    };
+    write(&file, &page)?;
+    output::data(&file.display().to_string())?;
+    Ok(Exit::Done)
+}
+
+/// Writes a page, whole or not at all.
+pub fn write(file: &Path, page: &Page) -> anyhow::Result<()> {
+    atomic::write(file, page.html().as_bytes()).with_context(|| format!("cannot write {}", file.display()))
+}

@@ -1,0 +1,185 @@
+//! `surefoot study`: the runs as child processes of this binary, and the table.
+
+use std::fs::OpenOptions;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use surefoot_trainer::run_folder::atomic;
+use surefoot_trainer::study::{Cell, Plan, State, Table};
+
+use crate::args::Study;
+use crate::exit::Exit;
+use crate::output;
+use crate::report;
+use crate::train::stop_on_signal;
+
+/// How often the runs are looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Makes the runs that are missing, then table and report.
+pub fn run(args: &Study) -> anyhow::Result<Exit> {
+    let plan = Plan::load(&args.study)?;
+    if args.table {
+        return tabulate(&plan);
+    }
+    plan.prepare()?;
+    let stop = stop_on_signal("\nstopping after a checkpoint of each run; once more to stop at once")?;
+    let failed = make(&plan, &stop)?;
+    if stop.load(Ordering::SeqCst) {
+        output::note(&format!("stopped. Go on with: surefoot study {}", args.study.display()));
+        return Ok(Exit::Stopped);
+    }
+    let done = tabulate(&plan)?;
+    for cell in &failed {
+        output::note(&format!("failed: {}; its last words are in {}", cell.name, plan.log(cell).display()));
+    }
+    Ok(if failed.is_empty() { done } else { Exit::Failed })
+}
+
+/// Table and report from the run folders.
+fn tabulate(plan: &Plan) -> anyhow::Result<Exit> {
+    let table = Table::read(plan);
+    for notice in &table.notices {
+        output::note(&format!("warning: {notice}"));
+    }
+    output::data(table.markdown().trim_end())?;
+    output::note(&table.legend());
+    let (file, document) = (plan.folder.join("table.md"), table.document());
+    if let Some(page) = table.report() {
+        atomic::write(&file, document.as_bytes()).with_context(|| format!("cannot write {}", file.display()))?;
+        let page_file = plan.folder.join("report.html");
+        report::write(&page_file, &page)?;
+        output::note(&format!("written to {} and {}", file.display(), page_file.display()));
+    } else {
+        output::note("no run is finished yet; make them with: surefoot study (without --table)");
+    }
+    Ok(Exit::Done)
+}
+
+/// A run that is on its way.
+struct Running<'a> {
+    cell: &'a Cell,
+    child: Child,
+}
+
+/// Makes every run that is not finished, several at a time; returns those that failed.
+fn make<'a>(plan: &'a Plan, stop: &AtomicBool) -> anyhow::Result<Vec<&'a Cell>> {
+    let mut waiting: Vec<&Cell> = Vec::new();
+    for cell in &plan.cells {
+        // Every folder is looked at before the first run begins.
+        if cell.state()? != State::Finished {
+            waiting.push(cell);
+        }
+    }
+    let (all, room) = (plan.cells.len(), room(plan));
+    output::note(&format!(
+        "{all} runs, {} finished; {room} at a time in {}",
+        all - waiting.len(),
+        plan.folder.display()
+    ));
+    let (mut running, mut failed, mut told) = (Vec::<Running>::new(), Vec::new(), Vec::new());
+    while !waiting.is_empty() || !running.is_empty() {
+        if stop.load(Ordering::SeqCst) {
+            waiting.clear();
+            for run in &running {
+                ask_to_stop(&run.child);
+            }
+            for run in &mut running {
+                run.child.wait()?;
+            }
+            break;
+        }
+        let mut at = 0;
+        while running.len() < room && at < waiting.len() {
+            let cell = waiting[at];
+            match cell.state()? {
+                State::Finished => {
+                    waiting.remove(at);
+                    output::note(&format!("finished {}", cell.name));
+                }
+                // Left by a study that was killed; it goes on by itself.
+                State::Running { owner } => {
+                    if !told.contains(&cell.name) {
+                        told.push(cell.name.clone());
+                        output::note(&format!("waiting for {}, which {owner} still makes", cell.name));
+                    }
+                    at += 1;
+                }
+                state => {
+                    waiting.remove(at);
+                    let what = if state == State::New { "begins" } else { "goes on" };
+                    running.push(Running { cell, child: start(plan, cell, &state)? });
+                    output::note(&format!("{what} {}", cell.name));
+                }
+            }
+        }
+        std::thread::sleep(LOOK);
+        let mut still = Vec::new();
+        for mut run in running {
+            match run.child.try_wait()? {
+                None => still.push(run),
+                Some(status) => match run.cell.state()? {
+                    State::Finished => {
+                        let left = waiting.len() + still.len();
+                        output::note(&format!("finished {} ({left} others to go, or on their way)", run.cell.name));
+                    }
+                    // Another process was faster to take the folder.
+                    State::Running { .. } => waiting.push(run.cell),
+                    _ => {
+                        output::note(&format!("failed {} ({status})", run.cell.name));
+                        failed.push(run.cell);
+                    }
+                },
+            }
+        }
+        running = still;
+    }
+    Ok(failed)
+}
+
+/// Runs that the cores have room for.
+fn room(plan: &Plan) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    match (plan.parallel, plan.threads) {
+        (0, 0) => 1,
+        (0, threads) => (cores / threads).max(1),
+        (parallel, _) => parallel,
+    }
+}
+
+fn start(plan: &Plan, cell: &Cell, state: &State) -> anyhow::Result<Child> {
+    let log = plan.log(cell);
+    let file = OpenOptions::new().create(true).append(true).open(&log);
+    let file = file.with_context(|| format!("cannot open {}", log.display()))?;
+    let mut command = Command::new(std::env::current_exe().context("cannot find this program")?);
+    command.arg("train").stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
+    match state {
+        State::New => command.arg(plan.cell_config(cell)),
+        _ => command.arg("--resume").arg::<&Path>(&cell.run),
+    };
+    apart(&mut command);
+    command.spawn().with_context(|| format!("cannot start {}", cell.name))
+}
+
+/// Keeps Ctrl-C of the terminal from a run: it is told once, by us, so that it writes its checkpoint.
+#[cfg(unix)]
+fn apart(command: &mut Command) {
+    std::os::unix::process::CommandExt::process_group(command, 0);
+}
+
+#[cfg(not(unix))]
+fn apart(_command: &mut Command) {}
+
+#[cfg(unix)]
+fn ask_to_stop(child: &Child) {
+    use rustix::process::{Pid, Signal, kill_process};
+    // One that has ended by now needs no signal.
+    let _ended = kill_process(Pid::from_child(child), Signal::TERM);
+}
+
+/// Ctrl-C reaches the runs by itself where there are no process groups.
+#[cfg(not(unix))]
+fn ask_to_stop(_child: &Child) {}

@@ -1,0 +1,156 @@
+//! Scales of an axis, and the numbers that stand beside it.
+
+/// Ranges of positive values beyond this ratio are drawn on a logarithmic axis.
+const WIDE: f64 = 60.0;
+/// Tick marks that an axis has room for.
+const TICKS: f64 = 5.0;
+
+/// How values lie on an axis.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Scale {
+    Linear { low: f64, high: f64 },
+    Log { low: f64, high: f64 },
+}
+
+impl Scale {
+    /// From `low` to `high`, widened to round numbers.
+    pub fn linear(low: f64, high: f64) -> Self {
+        let (low, high) = if high > low { (low, high) } else { (low - pad(low), high + pad(high)) };
+        let step = step(high - low);
+        Scale::Linear { low: (low / step + 1e-9).floor() * step, high: (high / step - 1e-9).ceil() * step }
+    }
+
+    /// From `low` to `high`, both positive, widened to 1, 2 or 5 of a decade.
+    pub fn log(low: f64, high: f64) -> Self {
+        let high = if high > low { high } else { low * 2.0 };
+        let below = marks(low.log10().floor() as i32 - 1, high.log10().ceil() as i32 + 1);
+        let first = below.iter().rev().find(|mark| **mark <= low * (1.0 + 1e-9)).copied().unwrap_or(low);
+        let last = below.iter().find(|mark| **mark >= high * (1.0 - 1e-9)).copied().unwrap_or(high);
+        Scale::Log { low: first, high: last }
+    }
+
+    /// Logarithmic where positive values are far apart; `typical` is a value in their middle.
+    pub fn fitting(low: f64, typical: f64, high: f64) -> Self {
+        match high {
+            _ if low > 0.0 && high > WIDE * typical => Self::log(low, high),
+            _ if low == 0.0 && high == 0.0 => Self::linear(0.0, 1.0),
+            _ => Self::linear(low.min(0.0), high.max(0.0)),
+        }
+    }
+
+    /// Where a value lies: 0 at the low end, 1 at the high end; what is outside is put on the edge.
+    pub fn place(&self, value: f64) -> f64 {
+        let place = match *self {
+            Scale::Linear { low, high } => (value - low) / (high - low),
+            Scale::Log { low, high } => (value.max(low).ln() - low.ln()) / (high.ln() - low.ln()),
+        };
+        place.clamp(0.0, 1.0)
+    }
+
+    /// Both ends.
+    pub fn ends(&self) -> (f64, f64) {
+        match *self {
+            Scale::Linear { low, high } | Scale::Log { low, high } => (low, high),
+        }
+    }
+
+    /// The numbers beside the axis.
+    pub fn ticks(&self) -> Vec<(f64, String)> {
+        match *self {
+            Scale::Linear { low, high } => {
+                let step = step(high - low);
+                let count = ((high - low) / step).round() as i64;
+                (0..=count)
+                    .map(|i| (low / step).round() * step + i as f64 * step)
+                    .map(|v| (v, label(v, step)))
+                    .collect()
+            }
+            Scale::Log { low, high } => {
+                let within = |mark: &f64| *mark >= low * (1.0 - 1e-9) && *mark <= high * (1.0 + 1e-9);
+                let all = marks(low.log10().floor() as i32, high.log10().ceil() as i32);
+                let mut all: Vec<f64> = all.into_iter().filter(within).collect();
+                if all.len() > 6 {
+                    all.retain(|mark| (mark.log10() - mark.log10().round()).abs() < 1e-6);
+                }
+                while all.len() > 7 {
+                    all = all.into_iter().step_by(2).collect();
+                }
+                all.into_iter().map(|mark| (mark, label(mark, mark))).collect()
+            }
+        }
+    }
+
+    /// What the axis' label says of it.
+    pub fn remark(&self) -> &'static str {
+        match self {
+            Scale::Linear { .. } => "",
+            Scale::Log { .. } => ", log scale",
+        }
+    }
+}
+
+fn pad(value: f64) -> f64 {
+    if value == 0.0 { 1.0 } else { value.abs() * 0.5 }
+}
+
+/// 1, 2 and 5 of every decade.
+fn marks(first: i32, last: i32) -> Vec<f64> {
+    (first..=last).flat_map(|decade| [1.0, 2.0, 5.0].map(|digit| digit * 10f64.powi(decade))).collect()
+}
+
+fn step(range: f64) -> f64 {
+    let rough = range / TICKS;
+    let decade = 10f64.powf(rough.log10().floor());
+    let digit = [1.0, 2.0, 2.5, 5.0].into_iter().find(|digit| digit * decade >= rough * 0.999).unwrap_or(10.0);
+    digit * decade
+}
+
+/// A value beside the axis with as many places as the step between two of them needs.
+fn label(value: f64, step: f64) -> String {
+    if value.abs() < step * 1e-6 {
+        return "0".to_string();
+    }
+    let (size, places) = (value.abs(), |step: f64| (-(step.log10() + 1e-9).floor()).max(0.0) as usize);
+    // 2.5 has one place more than its decade.
+    let finer = |step: f64| {
+        let digits = step / 10f64.powf((step.log10() + 1e-9).floor());
+        places(step) + usize::from((digits - digits.round()).abs() > 1e-6)
+    };
+    let trimmed = |text: String| text.replace('-', "−");
+    match size {
+        _ if size < 1e-3 => trimmed(format!("{value:.1e}").replace(".0e", "e")),
+        _ if size < 1e4 => trimmed(format!("{value:.*}", finer(step))),
+        _ if size < 1e6 => trimmed(format!("{:.*}k", finer(step / 1e3), value / 1e3)),
+        _ if size < 1e9 => trimmed(format!("{:.*}M", finer(step / 1e6), value / 1e6)),
+        _ => trimmed(format!("{value:.0e}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Scale;
+
+    fn labels(scale: Scale) -> Vec<String> {
+        scale.ticks().into_iter().map(|(_, label)| label).collect()
+    }
+
+    #[test]
+    fn ticks_are_round() {
+        assert_eq!(labels(Scale::linear(0.0, 1.0)), ["0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+        assert_eq!(labels(Scale::linear(0.0, 11_000.0)), ["0", "2500", "5000", "7500", "10.0k", "12.5k"]);
+        assert_eq!(labels(Scale::linear(-0.03, 0.02)), ["−0.03", "−0.02", "−0.01", "0", "0.01", "0.02"]);
+        assert_eq!(labels(Scale::log(0.3, 40.0)), ["1", "10"]);
+        assert_eq!(labels(Scale::log(0.8, 2.1)), ["0.5", "1", "2", "5"]);
+    }
+
+    #[test]
+    fn equal_values_and_strange_ones_have_a_scale() {
+        for scale in
+            [Scale::linear(0.0, 0.0), Scale::linear(3.0, 3.0), Scale::log(1e-9, 1e-9), Scale::linear(0.0, 1e-7)]
+        {
+            let (low, high) = scale.ends();
+            assert!(high > low && scale.ticks().len() < 12, "{scale:?}");
+            assert!((0.0..=1.0).contains(&scale.place(high * 3.0)) && scale.place(low) == 0.0);
+        }
+    }
+}

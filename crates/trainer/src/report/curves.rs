@@ -1,0 +1,209 @@
+//! The figures of metrics over the steps.
+
+use super::axis::Scale;
+use super::figure::{Figure, Mark, Table};
+use super::plot::Frame;
+use super::series::{Buckets, Summary};
+use super::{COLOURS, Report};
+use crate::metrics::Metric;
+use crate::metrics::definition as m;
+use crate::progress::short;
+
+/// One figure: metrics that share a unit, each with its line style.
+struct Curves {
+    id: &'static str,
+    title: &'static str,
+    /// What the y axis says; the unit is added.
+    axis: &'static str,
+    lines: &'static [(Metric, &'static str, &'static str)],
+}
+
+const SOLID: &str = "";
+const DASHED: &str = "dashed";
+const DOTTED: &str = "dotted";
+
+const FIGURES: &[Curves] = &[
+    Curves { id: "reward", title: "Reward", axis: "mean reward", lines: &[(m::REWARD_MEAN, SOLID, "mean")] },
+    Curves {
+        id: "correct",
+        title: "Correct answers",
+        axis: "correct samples",
+        lines: &[(m::REWARD_CORRECT, SOLID, "correct")],
+    },
+    Curves {
+        id: "sft-loss",
+        title: "Loss of the fine-tuning",
+        axis: "negative log-likelihood",
+        lines: &[(m::SFT_LOSS, SOLID, "mean")],
+    },
+    Curves {
+        id: "grad-norm",
+        title: "Gradient norm",
+        axis: "gradient norm",
+        lines: &[
+            (m::UPDATE_GRAD_NORM, SOLID, "mean of the step's updates"),
+            (m::UPDATE_GRAD_NORM_MAX, DASHED, "greatest"),
+        ],
+    },
+    Curves { id: "entropy", title: "Entropy", axis: "entropy", lines: &[(m::ROLLOUT_ENTROPY, SOLID, "mean")] },
+    Curves {
+        id: "length",
+        title: "Response length",
+        axis: "completion length",
+        lines: &[(m::ROLLOUT_LENGTH_MEAN, SOLID, "mean"), (m::ROLLOUT_LENGTH_MAX, DASHED, "longest")],
+    },
+    Curves {
+        id: "kl",
+        title: "KL divergence",
+        axis: "divergence",
+        lines: &[(m::UPDATE_KL_K3, SOLID, "k3"), (m::UPDATE_KL_K1, DASHED, "k1")],
+    },
+    Curves {
+        id: "ratio",
+        title: "Importance ratio",
+        axis: "importance ratio",
+        lines: &[(m::UPDATE_RATIO_MEAN, SOLID, "mean"), (m::UPDATE_RATIO_MAX, DASHED, "greatest")],
+    },
+    Curves {
+        id: "multiplier",
+        title: "Gradient multiplier against its bound",
+        axis: "gradient multiplier",
+        lines: &[
+            (m::UPDATE_MULTIPLIER_MEAN, SOLID, "mean"),
+            (m::UPDATE_MULTIPLIER_MAX, DASHED, "greatest"),
+            (m::UPDATE_MULTIPLIER_BOUND, DOTTED, "bound, where the objective has one"),
+        ],
+    },
+    Curves {
+        id: "signal",
+        title: "Groups without signal, cut completions",
+        axis: "groups, completions",
+        lines: &[
+            (m::REWARD_GROUPS_WITHOUT_SIGNAL, SOLID, "groups without signal"),
+            (m::ROLLOUT_TRUNCATED, DASHED, "cut completions"),
+        ],
+    },
+    Curves { id: "loss", title: "Loss", axis: "loss", lines: &[(m::UPDATE_LOSS, SOLID, "mean of the step's updates")] },
+    Curves {
+        id: "learning-rate",
+        title: "Learning rate",
+        axis: "learning rate",
+        lines: &[(m::UPDATE_LEARNING_RATE, SOLID, "of the last update")],
+    },
+    Curves {
+        id: "speed",
+        title: "Speed",
+        axis: "speed",
+        lines: &[(m::ROLLOUT_TOKENS_PER_SECOND, SOLID, "sampled"), (m::UPDATE_TOKENS_PER_SECOND, DASHED, "trained")],
+    },
+];
+
+/// Every figure of which a run has values.
+pub(super) fn figures(report: &Report, buckets: Buckets) -> Vec<Figure> {
+    FIGURES.iter().filter_map(|curves| figure(report, buckets, curves)).collect()
+}
+
+fn figure(report: &Report, buckets: Buckets, curves: &Curves) -> Option<Figure> {
+    let series: Vec<Vec<Vec<Option<Summary>>>> = report
+        .groups
+        .iter()
+        .map(|group| curves.lines.iter().map(|(metric, ..)| buckets.metric(group, *metric)).collect())
+        .collect();
+    let first = curves.lines[0].0;
+    let (x, y) = (Scale::linear(0.0, buckets.last as f64), scale(&series, first)?);
+    let unit = if first.unit == "1" { String::new() } else { format!(" ({})", first.unit) };
+    let mut frame = Frame::new(curves.title, x, "step", y, &format!("{}{unit}", curves.axis));
+    let middle = |lines: &[Option<Summary>]| -> Vec<(f64, Option<Summary>)> {
+        lines.iter().enumerate().map(|(index, summary)| (buckets.middle(index), *summary)).collect()
+    };
+    // Of greatest values, the greatest: a mean would hide the spikes that one looks for.
+    let drawn = |metric: Metric, line: &[Option<Summary>]| -> Vec<(f64, Option<Summary>)> {
+        let greatest = metric.name.ends_with("_max");
+        let at = |s: Summary| if greatest { Summary { mean: s.high, ..s } } else { s };
+        middle(line).into_iter().map(|(x, summary)| (x, summary.map(at))).collect()
+    };
+    for (index, lines) in series.iter().enumerate() {
+        frame.band(&format!("c{}", index % COLOURS), &middle(&lines[0]));
+    }
+    for (index, lines) in series.iter().enumerate() {
+        for (line, (metric, style, _)) in lines.iter().zip(curves.lines).rev() {
+            frame.line(&format!("c{} {style}", index % COLOURS), &drawn(*metric, line));
+        }
+    }
+    let mut legend: Vec<(Mark, String, String)> = report
+        .groups
+        .iter()
+        .enumerate()
+        .map(|(index, group)| (Mark::Line, format!("c{}", index % COLOURS), group.label.clone()))
+        .collect();
+    if curves.lines.len() > 1 {
+        let shown = curves
+            .lines
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| series.iter().any(|lines| lines[*i].iter().any(Option::is_some)));
+        legend.extend(shown.map(|(_, (_, style, name))| (Mark::Style, (*style).to_string(), (*name).to_string())));
+    }
+    Some(Figure {
+        id: curves.id,
+        title: curves.title.to_string(),
+        about: about(curves),
+        legend,
+        drawings: vec![(None, frame.finish())],
+        table: table(report, buckets, curves, &series),
+    })
+}
+
+/// The axis for all lines; `None` when there are no values.
+fn scale(series: &[Vec<Vec<Option<Summary>>>], metric: Metric) -> Option<Scale> {
+    let values: Vec<Summary> = series.iter().flatten().flatten().copied().flatten().collect();
+    let mut means: Vec<f64> = values.iter().map(|summary| summary.mean).collect();
+    means.sort_by(f64::total_cmp);
+    let typical = *means.get(means.len() / 2)?;
+    // Bands may be cut at the edge only when they are of lines that are not drawn with one.
+    let low = values.iter().map(|summary| summary.low).fold(f64::INFINITY, f64::min);
+    let high = values.iter().map(|summary| summary.high).fold(f64::NEG_INFINITY, f64::max);
+    Some(match metric.unit {
+        "share" if high > 0.5 => Scale::linear(0.0, 1.0),
+        _ => Scale::fitting(low, typical, high),
+    })
+}
+
+fn about(curves: &Curves) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    for (metric, ..) in curves.lines {
+        let equation = if metric.equation.is_empty() { String::new() } else { format!(": {}", metric.equation) };
+        texts.push(format!("{}, {}{equation}.", metric.name, metric.meaning));
+    }
+    texts.join(" ")
+}
+
+fn table(report: &Report, buckets: Buckets, curves: &Curves, series: &[Vec<Vec<Option<Summary>>>]) -> Table {
+    let mut head = vec!["step".to_string()];
+    for group in &report.groups {
+        for (_, _, name) in curves.lines {
+            head.push(if curves.lines.len() > 1 { format!("{}, {name}", group.label) } else { group.label.clone() });
+        }
+    }
+    let cell = |summary: Option<Summary>| match summary {
+        None => String::new(),
+        Some(summary) if summary.is_wide() => {
+            format!("{} ({}–{})", short(summary.mean), short(summary.low), short(summary.high))
+        }
+        Some(summary) => short(summary.mean),
+    };
+    let rows = (0..buckets.count()).map(|index| {
+        let cells = series.iter().flatten().map(|line| cell(line[index]));
+        (Some(buckets.middle(index)), std::iter::once(buckets.name(index)).chain(cells).collect())
+    });
+    let several = report.groups.iter().any(|group| group.runs.len() > 1);
+    let note = match (buckets.width > 1, several) {
+        (false, false) => String::new(),
+        (true, false) => format!("Mean (least–greatest) of {} steps each; the band is that range.", buckets.width),
+        (false, true) => "Mean (least–greatest) of the runs; the band is that range.".to_string(),
+        (true, true) => {
+            format!("Mean (least–greatest) of {} steps each of all runs; the band is that range.", buckets.width)
+        }
+    };
+    Table { head, rows: rows.collect(), note }
+}

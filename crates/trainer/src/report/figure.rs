@@ -1,0 +1,97 @@
+//! A figure: title, what it shows, legend, drawing, and the table behind it.
+
+use super::text::escape;
+
+/// How a legend shows an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// A coloured line.
+    Line,
+    /// A line in the colour of the text, to tell solid, dashed and dotted apart.
+    Style,
+    /// A coloured area or dot.
+    Area,
+}
+
+/// A figure of the page.
+pub(super) struct Figure {
+    /// Its name in the page.
+    pub id: &'static str,
+    pub title: String,
+    /// What it shows, with its equation where it has one.
+    pub about: String,
+    /// Mark, class and name of what is told apart.
+    pub legend: Vec<(Mark, String, String)>,
+    /// One drawing, or one a run with its name.
+    pub drawings: Vec<(Option<String>, String)>,
+    pub table: Table,
+}
+
+/// The numbers behind a figure.
+#[derive(Default)]
+pub(super) struct Table {
+    pub head: Vec<String>,
+    /// Place on the x axis, where rows have one, and the cells.
+    pub rows: Vec<(Option<f64>, Vec<String>)>,
+    /// What must be known to read it.
+    pub note: String,
+}
+
+impl Figure {
+    /// The figure as HTML.
+    pub fn html(&self) -> String {
+        let wide = if self.drawings.len() > 1 { " class=\"wide\"" } else { "" };
+        let mut html = format!(
+            "<figure id=\"{}\"{wide}><figcaption><h3>{}</h3><p>{}</p></figcaption><ul class=\"legend\">",
+            self.id,
+            escape(&self.title),
+            escape(&self.about)
+        );
+        for (mark, class, name) in &self.legend {
+            let kind = match mark {
+                Mark::Line => "key line",
+                Mark::Style => "key style",
+                Mark::Area => "key area",
+            };
+            html.push_str(&format!("<li><i class=\"{kind} {class}\"></i>{}</li>", escape(name)));
+        }
+        html.push_str("</ul><div class=\"drawings\">");
+        for (name, svg) in &self.drawings {
+            match name {
+                Some(name) => html.push_str(&format!("<div class=\"panel\"><h4>{}</h4>{svg}</div>", escape(name))),
+                None => html.push_str(&format!("<div class=\"panel\">{svg}</div>")),
+            }
+        }
+        html.push_str("</div><details><summary>Table</summary>");
+        html.push_str(&self.table.html());
+        html.push_str("</details></figure>");
+        html
+    }
+}
+
+impl Table {
+    /// The table as HTML.
+    pub fn html(&self) -> String {
+        let mut html = String::new();
+        if !self.note.is_empty() {
+            html.push_str(&format!("<p>{}</p>", escape(&self.note)));
+        }
+        html.push_str("<div class=\"scroll\"><table><thead><tr>");
+        for name in &self.head {
+            html.push_str(&format!("<th>{}</th>", escape(name)));
+        }
+        html.push_str("</tr></thead><tbody>");
+        for (place, cells) in &self.rows {
+            match place {
+                Some(place) => html.push_str(&format!("<tr data-x=\"{place}\">")),
+                None => html.push_str("<tr>"),
+            }
+            for cell in cells {
+                html.push_str(&format!("<td>{}</td>", escape(cell)));
+            }
+            html.push_str("</tr>");
+        }
+        html.push_str("</tbody></table></div>");
+        html
+    }
+}

@@ -1,0 +1,52 @@
+//! The page around figures and tables.
+
+use super::text::escape;
+use super::{Report, curves, multipliers, overview, samples, scatter, settings, shares};
+
+/// Nothing may be loaded from anywhere, whatever a completion holds.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
+
+/// The whole page.
+pub(super) fn page(report: &Report) -> String {
+    let buckets = report.buckets();
+    let title = format!("{} · surefoot report", report.title);
+    let mut html = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n\
+         <title>{}</title>\n<style>\n{}</style>\n</head>\n<body>\n<header><h1>{}</h1><p>surefoot {}</p></header>\n<main>\n",
+        escape(&title),
+        include_str!("page.css"),
+        escape(&report.title),
+        env!("CARGO_PKG_VERSION"),
+    );
+    if !report.notices.is_empty() {
+        html.push_str("<section class=\"notices\" role=\"note\"><h2>To know first</h2><ul>");
+        for notice in &report.notices {
+            html.push_str(&format!("<li>{}</li>", escape(notice)));
+        }
+        html.push_str("</ul></section>\n");
+    }
+    html.push_str(&report.opening);
+    if report.is_empty() {
+        html.push_str("<p>None of the folders has metrics to show.</p>\n");
+    } else {
+        section(&mut html, "Runs", &overview::overview(report));
+        let mut figures = curves::figures(report, buckets);
+        figures.extend(shares::regions(report, buckets));
+        figures.extend(scatter::scatter(report));
+        figures.extend(multipliers::histogram(report));
+        figures.extend(shares::timing(report));
+        let drawn: String = figures.iter().map(super::figure::Figure::html).collect();
+        section(&mut html, "Figures", &format!("<div class=\"figures\">{drawn}</div>"));
+        section(&mut html, "Samples", &samples::samples(report));
+        section(&mut html, "Configuration", &settings::settings(report));
+    }
+    html.push_str(&format!("</main>\n<script>\n{}</script>\n</body>\n</html>\n", include_str!("page.js")));
+    html
+}
+
+fn section(html: &mut String, title: &str, body: &str) {
+    if !body.is_empty() {
+        html.push_str(&format!("<section><h2>{title}</h2>{body}</section>\n"));
+    }
+}

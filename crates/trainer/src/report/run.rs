@@ -1,0 +1,166 @@
+//! What a report reads of a run folder. Nothing here fails: what cannot be read is a notice.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::tokens::Token;
+use crate::config::{Config, Purpose};
+use crate::metrics::{self, Record, definition::UPDATE_REGION_M};
+use crate::progress::warnings;
+use crate::run_folder::rollouts::{self, Sample};
+
+/// What a report shows of a run.
+#[derive(Debug, Default)]
+pub struct RunData {
+    /// Name of its folder.
+    pub name: String,
+    /// Its folder.
+    pub path: PathBuf,
+    /// Its metrics, by step.
+    pub records: Vec<Record>,
+    /// `config.toml`, empty where it cannot be read.
+    pub config_text: String,
+    /// Every key that the configuration sets, as `section.key`, with its value as it is written.
+    pub keys: BTreeMap<String, String>,
+    /// The configuration, where this version understands it.
+    pub config: Option<Config>,
+    /// Samples of a few steps: the first that was recorded, one in the middle, the last.
+    pub samples: Vec<Sample>,
+    /// Tokens of the recorded step with the most of them outside of the objective's bounds; empty where the file does not
+    /// hold what the update saw.
+    pub tokens: Vec<Token>,
+    /// The step that [`RunData::tokens`] are of.
+    pub tokens_step: u64,
+    /// What looks wrong with the run itself.
+    pub warnings: Vec<String>,
+    /// What could not be read.
+    pub notices: Vec<String>,
+}
+
+impl RunData {
+    /// Reads metrics, configuration and a few rollout files.
+    pub fn read(folder: &Path) -> Self {
+        let mut run = Self::read_metrics(folder);
+        if !run.records.is_empty() {
+            run.read_rollouts();
+        }
+        run
+    }
+
+    /// Reads metrics and configuration alone.
+    pub fn read_metrics(folder: &Path) -> Self {
+        let name = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
+        let name = name.file_name().map_or_else(|| folder.display().to_string(), |name| name.to_string_lossy().into());
+        let mut run = RunData { name, path: folder.to_path_buf(), ..RunData::default() };
+        if !folder.is_dir() {
+            run.notices.push(format!("there is no folder {}", folder.display()));
+            return run;
+        }
+        run.read_records();
+        run.read_config();
+        if let Some(config) = &run.config
+            && !run.records.is_empty()
+        {
+            run.warnings = warnings(&run.records, config);
+        }
+        run
+    }
+
+    fn read_records(&mut self) {
+        let path = self.path.join("metrics.jsonl");
+        let readable = match metrics::read_what_is_whole(&path) {
+            Ok(readable) => readable,
+            Err(error) => {
+                self.notices.push(error.to_string());
+                return;
+            }
+        };
+        match readable.broken.as_slice() {
+            [] => {}
+            [line] => self.notices.push(format!("{}:{line}: not a line of metrics; left out", path.display())),
+            [first, others @ ..] => self.notices.push(format!(
+                "{}:{first} and {} other lines are not lines of metrics; left out",
+                path.display(),
+                others.len()
+            )),
+        }
+        if let Some(line) = readable.cut {
+            self.notices.push(format!("{}:{line}: cut in the middle of a line; left out", path.display()));
+        }
+        self.records = readable.records;
+        self.records.sort_by_key(|record| record.step);
+        self.records.dedup_by_key(|record| record.step);
+        if self.records.is_empty() {
+            self.notices.push(format!(
+                "no metrics to show ({} is absent or has no whole line); name the folder of a run, as in runs/demo",
+                path.display()
+            ));
+        }
+    }
+
+    fn read_config(&mut self) {
+        let path = self.path.join("config.toml");
+        self.config_text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) => {
+                if !self.records.is_empty() {
+                    self.notices.push(format!("no configuration: cannot read {}: {error}", path.display()));
+                }
+                return;
+            }
+        };
+        if let Ok(table) = self.config_text.parse::<toml::Table>() {
+            for (section, keys) in &table {
+                for (key, value) in keys.as_table().into_iter().flatten() {
+                    self.keys.insert(format!("{section}.{key}"), value.to_string());
+                }
+            }
+        }
+        let purpose = if self.keys.keys().any(|key| key.starts_with("sft.")) { Purpose::Sft } else { Purpose::Train };
+        match Config::from_text(&path, &self.config_text, &[], purpose) {
+            Ok(config) => self.config = Some(config),
+            Err(error) => self.notices.push(format!("the configuration is shown as it stands: {error}")),
+        }
+    }
+
+    fn read_rollouts(&mut self) {
+        let mut files: Vec<PathBuf> = std::fs::read_dir(self.path.join("rollouts"))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "parquet"))
+            .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("step-")))
+            .collect();
+        files.sort();
+        let shown = match files.len() {
+            0 => return,
+            count => {
+                let mut shown = vec![0, count / 2, count - 1];
+                shown.dedup();
+                shown
+            }
+        };
+        for index in shown {
+            if let Some(samples) = self.read_file(&files[index]) {
+                self.samples.extend(super::samples::chosen(samples));
+            }
+        }
+        // Nothing is to be seen in a step that stayed on-policy.
+        let step = |path: &Path| path.file_stem()?.to_str()?.strip_prefix("step-")?.parse::<u64>().ok();
+        let inside = |path: &PathBuf| {
+            let record = self.records.iter().find(|record| Some(record.step) == step(path));
+            record.and_then(|record| record.get(UPDATE_REGION_M)).filter(|share| share.is_finite()).unwrap_or(1.0)
+        };
+        // The last of equal ones.
+        let widest = files.iter().rev().min_by(|a, b| inside(a).total_cmp(&inside(b))).cloned();
+        if let Some(samples) = widest.and_then(|path| self.read_file(&path)) {
+            self.tokens_step = samples.first().map_or(0, |sample| sample.step);
+            self.tokens = Token::of(&samples, self.config.as_ref());
+        }
+    }
+
+    fn read_file(&mut self, path: &Path) -> Option<Vec<Sample>> {
+        rollouts::read(path).map_err(|error| self.notices.push(error.to_string())).ok()
+    }
+}

@@ -1,0 +1,88 @@
+//! What a run came to, from its metrics.
+
+use crate::metrics::{Metric, Record, definition as m};
+
+/// A gradient norm of so many times the run's median is a spike.
+pub(super) const SPIKE: f64 = 5.0;
+/// A run has collapsed when its last score is below this share of its best one.
+pub(super) const COLLAPSED: f64 = 0.5;
+
+/// What a run came to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Outcome {
+    /// Greatest mean of the score over a window of consecutive steps.
+    pub best: f64,
+    /// Mean of the score over the last window.
+    pub latest: f64,
+    /// Steps whose greatest gradient norm is beyond [`SPIKE`] medians.
+    pub spikes: usize,
+    /// Whether the last score is below half of the best.
+    pub collapsed: bool,
+    /// Updates that were skipped because something was not finite.
+    pub skipped: f64,
+}
+
+/// Steps of a window: a tenth of the run, 1 to 10.
+pub(super) fn window(steps: usize) -> usize {
+    (steps / 10).clamp(1, 10)
+}
+
+impl Outcome {
+    /// What a run with these metrics came to; `None` without a finite score.
+    pub fn of(records: &[Record], score: Metric) -> Option<Self> {
+        let finite =
+            |metric: Metric| records.iter().filter_map(move |r| r.get(metric)).filter(|value| value.is_finite());
+        let scores: Vec<f64> = finite(score).collect();
+        let means = scores.windows(window(scores.len())).map(|part| part.iter().sum::<f64>() / part.len() as f64);
+        let means: Vec<f64> = means.collect();
+        let (latest, best) = (*means.last()?, means.iter().copied().fold(f64::NEG_INFINITY, f64::max));
+        let mut norms: Vec<f64> = finite(m::UPDATE_GRAD_NORM_MAX).collect();
+        norms.sort_by(f64::total_cmp);
+        let median = norms.get(norms.len() / 2).copied().unwrap_or(0.0);
+        Some(Outcome {
+            best,
+            latest,
+            spikes: norms.iter().filter(|norm| **norm > SPIKE * median).count(),
+            collapsed: best > 0.0 && latest < COLLAPSED * best,
+            skipped: finite(m::UPDATE_SKIPPED_STEPS).sum(),
+        })
+    }
+
+    /// `Latest − Best`, as in MHPO Table 4: 0 for a run that ends at its best.
+    pub fn delta(&self) -> f64 {
+        self.latest - self.best
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Outcome;
+    use crate::metrics::{Record, definition as m};
+
+    fn records(scores: &[f64], norms: &[f64]) -> Vec<Record> {
+        let record = |(step, (score, norm)): (usize, (&f64, &f64))| {
+            let mut record = Record::new(step as u64 + 1);
+            record.set(m::REWARD_CORRECT, *score);
+            record.set(m::UPDATE_GRAD_NORM_MAX, *norm);
+            record
+        };
+        scores.iter().zip(norms).enumerate().map(record).collect()
+    }
+
+    #[test]
+    fn best_latest_and_delta_are_means_of_windows() {
+        // Twenty steps make windows of two.
+        let mut scores = [0.2; 20];
+        (scores[9], scores[10], scores[19]) = (0.8, 0.6, 0.4);
+        let outcome = Outcome::of(&records(&scores, &[1.0; 20]), m::REWARD_CORRECT).unwrap();
+        assert!((outcome.best - 0.7).abs() < 1e-12 && (outcome.latest - 0.3).abs() < 1e-12, "{outcome:?}");
+        assert!((outcome.delta() + 0.4).abs() < 1e-12 && outcome.collapsed && outcome.spikes == 0, "{outcome:?}");
+        assert_eq!(Outcome::of(&records(&[f64::NAN], &[1.0]), m::REWARD_CORRECT), None);
+    }
+
+    #[test]
+    fn spikes_are_counted_against_the_median() {
+        let outcome = Outcome::of(&records(&[0.5; 5], &[2.0, 10.1, 1.0, 9.9, 2.0]), m::REWARD_CORRECT).unwrap();
+        assert_eq!((outcome.spikes, outcome.collapsed), (1, false));
+    }
+}

@@ -1,0 +1,76 @@
+//! How far a run of a study is, from its folder alone.
+
+use super::{Cell, StudyError};
+use crate::config::{Config, Purpose};
+use crate::metrics;
+use crate::run_folder::{Checkpoints, RunFolder};
+
+/// How far a run is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It has no folder yet.
+    New,
+    /// It was begun and can go on.
+    Begun,
+    /// A process writes to it.
+    Running {
+        /// The process.
+        owner: String,
+    },
+    /// All its steps are done.
+    Finished,
+}
+
+/// Keys that change nothing about what a run learns.
+const FREE: [&str; 5] = ["log.run_dir", "train.threads", "model.path", "checkpoint.every", "checkpoint.keep"];
+
+impl Cell {
+    /// How far the run is.
+    ///
+    /// # Errors
+    /// [`StudyError::OtherRun`] when its folder holds a run with other settings.
+    pub fn state(&self) -> Result<State, StudyError> {
+        let file = self.run.join("config.toml");
+        if let Some(owner) = RunFolder::holder(&self.run) {
+            return Ok(State::Running { owner });
+        }
+        if !file.is_file() {
+            return Ok(State::New);
+        }
+        let there = Config::load(&file, &[], Purpose::Train)
+            .map_err(|source| StudyError::Config { name: self.name.clone(), source })?;
+        let differences = differences(&there, &self.config);
+        if !differences.is_empty() {
+            return Err(StudyError::OtherRun { path: self.run.clone(), differences: differences.join("; ") });
+        }
+        let readable = metrics::read_what_is_whole(&self.run.join("metrics.jsonl")).unwrap_or_default();
+        let done = readable.records.last().is_some_and(|record| record.step >= self.config.train.steps);
+        // Checkpoints may have been removed to save room; what is there but not the last was left by a kill.
+        let kept = Checkpoints::at(&self.run.join("checkpoints")).latest().ok().flatten();
+        let whole = kept.is_none_or(|(step, _)| step >= self.config.train.steps);
+        Ok(if done && whole { State::Finished } else { State::Begun })
+    }
+}
+
+/// Keys in which two configurations differ, with both values.
+fn differences(there: &Config, here: &Config) -> Vec<String> {
+    let entries = |config: &Config| -> Vec<(String, String)> {
+        let stages = config.stages();
+        let keys = stages.iter().flat_map(|stage| {
+            stage
+                .entries()
+                .into_iter()
+                .map(|(key, value)| (format!("{}.{key}", stage.section()), value.unwrap_or_default()))
+        });
+        keys.filter(|(key, _)| !FREE.contains(&key.as_str())).collect()
+    };
+    let (there, here) = (entries(there), entries(here));
+    let value = |entries: &[(String, String)], key: &str| {
+        entries.iter().find(|(known, _)| known == key).map_or_else(|| "not set".to_string(), |(_, value)| value.clone())
+    };
+    let mut keys: Vec<&String> = there.iter().chain(&here).map(|(key, _)| key).collect();
+    keys.sort();
+    keys.dedup();
+    let differ = keys.into_iter().filter(|key| value(&there, key) != value(&here, key));
+    differ.map(|key| format!("{key} is {} there and {} here", value(&there, key), value(&here, key))).collect()
+}

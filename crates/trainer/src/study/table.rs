@@ -1,0 +1,149 @@
+//! The table of a study, as Markdown and as a part of the report.
+
+use super::outcome::{COLLAPSED, SPIKE};
+use super::{Cell, Estimate, Outcome, Plan, State};
+use crate::metrics::Metric;
+use crate::report::{Group, Report, RunData};
+
+/// The table of a study, and the report that draws it.
+#[derive(Debug)]
+pub struct Table {
+    /// One line an objective and setting.
+    pub summary: Vec<Vec<String>>,
+    /// One line a run.
+    pub runs: Vec<Vec<String>>,
+    /// What could not be read, and what is not finished.
+    pub notices: Vec<String>,
+    groups: Vec<Group>,
+    score: Metric,
+    name: String,
+}
+
+const SUMMARY: [&str; 7] = ["objective", "runs", "Best", "Latest", "Δ", "gradient spikes a run", "collapsed"];
+const RUNS: [&str; 7] = ["run", "steps", "Best", "Latest", "Δ", "gradient spikes", "collapsed"];
+
+impl Table {
+    /// Reads the run folders of a study, and nothing else. Runs that are not finished are named and left out.
+    pub fn read(plan: &Plan) -> Self {
+        let mut table = Table {
+            summary: Vec::new(),
+            runs: Vec::new(),
+            notices: Vec::new(),
+            groups: Vec::new(),
+            score: plan.score,
+            name: plan.name.clone(),
+        };
+        for (row, cells) in plan.rows() {
+            table.row(row, &cells);
+        }
+        table
+    }
+
+    fn row(&mut self, row: &str, cells: &[&Cell]) {
+        let (mut outcomes, mut runs) = (Vec::new(), Vec::new());
+        for cell in cells {
+            match cell.state() {
+                Ok(State::Finished) => {}
+                Ok(state) => {
+                    let what = if state == State::New { "has not begun" } else { "is not finished" };
+                    self.notices.push(format!("{}: {what}; left out", cell.name));
+                    continue;
+                }
+                Err(error) => {
+                    self.notices.push(format!("{}: left out: {error}", cell.name));
+                    continue;
+                }
+            }
+            // The first of the seeds stands for the samples and tokens of all.
+            let data = if runs.is_empty() { RunData::read(&cell.run) } else { RunData::read_metrics(&cell.run) };
+            self.notices.extend(data.notices.iter().map(|notice| format!("{}: {notice}", cell.name)));
+            match Outcome::of(&data.records, self.score) {
+                Some(outcome) => {
+                    self.runs.push(one(&cell.name, data.records.len(), &outcome));
+                    outcomes.push(outcome);
+                }
+                None => self.notices.push(format!("{}: has no finite {}; left out", cell.name, self.score.name)),
+            }
+            runs.push(data);
+        }
+        let estimate = |value: fn(&Outcome) -> f64| {
+            let values: Vec<f64> = outcomes.iter().map(value).collect();
+            Estimate::of(&values).map_or_else(|| "–".to_string(), |estimate| estimate.text())
+        };
+        let collapsed = outcomes.iter().filter(|outcome| outcome.collapsed).count();
+        let spikes = outcomes.iter().map(|outcome| outcome.spikes).sum::<usize>() as f64 / outcomes.len().max(1) as f64;
+        self.summary.push(vec![
+            row.to_string(),
+            format!("{} of {}", outcomes.len(), cells.len()),
+            estimate(|outcome| outcome.best),
+            estimate(|outcome| outcome.latest),
+            estimate(Outcome::delta),
+            if outcomes.is_empty() { "–".to_string() } else { format!("{spikes:.1}") },
+            format!("{collapsed} of {}", outcomes.len()),
+        ]);
+        if !runs.is_empty() {
+            self.groups.push(Group { label: row.to_string(), runs });
+        }
+    }
+
+    /// What the columns mean.
+    pub fn legend(&self) -> String {
+        format!(
+            "Mean ± half the 95% interval over seeds (Student's t). Score: {}, {}, over windows of a tenth of the steps (1 to 10). Best: \
+             the greatest window; Latest: the last; Δ = Latest − Best (MHPO Table 4). Spike: a step whose greatest gradient norm is \
+             beyond {SPIKE} times the run's median. Collapsed: Latest below {COLLAPSED} of Best.",
+            self.score.name, self.score.meaning
+        )
+    }
+
+    /// The summary as Markdown.
+    pub fn markdown(&self) -> String {
+        markdown(&SUMMARY, &self.summary)
+    }
+
+    /// The whole of `table.md`.
+    pub fn document(&self) -> String {
+        let mut text = format!("# {}\n\n{}\n{}\n", self.name, self.markdown(), self.legend());
+        if !self.notices.is_empty() {
+            text.push_str("\n## Left out\n\n");
+            self.notices.iter().for_each(|notice| text.push_str(&format!("- {notice}\n")));
+        }
+        text.push_str(&format!("\n## Runs\n\n{}\nFigures: [report.html](report.html)\n", markdown(&RUNS, &self.runs)));
+        text
+    }
+
+    /// The report with the table in front; `None` before any run is finished.
+    pub fn report(self) -> Option<Report> {
+        if self.groups.is_empty() {
+            return None;
+        }
+        let opening = [
+            ("Study", crate::report::table(&SUMMARY, &self.summary, &self.legend())),
+            ("Runs of the study", crate::report::table(&RUNS, &self.runs, "Each seed on its own.")),
+        ];
+        let opening = opening.map(|(title, table)| format!("<section><h2>{title}</h2>{table}</section>\n")).concat();
+        Some(Report::of_groups(self.name, self.groups, self.notices, opening))
+    }
+}
+
+fn one(name: &str, steps: usize, outcome: &Outcome) -> Vec<String> {
+    let number = |value: f64| format!("{value:.3}").replace('-', "−");
+    vec![
+        name.to_string(),
+        steps.to_string(),
+        number(outcome.best),
+        number(outcome.latest),
+        number(outcome.delta()),
+        outcome.spikes.to_string(),
+        if outcome.collapsed { "yes" } else { "no" }.to_string(),
+    ]
+}
+
+fn markdown(head: &[&str], rows: &[Vec<String>]) -> String {
+    let line = |cells: Vec<&str>| format!("| {} |\n", cells.join(" | "));
+    let mut text = line(head.to_vec()) + &format!("|{}\n", "---|".repeat(head.len()));
+    for row in rows {
+        text.push_str(&line(row.iter().map(String::as_str).collect()));
+    }
+    text
+}
