@@ -2,52 +2,91 @@
 #![allow(clippy::unwrap_used)]
 
 use surefoot_trainer::config::Reward;
-use surefoot_trainer::config::choice::AnswerFormat;
-use surefoot_trainer::reward::{Judged, RewardError, Rewarder, Sample, Verdict};
+use surefoot_trainer::config::choice::{AnswerFormat, RewardName};
+use surefoot_trainer::reward::{Judged, Rewarder, Sample, Verdict};
+
+/// Greatest number of tokens of a completion.
+const LIMIT: usize = 100;
 
 fn score(config: &Reward, pairs: &[(&str, &str)]) -> Judged {
     let samples: Vec<Sample<'_>> =
-        pairs.iter().map(|(gold, completion)| Sample { problem: "p", gold, completion }).collect();
-    Rewarder::new(config, 2).unwrap().score(&samples).unwrap()
+        pairs.iter().map(|(gold, completion)| Sample { problem: "p", gold, completion, tokens: 3 }).collect();
+    Rewarder::new(config, LIMIT, 2).unwrap().score(&samples).unwrap()
 }
 
-fn named(name: &str) -> Reward {
-    Reward { name: name.into(), ..Reward::default() }
+fn named(name: RewardName) -> Reward {
+    Reward { name: vec![name], ..Reward::default() }
 }
 
 #[test]
 fn mathematics_is_judged() {
     let pairs = [("72", r"so \boxed{72}"), ("1/2", "the answer is 0.5"), ("72", "it is 71"), ("72", r"so \boxed{7")];
-    let judged = score(&named("math"), &pairs);
+    let judged = score(&named(RewardName::Math), &pairs);
     assert_eq!(judged.rewards(4), [1.0, 1.0, 0.0, 0.0]);
     let counts = judged.counts();
     assert_eq!((counts.correct, counts.wrong, counts.unparseable), (2, 1, 1), "{judged:?}");
-    assert_eq!(score(&named("math_pm1"), &pairs).rewards(4), [1.0, 1.0, -1.0, -1.0]);
+    assert_eq!(score(&named(RewardName::MathPm1), &pairs).rewards(4), [1.0, 1.0, -1.0, -1.0]);
 }
 
 #[test]
 fn a_gold_answer_that_cannot_be_read_is_no_zero() {
-    let judged = score(&named("math"), &[("", "72"), ("", "7")]);
+    let judged = score(&named(RewardName::Math), &[("", "72"), ("", "7")]);
     assert_eq!(judged.outcomes[0].reward, None);
     assert_eq!(judged.counts().gold_unparseable, 2, "{judged:?}");
 }
 
 #[test]
 fn a_form_earns_its_bonus_and_strict_asks_for_it() {
-    let bonus = Reward { format: AnswerFormat::Boxed, format_bonus: 0.25, ..named("math") };
+    let name = vec![RewardName::Math, RewardName::Format];
+    let bonus = Reward { name, weights: vec![1.0, 0.25], format: AnswerFormat::Boxed, ..Reward::default() };
     let pairs = [("72", r"\boxed{72}"), ("72", "72"), ("72", r"\boxed{71}"), ("72", r"\boxed{72")];
     let judged = score(&bonus, &pairs);
     assert_eq!(judged.rewards(4)[..3], [1.25, 1.0, 0.25]);
     assert_eq!(judged.outcomes.iter().map(|o| o.formatted).collect::<Vec<_>>(), [true, false, true, false].map(Some));
-    let strict = Reward { format: AnswerFormat::Boxed, strict: true, ..named("math") };
+    let strict = Reward { format: AnswerFormat::Boxed, strict: true, ..named(RewardName::Math) };
     assert_eq!(score(&strict, &pairs).rewards(4), [1.0, 0.0, 0.0, 0.0]);
 }
 
 #[test]
+fn the_template_of_thought_and_answer_earns_its_bonus() {
+    let name = vec![RewardName::MathPm1, RewardName::Format];
+    let config = Reward { name, weights: vec![1.0, 0.5], format: AnswerFormat::ThinkAnswer, ..Reward::default() };
+    let pairs = [
+        ("72", "<think>8 times 9</think><answer>72</answer>"),
+        ("72", "<think>8 times 9</think> <answer>71</answer>"),
+        ("72", "<think>8 times 9</think><answer>72</answer> Good."),
+        ("72", "<think>8 times 9<answer>72</answer>"),
+        ("72", "so 71"),
+    ];
+    assert_eq!(score(&config, &pairs).rewards(5), [1.5, -0.5, 1.0, -1.0, -1.0]);
+}
+
+#[test]
+fn a_long_completion_pays_for_its_last_tokens() {
+    // DAPO eq. 13 with L_max = 100 and L_cache = 20: 0 up to 80 tokens, then (80 - length) / 20, and -1 beyond 100.
+    let name = vec![RewardName::Exact, RewardName::Overlong];
+    for (buffer, weights, expected) in [
+        (0, vec![], [1.0, 1.0, 0.5, 0.0]),
+        (40, vec![1.0, 2.0], [1.0, 0.0, -0.5, -1.0]),
+        (100, vec![1.0, 0.1], [0.94, 0.92, 0.91, 0.9]),
+    ] {
+        let config = Reward { name: name.clone(), weights, overlong_buffer: buffer, ..Reward::default() };
+        let sample = |tokens| Sample { problem: "p", gold: "1", completion: "1", tokens };
+        let judged = Rewarder::new(&config, LIMIT, 2).unwrap().score(&[60, 80, 90, 100].map(sample)).unwrap();
+        for (reward, expected) in judged.rewards(4).iter().zip(expected) {
+            assert!((reward - expected).abs() < 1e-6, "{reward} instead of {expected} with a buffer of {buffer}");
+        }
+        assert_eq!(judged.counts().correct, 4);
+    }
+}
+
+#[test]
 fn texts_and_countdown_are_judged() {
-    assert_eq!(score(&named("exact"), &[("46", " 46\n"), ("46", "046")]).rewards(2), [1.0, 0.0]);
-    assert_eq!(score(&named("countdown"), &[("(3+5)*2", "2*(3+5)"), ("(3+5)*2", "16")]).rewards(2), [1.0, 0.0]);
-    assert!(matches!(Rewarder::new(&named("maths"), 1), Err(RewardError::Unknown { .. })));
+    assert_eq!(score(&named(RewardName::Exact), &[("46", " 46\n"), ("46", "046")]).rewards(2), [1.0, 0.0]);
+    assert_eq!(
+        score(&named(RewardName::Countdown), &[("(3+5)*2", "2*(3+5)"), ("(3+5)*2", "16")]).rewards(2),
+        [1.0, 0.0]
+    );
 }
 
 #[cfg(unix)]
@@ -58,7 +97,14 @@ mod program {
 
     fn program(script: &str) -> Reward {
         let command = ["sh", "-c", script].map(String::from).to_vec();
-        Reward { command, workers: 3, timeout_seconds: 0.5, max_error_share: 1.0, ..named("command") }
+        Reward {
+            command,
+            workers: 3,
+            timeout_seconds: 0.5,
+            start_seconds: 1.5,
+            max_error_share: 1.0,
+            ..named(RewardName::Command)
+        }
     }
 
     /// Twenty samples of which the program sees the completion.
@@ -95,18 +141,73 @@ echo "{{\"id\": $id, \"reward\": $reward}}"; done"#
     fn a_program_that_always_crashes_is_an_error_for_each_sample() {
         let judged = run("exit 3");
         assert_eq!(judged.counts().failed, 20);
-        assert!(judged.outcomes[0].note.contains("ended without an answer"), "{}", judged.outcomes[0].note);
+        let note = &judged.outcomes[0].note;
+        assert_eq!(note, "the reward program ended (exit status: 3) without an answer");
+        assert_eq!(judged.first_failure(), Some(note.as_str()));
         assert!(judged.outcomes.iter().all(|outcome| outcome.reward.is_none()));
     }
 
     #[test]
     fn a_hang_costs_its_timeout_and_one_sample() {
         let started = Instant::now();
-        let judged = run(&answering(r#"case $line in *\"c5\"*) sleep 60;; esac"#));
+        let judged = run(&answering(r#"case $line in *\"c15\"*) sleep 60;; esac"#));
         assert_eq!((judged.counts().scored, judged.counts().failed), (19, 1));
-        assert_eq!(judged.outcomes[5].verdict, Verdict::Failed);
-        assert!(judged.outcomes[5].note.contains("no answer within 500ms"), "{}", judged.outcomes[5].note);
+        assert_eq!(judged.outcomes[15].verdict, Verdict::Failed);
+        // 2 s where the process had not answered before.
+        let note = &judged.outcomes[15].note;
+        assert!(["500ms", "2s"].iter().any(|time| note.ends_with(&format!("no answer within {time}"))), "{note}");
         assert!(started.elapsed().as_secs() < 20, "the process that hung was waited for");
+    }
+
+    #[test]
+    fn a_slow_start_is_waited_for_and_a_slow_answer_is_not() {
+        let judged = run(&format!("sleep 1; {}", answering(":")));
+        assert_eq!(judged.counts().scored, 20, "{:?}", judged.first_failure());
+        let config = Reward { start_seconds: 0.0, ..program(&format!("sleep 2; {}", answering(":"))) };
+        let judged = score(&config, &[("1", "c1"), ("1", "c2")]);
+        assert_eq!(judged.counts().failed, 2);
+        assert_eq!(judged.first_failure(), Some("the reward program gave no answer within 500ms"));
+    }
+
+    #[test]
+    fn a_process_that_is_killed_is_replaced() {
+        // Each process kills itself once, as the system does when memory ends, in the middle of a line.
+        let kill = r#"n=$((n+1)); [ $n -eq 3 ] && { printf '{"id": '; kill -9 $$; }"#;
+        let judged = run(&answering(kill));
+        assert_eq!(judged.rewards(20), (0..20).map(|index| index as f32).collect::<Vec<_>>());
+        let judged = run("kill -9 $$");
+        assert_eq!(judged.counts().failed, 20);
+        assert!(judged.outcomes[7].note.contains("ended (signal: 9 (SIGKILL)) without"), "{}", judged.outcomes[7].note);
+    }
+
+    #[test]
+    fn a_line_without_end_does_not_fill_the_memory() {
+        let judged = score(&program("cat /dev/zero"), &[("1", "c1")]);
+        assert_eq!(judged.counts().failed, 1);
+        assert!(judged.first_failure().unwrap().starts_with("the reward program answered \"\\0"), "{judged:?}");
+    }
+
+    #[test]
+    fn a_program_that_fails_goes_with_the_other_rewards() {
+        let name = vec![RewardName::Math, RewardName::Command];
+        let script = answering(r#"case $line in *\"c1\"*) echo '{"id": 0, "error": "no idea"}'; continue;; esac"#);
+        let config = Reward { name, weights: vec![1.0, 0.5], ..program(&script) };
+        let judged = score(&config, &[("1", "c1"), ("c4", "c4")]);
+        // The first has no reward at all, not the 0 of its wrong answer.
+        assert_eq!(judged.outcomes[0].reward, None);
+        assert_eq!((judged.outcomes[0].verdict, judged.outcomes[1].verdict), (Verdict::Failed, Verdict::Correct));
+        assert_eq!(judged.outcomes[1].reward, Some(3.0));
+    }
+
+    #[test]
+    fn a_hopeless_program_is_not_asked_to_the_end() {
+        let config = Reward { max_error_share: 0.1, start_seconds: 0.0, ..program("sleep 60") };
+        let sample = Sample { problem: "p", gold: "1", completion: "c", tokens: 1 };
+        let started = Instant::now();
+        let message = Rewarder::new(&config, LIMIT, 1).unwrap().score(&[sample; 300]).unwrap_err().to_string();
+        assert!(message.contains("gave no answer within 500ms"), "{message}");
+        // 31 failures by three processes, not 300.
+        assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
     }
 
     #[test]
@@ -136,14 +237,14 @@ echo "{{\"id\": $id, \"reward\": $reward}}"; done"#
     #[test]
     fn too_many_failures_stop_the_run() {
         let config = Reward { max_error_share: 0.4, ..program("exit 3") };
-        let sample = Sample { problem: "p", gold: "1", completion: "c" };
-        let message = Rewarder::new(&config, 1).unwrap().score(&[sample; 4]).unwrap_err().to_string();
+        let sample = Sample { problem: "p", gold: "1", completion: "c", tokens: 1 };
+        let message = Rewarder::new(&config, LIMIT, 1).unwrap().score(&[sample; 4]).unwrap_err().to_string();
         assert!(
             message.starts_with("4 of 4 rewards failed, more than reward.max_error_share = 0.4 allows"),
             "{message}"
         );
         let config = Reward { command: vec!["/nowhere/judge".into()], ..program("") };
-        let message = Rewarder::new(&config, 1).unwrap_err().to_string();
+        let message = Rewarder::new(&config, LIMIT, 1).unwrap_err().to_string();
         assert!(message.starts_with("cannot start the reward program `/nowhere/judge`: No such file"), "{message}");
     }
 }
