@@ -163,7 +163,12 @@ fn one(
                 samples: group
                     .iter()
                     .zip(own)
-                    .map(|(s, (index, &advantage))| TrainedSample { tokens: &s.tokens, logp_old: &s.logp, advantage, index })
+                    .map(|(s, (index, &advantage))| TrainedSample {
+                        tokens: &s.tokens,
+                        logp_old: &s.logp,
+                        advantage,
+                        index,
+                    })
                     .collect(),
             }
         })

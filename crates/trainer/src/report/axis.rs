@@ -60,7 +60,10 @@ impl Scale {
             Scale::Linear { low, high } => {
                 let step = step(high - low);
                 let count = ((high - low) / step).round() as i64;
-                (0..=count).map(|i| (low / step).round() * step + i as f64 * step).map(|v| (v, label(v, step))).collect()
+                (0..=count)
+                    .map(|i| (low / step).round() * step + i as f64 * step)
+                    .map(|v| (v, label(v, step)))
+                    .collect()
             }
             Scale::Log { low, high } => {
                 let within = |mark: &f64| *mark >= low * (1.0 - 1e-9) && *mark <= high * (1.0 + 1e-9);
@@ -142,7 +145,9 @@ mod tests {
 
     #[test]
     fn equal_values_and_strange_ones_have_a_scale() {
-        for scale in [Scale::linear(0.0, 0.0), Scale::linear(3.0, 3.0), Scale::log(1e-9, 1e-9), Scale::linear(0.0, 1e-7)] {
+        for scale in
+            [Scale::linear(0.0, 0.0), Scale::linear(3.0, 3.0), Scale::log(1e-9, 1e-9), Scale::linear(0.0, 1e-7)]
+        {
             let (low, high) = scale.ends();
             assert!(high > low && scale.ticks().len() < 12, "{scale:?}");
             assert!((0.0..=1.0).contains(&scale.place(high * 3.0)) && scale.place(low) == 0.0);

@@ -24,28 +24,50 @@ const DOTTED: &str = "dotted";
 
 const FIGURES: &[Curves] = &[
     Curves { id: "reward", title: "Reward", axis: "mean reward", lines: &[(m::REWARD_MEAN, SOLID, "mean")] },
-    Curves { id: "correct", title: "Correct answers", axis: "correct samples", lines: &[(m::REWARD_CORRECT, SOLID, "correct")] },
-    Curves { id: "sft-loss", title: "Loss of the fine-tuning", axis: "negative log-likelihood", lines: &[(m::SFT_LOSS, SOLID, "mean")] },
+    Curves {
+        id: "correct",
+        title: "Correct answers",
+        axis: "correct samples",
+        lines: &[(m::REWARD_CORRECT, SOLID, "correct")],
+    },
+    Curves {
+        id: "sft-loss",
+        title: "Loss of the fine-tuning",
+        axis: "negative log-likelihood",
+        lines: &[(m::SFT_LOSS, SOLID, "mean")],
+    },
     Curves {
         id: "grad-norm",
-        title: "Gradient norm", axis: "gradient norm",
-        lines: &[(m::UPDATE_GRAD_NORM, SOLID, "mean of the step's updates"), (m::UPDATE_GRAD_NORM_MAX, DASHED, "greatest")],
+        title: "Gradient norm",
+        axis: "gradient norm",
+        lines: &[
+            (m::UPDATE_GRAD_NORM, SOLID, "mean of the step's updates"),
+            (m::UPDATE_GRAD_NORM_MAX, DASHED, "greatest"),
+        ],
     },
     Curves { id: "entropy", title: "Entropy", axis: "entropy", lines: &[(m::ROLLOUT_ENTROPY, SOLID, "mean")] },
     Curves {
         id: "length",
-        title: "Response length", axis: "completion length",
+        title: "Response length",
+        axis: "completion length",
         lines: &[(m::ROLLOUT_LENGTH_MEAN, SOLID, "mean"), (m::ROLLOUT_LENGTH_MAX, DASHED, "longest")],
     },
-    Curves { id: "kl", title: "KL divergence", axis: "divergence", lines: &[(m::UPDATE_KL_K3, SOLID, "k3"), (m::UPDATE_KL_K1, DASHED, "k1")] },
+    Curves {
+        id: "kl",
+        title: "KL divergence",
+        axis: "divergence",
+        lines: &[(m::UPDATE_KL_K3, SOLID, "k3"), (m::UPDATE_KL_K1, DASHED, "k1")],
+    },
     Curves {
         id: "ratio",
-        title: "Importance ratio", axis: "importance ratio",
+        title: "Importance ratio",
+        axis: "importance ratio",
         lines: &[(m::UPDATE_RATIO_MEAN, SOLID, "mean"), (m::UPDATE_RATIO_MAX, DASHED, "greatest")],
     },
     Curves {
         id: "multiplier",
-        title: "Gradient multiplier against its bound", axis: "gradient multiplier",
+        title: "Gradient multiplier against its bound",
+        axis: "gradient multiplier",
         lines: &[
             (m::UPDATE_MULTIPLIER_MEAN, SOLID, "mean"),
             (m::UPDATE_MULTIPLIER_MAX, DASHED, "greatest"),
@@ -54,14 +76,24 @@ const FIGURES: &[Curves] = &[
     },
     Curves {
         id: "signal",
-        title: "Groups without signal, cut completions", axis: "groups, completions",
-        lines: &[(m::REWARD_GROUPS_WITHOUT_SIGNAL, SOLID, "groups without signal"), (m::ROLLOUT_TRUNCATED, DASHED, "cut completions")],
+        title: "Groups without signal, cut completions",
+        axis: "groups, completions",
+        lines: &[
+            (m::REWARD_GROUPS_WITHOUT_SIGNAL, SOLID, "groups without signal"),
+            (m::ROLLOUT_TRUNCATED, DASHED, "cut completions"),
+        ],
     },
     Curves { id: "loss", title: "Loss", axis: "loss", lines: &[(m::UPDATE_LOSS, SOLID, "mean of the step's updates")] },
-    Curves { id: "learning-rate", title: "Learning rate", axis: "learning rate", lines: &[(m::UPDATE_LEARNING_RATE, SOLID, "of the last update")] },
+    Curves {
+        id: "learning-rate",
+        title: "Learning rate",
+        axis: "learning rate",
+        lines: &[(m::UPDATE_LEARNING_RATE, SOLID, "of the last update")],
+    },
     Curves {
         id: "speed",
-        title: "Speed", axis: "speed",
+        title: "Speed",
+        axis: "speed",
         lines: &[(m::ROLLOUT_TOKENS_PER_SECOND, SOLID, "sampled"), (m::UPDATE_TOKENS_PER_SECOND, DASHED, "trained")],
     },
 ];
@@ -105,7 +137,11 @@ fn figure(report: &Report, buckets: Buckets, curves: &Curves) -> Option<Figure> 
         .map(|(index, group)| (Mark::Line, format!("c{}", index % COLOURS), group.label.clone()))
         .collect();
     if curves.lines.len() > 1 {
-        let shown = curves.lines.iter().enumerate().filter(|(i, _)| series.iter().any(|lines| lines[*i].iter().any(Option::is_some)));
+        let shown = curves
+            .lines
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| series.iter().any(|lines| lines[*i].iter().any(Option::is_some)));
         legend.extend(shown.map(|(_, (_, style, name))| (Mark::Style, (*style).to_string(), (*name).to_string())));
     }
     Some(Figure {

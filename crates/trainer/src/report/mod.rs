@@ -101,7 +101,8 @@ impl Report {
     fn compared(mut self) -> Self {
         self.notices.extend(settings::different_tasks(&self.groups));
         if self.groups.len() > COLOURS {
-            self.notices.push(format!("more than {COLOURS} runs: colours are used twice; the tables tell the runs apart"));
+            self.notices
+                .push(format!("more than {COLOURS} runs: colours are used twice; the tables tell the runs apart"));
         }
         self
     }

@@ -42,7 +42,13 @@ pub(super) fn histogram(report: &Report) -> Option<Figure> {
         .collect();
     let highest = shares.iter().flatten().copied().fold(0.0, f64::max);
     let y = Scale::linear(0.0, highest);
-    let mut frame = Frame::new("Histogram of the gradient multiplier", x, "gradient multiplier |g / A|", y, "share of the trained tokens");
+    let mut frame = Frame::new(
+        "Histogram of the gradient multiplier",
+        x,
+        "gradient multiplier |g / A|",
+        y,
+        "share of the trained tokens",
+    );
     let edge = |bin: usize| low + bin as f64 * width;
     for ((colour, _, _), shares) in known.iter().zip(&shares) {
         let steps: Vec<(f64, Option<Summary>)> = shares
@@ -55,7 +61,11 @@ pub(super) fn histogram(report: &Report) -> Option<Figure> {
     }
     let legend = known.iter().map(|(colour, name, _)| (Mark::Line, format!("c{colour}"), name.clone()));
     let rows = (0..BINS).map(|bin| {
-        let name = if bin + 1 < BINS { format!("{}–{}", short(edge(bin)), short(edge(bin + 1))) } else { format!("{} and more", short(edge(bin))) };
+        let name = if bin + 1 < BINS {
+            format!("{}–{}", short(edge(bin)), short(edge(bin + 1)))
+        } else {
+            format!("{} and more", short(edge(bin)))
+        };
         let cells = shares.iter().map(|shares| short(shares[bin]));
         (Some((edge(bin) + edge(bin + 1)) / 2.0), std::iter::once(name).chain(cells).collect())
     });

@@ -6,8 +6,17 @@ use super::{Group, Report};
 use crate::metrics::{Metric, definition as m};
 use crate::progress::{seconds, short};
 
-const HEAD: [&str; 9] =
-    ["run", "objective", "seed", "steps", "reward, first tenth", "reward, last tenth", "greatest gradient norm", "updates skipped", "time"];
+const HEAD: [&str; 9] = [
+    "run",
+    "objective",
+    "seed",
+    "steps",
+    "reward, first tenth",
+    "reward, last tenth",
+    "greatest gradient norm",
+    "updates skipped",
+    "time",
+];
 
 /// The table as HTML, with the warnings of each run.
 pub(super) fn overview(report: &Report) -> String {
@@ -16,10 +25,15 @@ pub(super) fn overview(report: &Report) -> String {
     let warnings: Vec<(&str, &str)> = report
         .groups
         .iter()
-        .flat_map(|group| group.runs.iter().flat_map(|run| run.warnings.iter().map(|warning| (run.name.as_str(), warning.as_str()))))
+        .flat_map(|group| {
+            group.runs.iter().flat_map(|run| run.warnings.iter().map(|warning| (run.name.as_str(), warning.as_str())))
+        })
         .collect();
     if !warnings.is_empty() {
-        html.push_str(&format!("<details class=\"warnings\"><summary>{} warnings of the runs</summary><ul>", warnings.len()));
+        html.push_str(&format!(
+            "<details class=\"warnings\"><summary>{} warnings of the runs</summary><ul>",
+            warnings.len()
+        ));
         for (run, warning) in warnings {
             html.push_str(&format!("<li><b>{}</b>: {}</li>", escape(run), escape(warning)));
         }
@@ -30,13 +44,25 @@ pub(super) fn overview(report: &Report) -> String {
 
 fn cells(group: &Group) -> Vec<String> {
     let text = |key: &str| {
-        let mut values: Vec<&str> = group.runs.iter().filter_map(|run| run.keys.get(key)).map(|value| value.trim_matches('"')).collect();
+        let mut values: Vec<&str> =
+            group.runs.iter().filter_map(|run| run.keys.get(key)).map(|value| value.trim_matches('"')).collect();
         values.dedup();
         values.join(", ")
     };
-    let values = |metric: Metric| group.runs.iter().flat_map(|run| &run.records).filter_map(move |record| record.get(metric)).filter(|v| v.is_finite());
+    let values = |metric: Metric| {
+        group
+            .runs
+            .iter()
+            .flat_map(|run| &run.records)
+            .filter_map(move |record| record.get(metric))
+            .filter(|v| v.is_finite())
+    };
     let (last, planned) = (group.last_step(), text("train.steps"));
-    let steps = if planned.is_empty() || planned == last.to_string() { last.to_string() } else { format!("{last} of {planned}") };
+    let steps = if planned.is_empty() || planned == last.to_string() {
+        last.to_string()
+    } else {
+        format!("{last} of {planned}")
+    };
     let shown = |value: Option<f64>| value.map_or_else(|| "–".to_string(), short);
     vec![
         group.label.clone(),

@@ -106,7 +106,8 @@ impl Frame {
     /// The range around a line, where there is one.
     pub fn band(&mut self, class: &str, points: &[(f64, Option<Summary>)]) {
         for stretch in points.split(|(_, summary)| summary.is_none()) {
-            let known: Vec<(f64, Summary)> = stretch.iter().filter_map(|(x, summary)| Some((*x, (*summary)?))).collect();
+            let known: Vec<(f64, Summary)> =
+                stretch.iter().filter_map(|(x, summary)| Some((*x, (*summary)?))).collect();
             if known.len() < 2 || !known.iter().any(|(_, summary)| summary.is_wide()) {
                 continue;
             }
@@ -129,7 +130,11 @@ impl Frame {
     /// A level across the drawing.
     pub fn level(&mut self, class: &str, value: f64) {
         let at = self.place_y(value);
-        self.svg.push_str(&format!("<path class=\"line {class}\" d=\"M{:.1} {at:.1}H{:.1}\"/>", self.left, WIDTH - RIGHT));
+        self.svg.push_str(&format!(
+            "<path class=\"line {class}\" d=\"M{:.1} {at:.1}H{:.1}\"/>",
+            self.left,
+            WIDTH - RIGHT
+        ));
     }
 
     /// Dots, in one path.

@@ -68,9 +68,17 @@ mod tests {
     #[test]
     fn each_verdict_comes_first() {
         let sample = |row, verdict: &str| Sample { row, verdict: verdict.into(), ..Sample::default() };
-        let all = vec![sample(0, "wrong"), sample(0, "wrong"), sample(1, "wrong"), sample(2, "wrong"), sample(2, "correct"), sample(3, "wrong")];
+        let all = vec![
+            sample(0, "wrong"),
+            sample(0, "wrong"),
+            sample(1, "wrong"),
+            sample(2, "wrong"),
+            sample(2, "correct"),
+            sample(3, "wrong"),
+        ];
         let verdicts: Vec<(u64, String)> = chosen(all).into_iter().map(|s| (s.row, s.verdict)).collect();
-        let expected = [(0, "wrong"), (2, "correct"), (1, "wrong"), (3, "wrong")].map(|(row, verdict)| (row, verdict.to_string()));
+        let expected =
+            [(0, "wrong"), (2, "correct"), (1, "wrong"), (3, "wrong")].map(|(row, verdict)| (row, verdict.to_string()));
         assert_eq!(verdicts, expected);
     }
 }

@@ -52,13 +52,14 @@ pub(super) fn settings(report: &Report) -> String {
         report.groups.iter().filter_map(|group| Some((group.label.as_str(), group.runs.first()?))).collect();
     let keys: BTreeSet<&str> = runs.iter().flat_map(|(_, run)| run.keys.keys()).map(String::as_str).collect();
     let value = |run: &super::RunData, key: &str| run.keys.get(key).cloned().unwrap_or_default();
-    let differs = |key: &&str| {
-        !PLACES.contains(key) && runs.iter().any(|(_, run)| value(run, key) != value(runs[0].1, key))
-    };
+    let differs =
+        |key: &&str| !PLACES.contains(key) && runs.iter().any(|(_, run)| value(run, key) != value(runs[0].1, key));
     let rows: Vec<(Option<f64>, Vec<String>)> = keys
         .into_iter()
         .filter(differs)
-        .map(|key| (None, std::iter::once(key.to_string()).chain(runs.iter().map(|(_, run)| value(run, key))).collect()))
+        .map(|key| {
+            (None, std::iter::once(key.to_string()).chain(runs.iter().map(|(_, run)| value(run, key))).collect())
+        })
         .collect();
     let mut html = String::new();
     if runs.len() > 1 {

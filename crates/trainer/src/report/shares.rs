@@ -27,7 +27,8 @@ pub(super) fn regions(report: &Report, buckets: Buckets) -> Option<Figure> {
             })
         })
         .collect();
-    let sum = |parts: &[Vec<Option<f64>>; 4], index: usize| -> Option<f64> { parts.iter().map(|part| part[index]).sum() };
+    let sum =
+        |parts: &[Vec<Option<f64>>; 4], index: usize| -> Option<f64> { parts.iter().map(|part| part[index]).sum() };
     let sums = shares.iter().flat_map(|parts| (0..buckets.count()).filter_map(move |index| sum(parts, index)));
     let highest = sums.fold(None, |highest: Option<f64>, sum| Some(highest.map_or(sum, |highest| highest.max(sum))))?;
     let y = Scale::fitting(0.0, 1.0, highest);
@@ -121,7 +122,10 @@ pub(super) fn timing(report: &Report) -> Option<Figure> {
         let cells = std::iter::once(group.label.clone()).chain(cells).chain([short(total)]);
         (None, cells.collect())
     });
-    let head = std::iter::once("run").chain(PHASES).chain(["all"]).map(|name| if name == "run" { name.into() } else { format!("{name} (s)") });
+    let head = std::iter::once("run")
+        .chain(PHASES)
+        .chain(["all"])
+        .map(|name| if name == "run" { name.into() } else { format!("{name} (s)") });
     Some(Figure {
         id: "timing",
         title: "Where the seconds went".to_string(),

@@ -30,7 +30,8 @@ pub(super) fn window(steps: usize) -> usize {
 impl Outcome {
     /// What a run with these metrics came to; `None` without a finite score.
     pub fn of(records: &[Record], score: Metric) -> Option<Self> {
-        let finite = |metric: Metric| records.iter().filter_map(move |r| r.get(metric)).filter(|value| value.is_finite());
+        let finite =
+            |metric: Metric| records.iter().filter_map(move |r| r.get(metric)).filter(|value| value.is_finite());
         let scores: Vec<f64> = finite(score).collect();
         let means = scores.windows(window(scores.len())).map(|part| part.iter().sum::<f64>() / part.len() as f64);
         let means: Vec<f64> = means.collect();

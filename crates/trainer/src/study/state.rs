@@ -57,7 +57,10 @@ fn differences(there: &Config, here: &Config) -> Vec<String> {
     let entries = |config: &Config| -> Vec<(String, String)> {
         let stages = config.stages();
         let keys = stages.iter().flat_map(|stage| {
-            stage.entries().into_iter().map(|(key, value)| (format!("{}.{key}", stage.section()), value.unwrap_or_default()))
+            stage
+                .entries()
+                .into_iter()
+                .map(|(key, value)| (format!("{}.{key}", stage.section()), value.unwrap_or_default()))
         });
         keys.filter(|(key, _)| !FREE.contains(&key.as_str())).collect()
     };

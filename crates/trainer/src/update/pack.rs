@@ -99,7 +99,8 @@ mod tests {
     fn prompts_stand_once_a_micro_batch_and_inert_samples_nowhere() {
         let tokens: Vec<Vec<u32>> = (1..=4).map(|n| (0..n).collect()).collect();
         let logp = [0.0; 4];
-        let sample = |i: usize, advantage| TrainedSample { tokens: &tokens[i], logp_old: &logp[..i + 1], advantage, index: i };
+        let sample =
+            |i: usize, advantage| TrainedSample { tokens: &tokens[i], logp_old: &logp[..i + 1], advantage, index: i };
         let groups = [
             TrainedGroup {
                 id: 3,
