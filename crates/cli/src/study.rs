@@ -75,11 +75,8 @@ fn make<'a>(plan: &'a Plan, stop: &AtomicBool) -> anyhow::Result<Vec<&'a Cell>> 
         }
     }
     let (all, room) = (plan.cells.len(), room(plan));
-    output::note(&format!(
-        "{all} runs, {} finished; {room} at a time in {}",
-        all - waiting.len(),
-        plan.folder.display()
-    ));
+    let mut ended = all - waiting.len();
+    output::note(&format!("{all} runs, {ended} finished; {room} at a time in {}", plan.folder.display()));
     let (mut running, mut failed, mut told) = (Vec::<Running>::new(), Vec::new(), Vec::new());
     while !waiting.is_empty() || !running.is_empty() {
         if stop.load(Ordering::SeqCst) {
@@ -92,13 +89,15 @@ fn make<'a>(plan: &'a Plan, stop: &AtomicBool) -> anyhow::Result<Vec<&'a Cell>> 
             }
             break;
         }
-        let mut at = 0;
-        while running.len() < room && at < waiting.len() {
+        // Runs of a killed study take their part of the cores.
+        let (mut at, mut held) = (0, 0);
+        while running.len() + held < room && at < waiting.len() {
             let cell = waiting[at];
             match cell.state()? {
                 State::Finished => {
                     waiting.remove(at);
-                    output::note(&format!("finished {}", cell.name));
+                    ended += 1;
+                    output::note(&format!("finished {} ({ended} of {all})", cell.name));
                 }
                 // Left by a study that was killed; it goes on by itself.
                 State::Running { owner } => {
@@ -106,7 +105,7 @@ fn make<'a>(plan: &'a Plan, stop: &AtomicBool) -> anyhow::Result<Vec<&'a Cell>> 
                         told.push(cell.name.clone());
                         output::note(&format!("waiting for {}, which {owner} still makes", cell.name));
                     }
-                    at += 1;
+                    (at, held) = (at + 1, held + 1);
                 }
                 state => {
                     waiting.remove(at);
@@ -123,8 +122,8 @@ fn make<'a>(plan: &'a Plan, stop: &AtomicBool) -> anyhow::Result<Vec<&'a Cell>> 
                 None => still.push(run),
                 Some(status) => match run.cell.state()? {
                     State::Finished => {
-                        let left = waiting.len() + still.len();
-                        output::note(&format!("finished {} ({left} others to go, or on their way)", run.cell.name));
+                        ended += 1;
+                        output::note(&format!("finished {} ({ended} of {all})", run.cell.name));
                     }
                     // Another process was faster to take the folder.
                     State::Running { .. } => waiting.push(run.cell),

@@ -8,16 +8,42 @@ const TICKS: f64 = 5.0;
 /// How values lie on an axis.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Scale {
-    Linear { low: f64, high: f64 },
-    Log { low: f64, high: f64 },
+    /// With marks at the multiples of `step`.
+    Linear {
+        low: f64,
+        high: f64,
+        step: f64,
+    },
+    Log {
+        low: f64,
+        high: f64,
+    },
 }
 
 impl Scale {
     /// From `low` to `high`, widened to round numbers.
     pub fn linear(low: f64, high: f64) -> Self {
         let (low, high) = if high > low { (low, high) } else { (low - pad(low), high + pad(high)) };
-        let step = step(high - low);
-        Scale::Linear { low: (low / step + 1e-9).floor() * step, high: (high / step - 1e-9).ceil() * step }
+        let (mut ends, mut every) = ((low, high), step(high - low));
+        // Wider ends can ask for a wider step, and that for wider ends.
+        for _ in 0..4 {
+            ends = ((low / every + 1e-9).floor() * every, (high / every - 1e-9).ceil() * every);
+            every = step(ends.1 - ends.0);
+        }
+        Scale::Linear { low: ends.0, high: ends.1, step: every }
+    }
+
+    /// Steps of a run from 0 to `last`, with marks at whole numbers.
+    pub fn steps(last: u64) -> Self {
+        let high = last.max(1) as f64;
+        let mut decade = 1.0;
+        let step = loop {
+            match [1.0, 2.0, 5.0].into_iter().map(|digit| digit * decade).find(|step| step * TICKS >= high) {
+                Some(step) => break step,
+                None => decade *= 10.0,
+            }
+        };
+        Scale::Linear { low: 0.0, high, step }
     }
 
     /// From `low` to `high`, both positive, widened to 1, 2 or 5 of a decade.
@@ -41,7 +67,7 @@ impl Scale {
     /// Where a value lies: 0 at the low end, 1 at the high end; what is outside is put on the edge.
     pub fn place(&self, value: f64) -> f64 {
         let place = match *self {
-            Scale::Linear { low, high } => (value - low) / (high - low),
+            Scale::Linear { low, high, .. } => (value - low) / (high - low),
             Scale::Log { low, high } => (value.max(low).ln() - low.ln()) / (high.ln() - low.ln()),
         };
         place.clamp(0.0, 1.0)
@@ -50,20 +76,16 @@ impl Scale {
     /// Both ends.
     pub fn ends(&self) -> (f64, f64) {
         match *self {
-            Scale::Linear { low, high } | Scale::Log { low, high } => (low, high),
+            Scale::Linear { low, high, .. } | Scale::Log { low, high } => (low, high),
         }
     }
 
     /// The numbers beside the axis.
     pub fn ticks(&self) -> Vec<(f64, String)> {
         match *self {
-            Scale::Linear { low, high } => {
-                let step = step(high - low);
-                let count = ((high - low) / step).round() as i64;
-                (0..=count)
-                    .map(|i| (low / step).round() * step + i as f64 * step)
-                    .map(|v| (v, label(v, step)))
-                    .collect()
+            Scale::Linear { low, high, step } => {
+                let (first, last) = ((low / step - 1e-6).ceil() as i64, (high / step + 1e-6).floor() as i64);
+                (first..=last).map(|i| i as f64 * step).map(|value| (value, label(value, step))).collect()
             }
             Scale::Log { low, high } => {
                 let within = |mark: &f64| *mark >= low * (1.0 - 1e-9) && *mark <= high * (1.0 + 1e-9);
@@ -139,8 +161,26 @@ mod tests {
         assert_eq!(labels(Scale::linear(0.0, 1.0)), ["0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
         assert_eq!(labels(Scale::linear(0.0, 11_000.0)), ["0", "2500", "5000", "7500", "10.0k", "12.5k"]);
         assert_eq!(labels(Scale::linear(-0.03, 0.02)), ["−0.03", "−0.02", "−0.01", "0", "0.01", "0.02"]);
+        assert_eq!(labels(Scale::linear(-0.08, 0.45)), ["−0.2", "0", "0.2", "0.4", "0.6"]);
         assert_eq!(labels(Scale::log(0.3, 40.0)), ["1", "10"]);
+        assert_eq!(labels(Scale::steps(12)), ["0", "5", "10"]);
+        assert_eq!(labels(Scale::steps(1)), ["0", "1"]);
         assert_eq!(labels(Scale::log(0.8, 2.1)), ["0.5", "1", "2", "5"]);
+    }
+
+    #[test]
+    fn marks_stand_where_they_say() {
+        for case in 0..400 {
+            let low = -((case % 20) as f64).powi(3) * 0.013;
+            let scale = Scale::linear(low, low + 0.017 * 1.09f64.powi(case));
+            let (first, last) = scale.ends();
+            let ticks = scale.ticks();
+            assert!((2..=8).contains(&ticks.len()), "{scale:?}");
+            for (value, _) in ticks {
+                let exact = (value - first) / (last - first);
+                assert!((-1e-6..=1.0 + 1e-6).contains(&exact), "{value} is outside of {scale:?}");
+            }
+        }
     }
 
     #[test]

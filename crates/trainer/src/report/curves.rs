@@ -110,7 +110,7 @@ fn figure(report: &Report, buckets: Buckets, curves: &Curves) -> Option<Figure> 
         .map(|group| curves.lines.iter().map(|(metric, ..)| buckets.metric(group, *metric)).collect())
         .collect();
     let first = curves.lines[0].0;
-    let (x, y) = (Scale::linear(0.0, buckets.last as f64), scale(&series, first)?);
+    let (x, y) = (Scale::steps(buckets.last), scale(&series, first)?);
     let unit = if first.unit == "1" { String::new() } else { format!(" ({})", first.unit) };
     let mut frame = Frame::new(curves.title, x, "step", y, &format!("{}{unit}", curves.axis));
     let middle = |lines: &[Option<Summary>]| -> Vec<(f64, Option<Summary>)> {

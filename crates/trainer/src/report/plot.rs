@@ -38,7 +38,7 @@ impl Frame {
             "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\" data-frame=\"{left:.1} {right:.1} {}\">",
             escape(what),
             match x {
-                Scale::Linear { low, high } => format!("{low} {high}"),
+                Scale::Linear { low, high, .. } => format!("{low} {high}"),
                 // The hover line needs places that are proportional.
                 Scale::Log { low, high } => format!("{} {} log", low.ln(), high.ln()),
             }

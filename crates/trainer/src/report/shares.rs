@@ -32,7 +32,7 @@ pub(super) fn regions(report: &Report, buckets: Buckets) -> Option<Figure> {
     let sums = shares.iter().flat_map(|parts| (0..buckets.count()).filter_map(move |index| sum(parts, index)));
     let highest = sums.fold(None, |highest: Option<f64>, sum| Some(highest.map_or(sum, |highest| highest.max(sum))))?;
     let y = Scale::fitting(0.0, 1.0, highest);
-    let x = Scale::linear(0.0, buckets.last as f64);
+    let x = Scale::steps(buckets.last);
     let mut drawings = Vec::new();
     for (group, parts) in report.groups.iter().zip(&shares) {
         let what = format!("Region shares of {}", group.label);
@@ -103,7 +103,7 @@ pub(super) fn timing(report: &Report) -> Option<Figure> {
     let mut drawings = Vec::new();
     for page in known.chunks(4) {
         let rows = page.len() as f64;
-        let y = Scale::Linear { low: 0.0, high: rows };
+        let y = Scale::Linear { low: 0.0, high: rows, step: 1.0 };
         let mut frame = Frame::bars("Seconds of a step", Scale::linear(0.0, longest), "seconds a step (mean)", y);
         for (row, (group, parts)) in page.iter().enumerate() {
             let at = rows - row as f64 - 0.62;

@@ -96,6 +96,9 @@ impl Plan {
             if let Err(error) = Objective::named(objective) {
                 return wrong("objectives", error.to_string());
             }
+            if file.objectives.iter().filter(|name| *name == objective).count() > 1 {
+                return wrong("objectives", format!("`{objective}` is there twice"));
+            }
         }
         for setting in &file.setting {
             let unknown = setting.objectives.iter().flatten().find(|name| !file.objectives.contains(name));

@@ -117,11 +117,11 @@ impl Table {
         if self.groups.is_empty() {
             return None;
         }
-        let opening = [
-            ("Study", crate::report::table(&SUMMARY, &self.summary, &self.legend())),
-            ("Runs of the study", crate::report::table(&RUNS, &self.runs, "Each seed on its own.")),
-        ];
-        let opening = opening.map(|(title, table)| format!("<section><h2>{title}</h2>{table}</section>\n")).concat();
+        let opening = format!(
+            "<section><h2>Study</h2>{}<details><summary>Each run on its own</summary>{}</details></section>\n",
+            crate::report::table(&SUMMARY, &self.summary, &self.legend()),
+            crate::report::table(&RUNS, &self.runs, "")
+        );
         Some(Report::of_groups(self.name, self.groups, self.notices, opening))
     }
 }

@@ -1,0 +1,159 @@
+//! Studies: every run once, whatever kills them, and a table that is what the metrics say.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use surefoot_trainer::metrics::{self, definition::REWARD_CORRECT};
+
+use crate::{ended, surefoot, tiny_config};
+
+const STUDY: &str = "config = \"tiny.toml\"\nobjectives = [\"mhpo\", \"grpo\"]\nseeds = [1, 2]\nparallel = 1\n\
+    [[setting]]\nname = \"\"\n[[setting]]\nname = \"c 0.5\"\nset = [\"objective.bound=0.5\"]\nobjectives = [\"mhpo\"]\n";
+
+const NAMES: [&str; 6] =
+    ["mhpo.seed-1", "mhpo.seed-2", "mhpo.c-0.5.seed-1", "mhpo.c-0.5.seed-2", "grpo.seed-1", "grpo.seed-2"];
+
+fn lines(at: &Path, name: &str) -> usize {
+    let text = fs::read_to_string(at.join("studies/s/runs").join(name).join("metrics.jsonl")).unwrap_or_default();
+    text.lines().count()
+}
+
+/// Bytes and times of every file of the finished runs.
+fn finished(at: &Path) -> BTreeMap<String, (Vec<u8>, std::time::SystemTime)> {
+    let metrics = |name: &&str| at.join("studies/s/runs").join(name).join("metrics.jsonl");
+    let done = NAMES.iter().filter(|name| lines(at, name) == 4);
+    done.map(|name| {
+        let path = metrics(name);
+        ((*name).to_string(), (fs::read(&path).unwrap(), fs::metadata(&path).unwrap().modified().unwrap()))
+    })
+    .collect()
+}
+
+#[test]
+fn a_killed_study_goes_on_and_repeats_nothing() {
+    let at = tempfile::tempdir().unwrap();
+    let at = at.path();
+    tiny_config(at);
+    fs::write(at.join("s.toml"), STUDY).unwrap();
+    let mut child = surefoot(at, &["study", "s.toml"]).spawn().unwrap();
+    // In the middle of the third run.
+    while lines(at, NAMES[2]) < 1 {
+        assert!(child.try_wait().unwrap().is_none(), "ended before its third run");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let before = finished(at);
+    assert!(before.len() >= 2 && lines(at, NAMES[5]) == 0, "{:?}", before.keys());
+
+    let (code, table, stderr) = ended(at, &["study", "s.toml"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(!stderr.contains("begins mhpo.seed-1") && stderr.contains("begins grpo.seed-2"), "{stderr}");
+    let after = finished(at);
+    assert_eq!(after.len(), NAMES.len(), "{stderr}");
+    assert!(before.iter().all(|(name, was)| after[name] == *was), "a finished run was touched");
+
+    // The table, by hand: four steps make windows of one.
+    let scores = |name: &str| -> Vec<f64> {
+        let path = at.join("studies/s/runs").join(name).join("metrics.jsonl");
+        metrics::read(&path).unwrap().iter().map(|record| record.get(REWARD_CORRECT).unwrap()).collect()
+    };
+    let mean = |value: &dyn Fn(&[f64]) -> f64, names: [&str; 2]| {
+        names.map(|name| value(&scores(name))).iter().sum::<f64>() / 2.0
+    };
+    let best = |scores: &[f64]| scores.iter().copied().fold(0.0, f64::max);
+    let latest = |scores: &[f64]| scores[3];
+    for (row, names) in [
+        ("| mhpo |", [NAMES[0], NAMES[1]]),
+        ("| mhpo, c 0.5 |", [NAMES[2], NAMES[3]]),
+        ("| grpo |", [NAMES[4], NAMES[5]]),
+    ] {
+        let line = table.lines().find(|line| line.starts_with(row)).unwrap();
+        let cells: Vec<&str> = line.split(" | ").collect();
+        assert_eq!(cells[1], "2 of 2");
+        assert!(cells[2].starts_with(&format!("{:.3} ± ", mean(&best, names))), "{line}");
+        assert!(cells[3].starts_with(&format!("{:.3} ± ", mean(&latest, names))), "{line}");
+    }
+
+    // Nothing is left to do, and the table comes from the folders alone.
+    let (code, again, stderr) = ended(at, &["study", "s.toml"]);
+    assert!(code == 0 && again == table && stderr.starts_with("6 runs, 6 finished"), "{stderr}");
+    for file in ["table.md", "report.html"] {
+        fs::remove_file(at.join("studies/s").join(file)).unwrap();
+    }
+    fs::remove_dir_all(at.join("studies/s/cells")).unwrap();
+    fs::remove_dir_all(at.join("studies/s/logs")).unwrap();
+    assert_eq!(ended(at, &["study", "s.toml", "--table"]).1, table);
+    let page = fs::read_to_string(at.join("studies/s/report.html")).unwrap();
+    assert!(page.contains("<td>mhpo, c 0.5</td>") && page.contains("<figure id=\"reward\">"));
+    assert!(fs::read_to_string(at.join("studies/s/table.md")).unwrap().contains("[report.html](report.html)"));
+
+    // A study that asks for something else does not take these runs for its own.
+    fs::write(at.join("s.toml"), STUDY.replace("parallel = 1", "parallel = 1\nset = [\"train.steps=5\"]")).unwrap();
+    let (code, _, stderr) = ended(at, &["study", "s.toml"]);
+    assert!(
+        code == 2 && stderr.contains("mhpo.seed-1 holds a run with other settings (train.steps is 4 there and 5 here)"),
+        "{stderr}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_study_leaves_checkpoints() {
+    let at = tempfile::tempdir().unwrap();
+    let at = at.path();
+    tiny_config(at);
+    let study = "config = \"tiny.toml\"\nobjectives = [\"mhpo\"]\nseeds = [1]\nset = [\"train.steps=200\", \"checkpoint.every=0\"]\n";
+    fs::write(at.join("s.toml"), study).unwrap();
+    let child = surefoot(at, &["study", "s.toml"]).spawn().unwrap();
+    while lines(at, NAMES[0]) < 1 {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let kill = std::process::Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status().unwrap();
+    assert!(kill.success());
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(130) && stderr.contains("Go on with: surefoot study s.toml"), "{stderr}");
+    assert_eq!(fs::read_dir(at.join("studies/s/runs/mhpo.seed-1/checkpoints")).unwrap().count(), 1);
+    let (code, table, stderr) = ended(at, &["study", "s.toml", "--table"]);
+    assert!(
+        code == 0 && table.contains("| mhpo | 0 of 1 |") && stderr.contains("mhpo.seed-1: is not finished"),
+        "{table}{stderr}"
+    );
+}
+
+#[test]
+fn a_wrong_study_is_refused_before_any_run() {
+    let at = tempfile::tempdir().unwrap();
+    tiny_config(at.path());
+    let refused = |text: &str| {
+        fs::write(at.path().join("s.toml"), text).unwrap();
+        let (code, stdout, stderr) = ended(at.path(), &["study", "s.toml"]);
+        assert_eq!((code, stdout.as_str()), (2, ""), "{stderr}");
+        assert!(!at.path().join("studies").exists(), "{stderr}");
+        stderr
+    };
+    let head = "config = \"tiny.toml\"\n";
+    for (text, told) in [
+        ("objectives = [\"mhpo\"]\nseeds = [1]\nsteps = 3\n", "unknown field `steps`"),
+        ("objectives = [\"mhop\"]\nseeds = [1]\n", "did you mean `mhpo`"),
+        ("objectives = [\"mhpo\"]\nseeds = []\n", "seeds: is empty"),
+        ("objectives = [\"mhpo\"]\nseeds = [3, 3]\n", "3 is there twice"),
+        ("objectives = [\"mhpo\"]\nseeds = [1]\nscore = \"reward/men\"\n", "there is no metric `reward/men`"),
+        ("objectives = [\"grpo\"]\nseeds = [1]\nset = [\"objective.bound=1\"]\n", "run grpo.seed-1: "),
+        (
+            "objectives = [\"mhpo\"]\nseeds = [1]\n[[setting]]\nname = \"a b\"\n[[setting]]\nname = \"a-b\"\n",
+            "two runs would have the name",
+        ),
+        (
+            "objectives = [\"mhpo\"]\nseeds = [1]\n[[setting]]\nname = \"a\"\nobjectives = [\"grpo\"]\n",
+            "`grpo` is none of the study's",
+        ),
+    ] {
+        let stderr = refused(&format!("{head}{text}"));
+        assert!(stderr.contains("s.toml") || told.starts_with("run "), "{stderr}");
+        assert!(stderr.contains(told), "{told}: {stderr}");
+    }
+}
