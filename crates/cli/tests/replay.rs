@@ -20,8 +20,8 @@ fn trained(folder: &Path) -> PathBuf {
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../trainer/demo").canonicalize().unwrap();
     let config = format!(
         "[train]\nsteps = 3\n[model]\npath = {model:?}\n[data]\ntrain = \"task:addition,rows=50,seed=7,digits=2,style=plain\"\n\
-         [prompt]\nchat = \"never\"\nmax_tokens = 16\n[rollout]\nprompts = 8\nsamples = 4\nmax_new_tokens = 5\n\
-         [reward]\nname = \"exact\"\n[optimizer]\nlearning_rate = 3e-3\n[update]\nmini_batches = 2\n[log]\nrun_dir = {run:?}\n"
+         [prompt]\nchat = \"never\"\nmax_tokens = 16\n[rollout]\nprompts = 16\nsamples = 4\nmax_new_tokens = 5\n\
+         [reward]\nname = \"exact\"\n[optimizer]\nlearning_rate = 3e-4\n[update]\nmini_batches = 2\n[log]\nrun_dir = {run:?}\n"
     );
     let file = folder.join("config.toml");
     std::fs::write(&file, config).unwrap();
