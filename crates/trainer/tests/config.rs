@@ -179,11 +179,28 @@ fn docs_config_is_in_sync() {
 }
 
 #[test]
+fn shipped_studies_are_valid() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/studies/demo.toml");
+    let plan = surefoot_trainer::study::Plan::load(&path).unwrap();
+    // Eight objectives, five seeds.
+    assert_eq!((plan.cells.len(), plan.rows().len()), (40, 8));
+    assert!(
+        plan.cells
+            .iter()
+            .all(|cell| cell.config.update.mini_batches == 16 && cell.name.starts_with(&cell.config.objective.name))
+    );
+    assert_eq!(plan.cells.iter().map(|cell| cell.run.clone()).collect::<std::collections::BTreeSet<_>>().len(), 40);
+}
+
+#[test]
 fn shipped_configurations_are_valid() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
     let mut seen = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
+        if path.is_dir() {
+            continue; // studies
+        }
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let (purpose, sets): (_, &[&str]) = match () {
             () if name.contains("sft") => (Purpose::Sft, &[]),

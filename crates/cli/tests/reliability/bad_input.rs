@@ -174,7 +174,7 @@ fn what_the_summary_says_to_type_next_works() {
     let tiny = Tiny::new();
     let (_, stderr) = ended(&tiny.train("run", &["train.steps=1"]).output().unwrap());
     let next: Vec<&str> = stderr.lines().filter_map(|line| line.strip_prefix("  surefoot ")).collect();
-    assert_eq!(next.len(), 2, "{stderr}");
+    assert_eq!(next.len(), 3, "{stderr}");
     for command in next {
         let (code, stderr) = ended(&surefoot(command.replace("\"…\"", "12+34=").split(' ')).output().unwrap());
         assert_eq!(code, Some(0), "{command}: {stderr}");

@@ -51,6 +51,7 @@ pub fn summary(records: &[Record], config: &Config, run: &Path, checkpoint: Opti
     if let Some(checkpoint) = checkpoint {
         text.push_str(&format!("  surefoot generate --model {} --prompt \"…\"\n", checkpoint.display()));
     }
+    text.push_str(&format!("  surefoot report {}\n", run.display()));
     let more = config.train.steps.saturating_mul(2);
     text.push_str(&format!("  {} --set train.steps={more}\n", config.resume_command(run)));
     text

@@ -132,11 +132,13 @@ fn label(value: f64, step: f64) -> String {
     if value.abs() < step * 1e-6 {
         return "0".to_string();
     }
-    let (size, places) = (value.abs(), |step: f64| (-(step.log10() + 1e-9).floor()).max(0.0) as usize);
-    // 2.5 has one place more than its decade.
+    let size = value.abs();
     let finer = |step: f64| {
-        let digits = step / 10f64.powf((step.log10() + 1e-9).floor());
-        places(step) + usize::from((digits - digits.round()).abs() > 1e-6)
+        let whole = |places: &usize| {
+            let scaled = step * 10f64.powi(*places as i32);
+            (scaled - scaled.round()).abs() < 1e-6 * scaled
+        };
+        (0..12).find(whole).unwrap_or(12)
     };
     let trimmed = |text: String| text.replace('-', "−");
     match size {

@@ -14,7 +14,7 @@ pub struct Outcome {
     pub best: f64,
     /// Mean of the score over the last window.
     pub latest: f64,
-    /// Steps whose greatest gradient norm is beyond [`SPIKE`] medians.
+    /// Steps whose greatest gradient norm is beyond 5 medians.
     pub spikes: usize,
     /// Whether the last score is below half of the best.
     pub collapsed: bool,
