@@ -194,7 +194,8 @@ proptest! {
         let set = |items: &[String]| format!("\\{{{}\\}}", items.join(", "));
         prop_assert!(is_correct(&set(&forth), &set(&back)));
         prop_assert!(!is_correct(&set(&forth), &set(&back[1..])));
-        prop_assert!(!is_correct(&format!("({})", forth.join(", ")), &format!("({})", back.join(", "))));
+        let tuple = |items: &[String]| format!("({})", items.join(", "));
+        prop_assert!(!is_correct(&tuple(&forth), &tuple(&back)));
     }
 
     #[test]
@@ -214,8 +215,10 @@ proptest! {
             prop_assert!(is_correct(&digits, &grouped(mark)), "{}", verify(&digits, &grouped(mark), &options()));
         }
         let scaled = format!("{n} \\times 10^{{-{shift}}}");
-        prop_assert!(is_correct(&scaled, &format!("\\frac{{{n}}}{{1{}}}", "0".repeat(shift as usize))));
-        prop_assert!(!is_correct(&digits, &format!("{} \\times 10^{{{shift}}}", n + digit)));
+        let fraction = format!("\\frac{{{n}}}{{1{}}}", "0".repeat(shift as usize));
+        prop_assert!(is_correct(&scaled, &fraction), "{}", verify(&scaled, &fraction, &options()));
+        let wrong = format!("{} \\times 10^{{{shift}}}", n + digit);
+        prop_assert!(!is_correct(&digits, &wrong), "{}", verify(&digits, &wrong, &options()));
     }
 
     #[test]
