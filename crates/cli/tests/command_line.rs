@@ -36,6 +36,14 @@ fn verify_says_the_verdict_by_its_exit_code() {
     }
     let strict = ["verify", "--gold", "72", "--answer", "72", "--strict", "boxed"];
     assert_eq!(surefoot(&strict, "").0, 3);
+    // The exit codes: 0 correct, 1 wrong.
+    for (gold, boxes, code) in
+        [("2", "agree", 1), ("3", "last", 0), ("2", "last", 1), ("(2, 3)", "agree", 1), ("2, 3", "joined", 0)]
+    {
+        let answer = r"\boxed{2}, then \boxed{3}";
+        let (exit, stdout, _) = surefoot(&["verify", "--gold", gold, "--answer", answer, "--boxes", boxes], "");
+        assert_eq!(exit, code, "{gold} {boxes}: {stdout}");
+    }
     let (code, explained, _) = surefoot(&["verify", "--gold", "1/2", "--answer", "it is 0.5", "--explain"], "");
     assert!(
         code == 0 && explained.contains("decision  exact arithmetic") && explained.contains("read as 1/2"),

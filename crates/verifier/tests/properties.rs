@@ -130,6 +130,114 @@ proptest! {
     }
 
     #[test]
+    fn determinants_are_worked_out(m in prop::array::uniform9(-9i64..10), k in 1i64..9) {
+        let row = |r: usize| format!("{} & {} & {}", m[3 * r], m[3 * r + 1], m[3 * r + 2]);
+        let gold = format!("\\begin{{vmatrix}} {} \\\\ {} \\\\ {} \\end{{vmatrix}}", row(0), row(1), row(2));
+        // The rule of Sarrus.
+        let value = m[0] * m[4] * m[8] + m[1] * m[5] * m[6] + m[2] * m[3] * m[7]
+            - m[2] * m[4] * m[6] - m[0] * m[5] * m[7] - m[1] * m[3] * m[8];
+        prop_assert!(is_correct(&gold, &value.to_string()), "{}", verify(&gold, &value.to_string(), &options()));
+        prop_assert!(!is_correct(&gold, &(value + k).to_string()));
+    }
+
+    #[test]
+    fn a_bound_variable_has_any_name(a in expression(), low in -9i64..0, high in 1i64..9) {
+        let (a, renamed) = (a.replace('y', "2"), a.replace('y', "2").replace('x', "t"));
+        let other = format!("({a}) + 1");
+        let with = |body: &str, name: &str| [
+            format!("\\int_{{{low}}}^{{{high}}} ({body}) \\, d{name}"),
+            format!("\\lim_{{{name} \\to {high}}} ({body})"),
+        ];
+        for ((gold, same), different) in with(&a, "x").iter().zip(&with(&renamed, "t")).zip(&with(&other, "x")) {
+            prop_assert!(is_correct(gold, same), "{}", verify(gold, same, &options()));
+            prop_assert!(!is_correct(gold, different), "{}", verify(gold, different, &options()));
+        }
+    }
+
+    #[test]
+    fn bases_are_read(n in 1u64..1_000_000, base in 2u64..10, k in 1u64..9) {
+        let (mut digits, mut rest) = (String::new(), n);
+        while rest > 0 {
+            digits.insert_str(0, &(rest % base).to_string());
+            rest /= base;
+        }
+        let gold = format!("{digits}_{{{base}}}");
+        prop_assert!(is_correct(&gold, &n.to_string()), "{gold} and {n}");
+        prop_assert!(!is_correct(&gold, &(n + k).to_string()), "{gold} and {}", n + k);
+    }
+
+    #[test]
+    fn repeating_decimals_are_fractions(whole in 0i64..50, block in 1i64..999, k in 1i64..9) {
+        // 0.(d) of three digits is d/999.
+        let gold = format!("\\frac{{{}}}{{999}}", whole * 999 + block);
+        for spelling in [format!("{whole}.\\overline{{{block:03}}}"), format!("{whole}.({block:03})")] {
+            prop_assert!(is_correct(&gold, &spelling), "{}", verify(&gold, &spelling, &options()));
+        }
+        let wrong = format!("{whole}.\\overline{{{:03}}}", (block + k) % 999);
+        prop_assert!(!is_correct(&gold, &wrong), "{}", verify(&gold, &wrong, &options()));
+    }
+
+    #[test]
+    fn intervals_are_inequalities(a in -50i64..0, b in 1i64..50, closed in any::<(bool, bool)>()) {
+        let sign = |closed| if closed { "\\le" } else { "<" };
+        let interval = |(left, right)| format!("{}{a}, {b}{}", if left { '[' } else { '(' }, if right { ']' } else { ')' });
+        let chain = format!("{a} {} x {} {b}", sign(closed.0), sign(closed.1));
+        prop_assert!(is_correct(&interval(closed), &chain), "{}", verify(&interval(closed), &chain, &options()));
+        prop_assert!(!is_correct(&interval((!closed.0, closed.1)), &chain));
+        prop_assert!(!is_correct(&interval((closed.0, !closed.1)), &chain));
+    }
+
+    #[test]
+    fn order_counts_in_tuples_and_not_in_sets(mut items in prop::collection::hash_set(-99i64..99, 2..6)) {
+        let forth: Vec<String> = items.drain().map(|n| n.to_string()).collect();
+        let back: Vec<String> = forth.iter().rev().cloned().collect();
+        let set = |items: &[String]| format!("\\{{{}\\}}", items.join(", "));
+        prop_assert!(is_correct(&set(&forth), &set(&back)));
+        prop_assert!(!is_correct(&set(&forth), &set(&back[1..])));
+        let tuple = |items: &[String]| format!("({})", items.join(", "));
+        prop_assert!(!is_correct(&tuple(&forth), &tuple(&back)));
+    }
+
+    #[test]
+    fn thousands_and_powers_of_ten(n in 1_000i64..999_999_999, shift in 1u32..12, digit in 1i64..9) {
+        let digits = n.to_string();
+        let grouped = |mark: &str| {
+            let mut text = String::new();
+            for (at, c) in digits.chars().enumerate() {
+                if at > 0 && (digits.len() - at) % 3 == 0 {
+                    text.push_str(mark);
+                }
+                text.push(c);
+            }
+            text
+        };
+        for mark in [",", "{,}", "\\,", ",\\!"] {
+            prop_assert!(is_correct(&digits, &grouped(mark)), "{}", verify(&digits, &grouped(mark), &options()));
+        }
+        let scaled = format!("{n} \\times 10^{{-{shift}}}");
+        let fraction = format!("\\frac{{{n}}}{{1{}}}", "0".repeat(shift as usize));
+        prop_assert!(is_correct(&scaled, &fraction), "{}", verify(&scaled, &fraction, &options()));
+        let wrong = format!("{} \\times 10^{{{shift}}}", n + digit);
+        prop_assert!(!is_correct(&digits, &wrong), "{}", verify(&digits, &wrong, &options()));
+    }
+
+    #[test]
+    fn two_answers_never_pass(gold in -999i64..999, k in 1i64..99, first in any::<bool>()) {
+        let (a, b) = if first { (gold, gold + k) } else { (gold + k, gold) };
+        for hedge in [
+            format!("{a} or {b}"),
+            format!("\\boxed{{{a}}} or \\boxed{{{b}}}"),
+            format!("The answer is {a} or {b}."),
+            format!("\\boxed{{{a}, {b}}}"),
+            format!("<answer>{a}</answer><answer>{b}</answer>"),
+            format!("I do not know, {a} or {b}"),
+            format!("\\boxed{{{a} = {b}}}"),
+        ] {
+            prop_assert!(!is_correct(&gold.to_string(), &hedge), "{}", verify(&gold.to_string(), &hedge, &options()));
+        }
+    }
+
+    #[test]
     fn no_input_panics(text in "\\PC{0,60}", gold in "\\PC{0,30}") {
         let _ = verify(&gold, &text, &options());
         let _ = extract(&text, surefoot_verifier::Mode::Lenient);
@@ -198,6 +306,16 @@ const WORDS: &[&str] = &[
     "\\left",
     "\\right",
     "\\sum_{k=1}^{9}",
+    "\\int_0^1",
+    "\\int",
+    "dx",
+    "d",
+    "\\lim_{x\\to 0^+}",
+    "\\frac{d}{dx}",
+    "\\frac{dy}{dx}",
+    "\\det",
+    "\\begin{vmatrix}",
+    "\\end{vmatrix}",
     "\\binom",
     "\\choose",
     "\\mod",

@@ -33,13 +33,16 @@ pub fn run(options: &Options, explain: bool) -> anyhow::Result<Exit> {
         if lines.is_empty() {
             return Ok(exit);
         }
-        let judged: Vec<Result<Value, Value>> = lines.par_iter().map(|line| judge(line, options, explain)).collect();
-        for row in judged {
-            let row = row.unwrap_or_else(|broken| {
+        // Written out by the threads too, so that only reading and joining is left to one.
+        let rows = lines.par_iter().map(|line| match judge(line, options, explain) {
+            Ok(row) => (format!("{row}\n"), true),
+            Err(broken) => (format!("{broken}\n"), false),
+        });
+        for (row, whole) in rows.collect::<Vec<_>>() {
+            if !whole {
                 exit = Exit::Failed;
-                broken
-            });
-            writeln!(stdout, "{row}")?;
+            }
+            stdout.write_all(row.as_bytes())?;
         }
         stdout.flush()?;
     }

@@ -98,8 +98,8 @@ pub(crate) enum Tok {
     Sum,
     Product,
     Integral,
-    /// The `dx` of an integral; the parser puts it in the place of two letters.
-    Differential,
+    /// A letter of an integral's `dx`, with its variable; the parser puts it there.
+    Differential(u32),
     Limit,
     /// `\to`
     To,

@@ -39,23 +39,33 @@ impl Parser<'_> {
         self.value(part)
     }
 
-    /// Where the `dx` of this integral stands, which becomes one token, and its variable.
+    /// Where the `dx` of this integral ends, whose letters become factors of one, and its variable.
     fn differential(&mut self) -> Outcome<(usize, u32)> {
         let mut inner = 0;
-        for at in self.at..self.lexed.tokens.len() {
+        let mut at = self.at;
+        while at + 1 < self.lexed.tokens.len() {
             self.budget.charge(1)?;
-            match (self.lexed.tokens[at].tok, self.lexed.tokens.get(at + 1).map(|token| token.tok)) {
-                (Tok::Integral, _) => inner += 1,
-                (Tok::Symbol(d), Some(Tok::Symbol(variable))) if self.arena.names[d as usize] == "d" => {
-                    if inner == 0 {
-                        self.budget.charge((self.lexed.tokens.len() - at) as u64 / 8)?;
-                        self.lexed.tokens[at].tok = Tok::Differential;
-                        self.lexed.tokens.remove(at + 1);
-                        return Ok((at, variable));
-                    }
-                    inner -= 1;
+            let variable = match (self.lexed.tokens[at].tok, self.lexed.tokens[at + 1].tok) {
+                (Tok::Symbol(d), Tok::Symbol(variable)) if self.arena.names[d as usize] == "d" => Some(variable),
+                // Read before, by a parser that came back.
+                (Tok::Differential(variable), Tok::Differential(_)) => Some(variable),
+                (Tok::Integral, _) => {
+                    inner += 1;
+                    None
                 }
-                _ => {}
+                _ => None,
+            };
+            match variable {
+                Some(variable) if inner == 0 => {
+                    self.lexed.tokens[at].tok = Tok::Differential(variable);
+                    self.lexed.tokens[at + 1].tok = Tok::Differential(variable);
+                    return Ok((at + 1, variable));
+                }
+                Some(_) => {
+                    inner -= 1;
+                    at += 2;
+                }
+                None => at += 1,
             }
         }
         self.error("an integrand that ends with \"dx\"")
@@ -72,9 +82,23 @@ impl Parser<'_> {
         if !self.eat(Tok::To) {
             return self.error("\"\\to\"");
         }
-        let side = self.side_of_limit();
-        let low = self.expression()?;
-        if !self.eat(Tok::Close(Bracket::Brace)) {
+        let close = Tok::Close(Bracket::Brace);
+        let (side, place) = self.side_of_limit();
+        let low = match place {
+            // The place ends where its side is written.
+            Some((sign, end)) => {
+                let caret = std::mem::replace(&mut self.lexed.tokens[sign].tok, close);
+                let low = self.expression();
+                let whole = self.at == sign;
+                self.lexed.tokens[sign].tok = caret;
+                if whole {
+                    self.at = end;
+                }
+                low?
+            }
+            None => self.expression()?,
+        };
+        if !self.eat(close) {
             return self.error("the end of \"_{x \\to …}\"");
         }
         let body = self.signed_body()?;
@@ -82,28 +106,24 @@ impl Parser<'_> {
         Ok(self.arena.push(Node::Bound { kind: Binder::Limit, symbol, low, high, body }))
     }
 
-    /// Takes the `^+` or `^{-}` off the place that the variable goes to: 1 from above, -1 from below, 0 both.
-    fn side_of_limit(&mut self) -> i64 {
+    /// Where the variable goes to with `^+` or `^{-}` behind it: 1 from above, -1 from below, 0 both; with where that sign
+    /// begins and ends.
+    fn side_of_limit(&self) -> (i64, Option<(usize, usize)>) {
         let close = Tok::Close(Bracket::Brace);
-        let end = (self.at..self.lexed.tokens.len()).find(|&at| {
-            let nested = at >= 4 && self.lexed.tokens[at - 2].tok == Tok::Open(Bracket::Brace);
-            let sign_before = at >= 2 && matches!(self.lexed.tokens[at - 1].tok, Tok::Plus | Tok::Minus);
-            self.lexed.tokens[at].tok == close && !(nested && sign_before)
-        });
-        let Some(end) = end else { return 0 };
-        let at = |back: usize| end.checked_sub(back).map(|at| self.lexed.tokens[at].tok);
-        let (sign, first) = match (at(1), at(2)) {
-            (Some(sign @ (Tok::Plus | Tok::Minus)), Some(Tok::Caret)) => (sign, end - 2),
-            (Some(sign), Some(before)) if sign == close && matches!(before, Tok::Plus | Tok::Minus) => {
-                match (at(3), at(4)) {
-                    (Some(Tok::Open(Bracket::Brace)), Some(Tok::Caret)) => (before, end - 4),
-                    _ => return 0,
-                }
+        let tok = |at: usize| self.lexed.tokens.get(at).map(|token| token.tok);
+        for at in self.at..self.lexed.tokens.len() {
+            let braced = tok(at + 1) == Some(Tok::Open(Bracket::Brace));
+            let sign = at + 1 + usize::from(braced);
+            let end = sign + 1 + usize::from(braced);
+            let closed = tok(end) == Some(close) && (!braced || tok(sign + 1) == Some(close));
+            match (tok(at), tok(sign)) {
+                (Some(Tok::Caret), Some(Tok::Plus)) if closed => return (1, Some((at, end))),
+                (Some(Tok::Caret), Some(Tok::Minus)) if closed => return (-1, Some((at, end))),
+                (Some(Tok::To | Tok::Limit | Tok::End0), _) => break,
+                _ => {}
             }
-            _ => return 0,
-        };
-        self.lexed.tokens.drain(first..end);
-        if sign == Tok::Plus { 1 } else { -1 }
+        }
+        (0, None)
     }
 
     /// `\frac{dy}{dx}` as one name, `\frac{d}{dx} body` as a derivative; nothing where the fraction is a plain one. Stands

@@ -118,7 +118,9 @@ impl Parser<'_> {
             loop {
                 let more = match self.tok() {
                     Tok::Function(_) | Tok::Open(_) | Tok::Bar => false,
-                    Tok::Sum | Tok::Product | Tok::Integral | Tok::Limit | Tok::Differential | Tok::Begin(_) => false,
+                    Tok::Sum | Tok::Product | Tok::Integral | Tok::Limit | Tok::Differential(_) | Tok::Begin(_) => {
+                        false
+                    }
                     _ => self.factor_ahead(),
                 };
                 // \cos π/4 is cos(π/4); sin x/2 is (sin x)/2.

@@ -36,7 +36,7 @@ impl Parser<'_> {
             Tok::Product => self.nested(|p| p.series(Binder::Product))?,
             Tok::Integral => self.nested(Self::integral)?,
             Tok::Limit => self.nested(Self::limit)?,
-            Tok::Differential => {
+            Tok::Differential(_) => {
                 self.next();
                 self.arena.integer(1)
             }

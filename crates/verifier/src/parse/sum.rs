@@ -151,7 +151,7 @@ impl Parser<'_> {
             | Tok::CubeRoot
             | Tok::Accent
             | Tok::Figure => true,
-            Tok::Sum | Tok::Product | Tok::Integral | Tok::Limit | Tok::Differential => true,
+            Tok::Sum | Tok::Product | Tok::Integral | Tok::Limit | Tok::Differential(_) => true,
             // "5 min" and "5 sec" are units.
             Tok::Function(Function::Min | Function::Sec) => {
                 !matches!(self.token(1).tok, Tok::End0 | Tok::Comma | Tok::Close(_) | Tok::Word)
