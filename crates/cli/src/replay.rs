@@ -69,6 +69,9 @@ const COLUMNS: [(&str, &str); 6] = [
     ("max", "multiplier/max"),
 ];
 
+/// Label of the cosines' axis.
+const COSINE: &str = "cosine";
+
 fn rows(replay: &Replay, outcomes: &[Outcome]) -> Vec<Vec<String>> {
     let mut head = row(["step", "objective", "tokens", "cosine", "norm"]);
     head.extend(COLUMNS.iter().map(|(title, _)| title.to_string()));
@@ -119,7 +122,9 @@ fn sheet(replay: &Replay, outcomes: &[Outcome], run: &Path) -> Sheet {
                 stroke: Stroke::of(contender),
             })
             .collect();
-        let y = Axis::around(label, lines.iter().flat_map(|line| line.points.iter().map(|point| point.1)));
+        let values = lines.iter().flat_map(|line| line.points.iter().map(|point| point.1));
+        // Cosines are near 1, and what matters is how near.
+        let y = if label == COSINE { Axis::fitting(label, values) } else { Axis::around(label, values) };
         let x = Axis::linear("step", first, if last > first { last } else { first + 1.0 });
         Panel { title: title.into(), x, y, lines, marks: vec![] }
     };
@@ -131,7 +136,7 @@ fn sheet(replay: &Replay, outcomes: &[Outcome], run: &Path) -> Sheet {
         note: "Gradients by the log-probabilities of the recorded tokens, with the recorded advantages".into(),
         columns: 2,
         panels: vec![
-            panel("cosine with the run's own gradient", "cosine", &|outcome| outcome.gradient.cosine()),
+            panel("cosine with the run's own gradient", COSINE, &|outcome| outcome.gradient.cosine()),
             panel("norm of the gradient over the run's own", "norm", &|outcome| outcome.gradient.relative_norm()),
             panel("tokens without a gradient", "share of tokens", &|outcome| {
                 statistic(&outcome.stats, "gradient/zeroed")

@@ -48,6 +48,17 @@ impl Axis {
         Axis::linear(label, if low < 0.0 { low - margin } else { low }, high + margin)
     }
 
+    /// A linear axis just wide enough for all finite values.
+    pub fn fitting(label: &str, values: impl Iterator<Item = f64>) -> Self {
+        let finite = values.filter(|value| value.is_finite());
+        let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
+        if low > high {
+            return Axis::linear(label, 0.0, 1.0);
+        }
+        let margin = (0.05 * (high - low)).max(0.005 * high.abs().max(0.2));
+        Axis::linear(label, low - margin, high + margin)
+    }
+
     /// Where a value lies: 0 at the beginning of the axis, 1 at its end.
     pub fn place(&self, value: f64) -> f64 {
         match self.scale {
@@ -115,5 +126,9 @@ mod tests {
         let axis = Axis::around("", [f64::NAN, 2.0, -2.0].into_iter());
         assert!((axis.low + 2.2).abs() < 1e-12 && (axis.high - 2.2).abs() < 1e-12);
         assert_eq!(Axis::around("", [].into_iter()).high, 1.05);
+        let fitting = Axis::fitting("", [3.0, f64::NAN, 5.0].into_iter());
+        assert!((fitting.low - 2.9).abs() < 1e-12 && (fitting.high - 5.1).abs() < 1e-12);
+        let single = Axis::fitting("", [1.0].into_iter());
+        assert!(single.low < 1.0 && 1.0 < single.high);
     }
 }

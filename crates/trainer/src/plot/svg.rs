@@ -196,6 +196,11 @@ impl Frame {
         let mut path = String::new();
         for run in places.split(Option::is_none) {
             let run: Vec<(f64, f64)> = run.iter().copied().flatten().collect();
+            if let [(x, y)] = run[..] {
+                // A point alone would not be seen.
+                path += &format!("M{:.1} {y:.1}h4", x - 2.0);
+                continue;
+            }
             for (index, (x, y)) in simplified(&run).into_iter().enumerate() {
                 path += &format!("{}{x:.1} {y:.1}", if index == 0 { 'M' } else { 'L' });
             }
