@@ -60,8 +60,8 @@ fn list_names_every_objective_once() {
     assert_eq!(words(lines[0]), ["key", "paper", "aggregation", "advantages", "options"]);
     let dgpo = lines.iter().find(|line| line.starts_with("dgpo ")).unwrap();
     assert_eq!(
-        words(dgpo)[2..],
-        ["prompt-mean-token-mean", "grpo", "clip_low=0.2 clip_high=0.2 decay_low=1 decay_high=2"]
+        words(dgpo)[1..],
+        ["DGPO eq. 9, 37-40", "prompt-mean-token-mean", "grpo", "clip_low=0.2 clip_high=0.2 decay_low=1 decay_high=2"]
     );
     let paper = lines[0].find("paper").unwrap();
     assert!(lines.iter().all(|line| line.as_bytes()[paper - 1] == b' ' && line.as_bytes()[paper] != b' '), "{table}");

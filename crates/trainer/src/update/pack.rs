@@ -4,7 +4,7 @@ use surefoot_engine::batch::{Packed, Target};
 /// A sample as an update reads it.
 #[derive(Clone, Copy, Debug)]
 pub struct TrainedSample<'a> {
-    /// Its number in the rollout, under which [`super::Updated::logp`] holds what the update computed for it.
+    /// Its number in the rollout, under which [`super::Updated::seen`] holds what the update computed for it.
     pub number: usize,
     /// The completion.
     pub tokens: &'a [u32],
