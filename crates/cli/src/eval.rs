@@ -86,17 +86,18 @@ fn evaluate(config: &Config, folder: &Path, format: Format) -> anyhow::Result<Ex
 }
 
 fn show_scores(scores: &[Score], format: Format) -> anyhow::Result<()> {
-    Ok(match format {
-        Format::Table => output::data(&evaluate::table(scores))?,
-        Format::Json => output::data(&serde_json::to_string(scores)?)?,
-    })
+    let text = match format {
+        Format::Table => evaluate::table(scores),
+        Format::Json => serde_json::to_string(scores)?,
+    };
+    Ok(output::data(&text)?)
 }
 
 fn compare(first: &Path, second: &Path, format: Format) -> anyhow::Result<Exit> {
     let found = evaluate::compare(first, second)?;
-    match format {
-        Format::Table => output::data(&evaluate::comparison_table(&found))?,
-        Format::Json => output::data(&serde_json::to_string(&found)?)?,
-    }
+    output::data(&match format {
+        Format::Table => evaluate::comparison_table(&found),
+        Format::Json => serde_json::to_string(&found)?,
+    })?;
     Ok(Exit::Done)
 }
