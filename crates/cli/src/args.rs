@@ -75,7 +75,7 @@ pub struct Train {
 #[command(after_help = "An evaluation that was stopped or killed goes on when the same command is given again.\n\
     Example: surefoot eval --model DIR --data aime24.jsonl --data amc=amc23.jsonl --samples 32")]
 pub struct Evaluate {
-    /// Configuration (TOML) with [eval], and [prompt] and [reward] as for `train`; docs/config.md lists every key
+    /// Configuration (TOML): sections `eval`, and `prompt` and `reward` as for `train`; docs/config.md lists every key
     pub config: Option<PathBuf>,
     /// Folder of a Hugging Face model
     #[arg(long, value_name = "DIR")]
