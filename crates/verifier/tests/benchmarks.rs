@@ -79,7 +79,7 @@ fn a_changed_gold_answer_is_no_longer_right() {
     let golds = golds();
     let options = Options::default();
     let numbers: Vec<_> = golds.iter().filter(|gold| gold.parse::<i64>().is_ok()).collect();
-    assert!(numbers.len() >= 20);
+    assert!(!numbers.is_empty(), "no gold answer is a whole number");
     for gold in numbers {
         let wrong = gold.parse::<i64>().unwrap() + 1;
         assert!(!verify(gold, &format!("\\boxed{{{wrong}}}"), &options).verdict.is_correct(), "{gold} and {wrong}");
