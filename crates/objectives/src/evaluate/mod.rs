@@ -2,11 +2,13 @@
 
 mod check;
 mod compute;
+mod fused;
 
 use crate::aggregation::{Denominators, trained_tokens};
 use crate::batch::{Advantages, TokenBatch};
 use crate::block::{BLOCK, Block, Column, Pick, SequenceValues};
 use crate::error::ObjectiveError;
+use crate::exponential::{exp, greater, lesser};
 use crate::objective::Objective;
 use crate::region::{Bounds, Region};
 use crate::stats::{Collector, Stats};
@@ -51,7 +53,7 @@ impl Objective {
         Evaluation::new(self, batch, Report::Statistics)?.run(denominators)
     }
 
-    /// As [`Self::evaluate`] without statistics, which take about half of the time.
+    /// As [`Self::evaluate`] without statistics, which take more than half of the time.
     ///
     /// # Errors
     /// Those of [`Self::evaluate`].
@@ -61,6 +63,20 @@ impl Objective {
         denominators: &Denominators,
     ) -> Result<TokenLoss, ObjectiveError> {
         Evaluation::new(self, batch, Report::Loss)?.run(denominators)
+    }
+
+    /// [`Self::evaluate_detailed`], or [`Self::loss_and_gradient`] where `detailed` is false, by the code of machines
+    /// without wider instructions: for the test that both give the same bits, and the benchmark of what they are worth.
+    #[doc(hidden)]
+    pub fn evaluate_portably(
+        &self,
+        batch: &TokenBatch<'_>,
+        denominators: &Denominators,
+        detailed: bool,
+    ) -> Result<TokenLoss, ObjectiveError> {
+        let report = if detailed { Report::Tokens } else { Report::Loss };
+        let evaluation = Evaluation::new(self, batch, report)?;
+        Evaluation { instructions: Instructions::Portable, ..evaluation }.run(denominators)
     }
 
     /// As [`Self::evaluate`], with each token's surrogate, coefficient, multiplier and region.
@@ -87,11 +103,19 @@ enum Report {
     Tokens,
 }
 
+/// Which instructions a block is computed with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Instructions {
+    /// The widest that the machine has.
+    Widest,
+    /// Those of every machine of its kind.
+    Portable,
+}
+
 /// Columns that are computed for a block.
 struct Scratch {
     ratio: Column,
     k3: Column,
-    control_ratio: Column,
     multiplier: Column,
     value: Column,
     psi: Column,
@@ -107,6 +131,7 @@ struct Evaluation<'a> {
     by_sequence: bool,
     /// Whether a policy drift is on.
     drifts: bool,
+    instructions: Instructions,
     bounds: Bounds,
     block: Box<Block>,
     scratch: Box<Scratch>,
@@ -130,17 +155,25 @@ impl<'a> Evaluation<'a> {
         let zeros = || vec![0.0; tokens];
         let bounds = objective.control.bounds().unwrap_or(Bounds::REPORT);
         let column = [0.0; BLOCK];
+        let drifts = [objective.control.drift(), Some(objective.regularizer.drift)]
+            .map(|drift| drift.is_some_and(|drift| drift.coefficient != 0.0));
+        let direct = report == Report::Loss
+            && batch.mask.is_none()
+            && batch.logp_ref.is_none()
+            && batch.token_weights.is_none()
+            && batch.logp_epoch.is_none()
+            && drifts != [true, true];
         Ok(Self {
             objective,
             batch,
-            drifts: objective.control.drift().is_some() || objective.regularizer.drift.coefficient != 0.0,
+            drifts: drifts != [false, false],
+            instructions: Instructions::Widest,
             by_sequence: objective.control.controls_sequences(),
             bounds,
-            block: Box::new(Block::new()),
+            block: Box::new(Block::new(direct)),
             scratch: Box::new(Scratch {
                 ratio: column,
                 k3: column,
-                control_ratio: column,
                 multiplier: column,
                 value: column,
                 psi: column,
@@ -199,7 +232,10 @@ impl<'a> Evaluation<'a> {
                     Advantages::PerSequence(advantages) => advantages[sequence],
                     Advantages::PerToken(_) => 0.0,
                 },
-                mean_log_ratio: self.by_sequence.then(|| mean_log_ratio(batch, span, &picked, trained)),
+                mean: self.by_sequence.then(|| {
+                    let mean = mean_log_ratio(batch, span, &picked, trained);
+                    (mean, exp(mean))
+                }),
                 trained,
                 before: 0,
                 needs_progress: self.objective.control.formula().needs_progress(),
@@ -239,12 +275,23 @@ impl<'a> Evaluation<'a> {
     fn flush(&mut self) -> Result<(), ObjectiveError> {
         let n = self.block.len;
         if n > 0 {
-            self.check(n)?;
-            self.compute_block(n);
+            if !self.block.direct {
+                self.check(n)?;
+            }
+            if self.compute_block(n) {
+                self.block.copy_log_ratios(self.batch);
+                self.check(n)?;
+            }
             self.block.len = 0;
         }
         Ok(())
     }
+}
+
+/// The nearest finite number: a product of finite numbers may overflow, and a step should survive it.
+#[inline(always)]
+fn finite(x: f32) -> f32 {
+    greater(lesser(x, f32::MAX), f32::MIN)
 }
 
 fn mean_log_ratio(batch: &TokenBatch<'_>, span: &[usize], picked: &[u32], trained: usize) -> f32 {

@@ -39,6 +39,7 @@ pub(super) fn function(word: &str) -> Option<Function> {
         "Im" => Function::Im,
         "sgn" | "sign" => Function::Sign,
         "det" => Function::Det,
+        "cis" => Function::Cis,
         _ => return None,
     })
 }
@@ -185,7 +186,7 @@ pub(super) fn command(name: &str) -> Command {
         "ldots" | "dots" | "cdots" | "dotsc" | "dotsb" => Tok::Ellipsis,
         "sum" => Tok::Sum,
         "prod" => Tok::Product,
-        "int" => Tok::Integral,
+        "int" | "iint" | "iiint" | "oint" => Tok::Integral,
         "lim" => Tok::Limit,
         "bmod" | "mod" | "pmod" => Tok::Mod,
         "emptyset" | "varnothing" => Tok::Set(NamedSet::Empty),

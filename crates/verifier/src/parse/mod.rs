@@ -8,6 +8,7 @@ mod items;
 mod plus_minus;
 mod primary;
 mod series;
+mod special;
 mod sum;
 mod tail;
 mod words;

@@ -18,6 +18,8 @@ impl Parser<'_> {
                 self.arena.constant(constant)
             }
             Tok::Function(function) => self.function(function)?,
+            Tok::Underscore | Tok::Caret => self.nested(Self::prescript)?,
+            Tok::Open(Bracket::Brace) if self.prescript_ahead() => self.nested(Self::prescript)?,
             Tok::Open(bracket) => return self.nested(|p| p.group(bracket)),
             Tok::Close(Bracket::Square) => return self.nested(|p| p.outward_interval()),
             Tok::Bar | Tok::DoubleBar => self.nested(Self::bars)?,
@@ -257,6 +259,9 @@ impl Parser<'_> {
         self.next();
         let mut name = name;
         if self.tok() == Tok::Underscore {
+            if let Some(choice) = self.scripted_choice(name)? {
+                return Ok(Part::Value(choice));
+            }
             self.next();
             let subscript = self.subscript()?;
             let full = format!("{}_{}", self.arena.names[name as usize], subscript);

@@ -3,13 +3,14 @@
 use super::{Parser, Part};
 use crate::budget::Outcome;
 use crate::expr::{Constant, Function, Id, Node};
-use crate::form::Form;
+use crate::form::{Form, Value};
 use crate::lex::token::{Bracket, Tok};
 
 impl Parser<'_> {
     pub(super) fn sum(&mut self) -> Outcome<Part> {
         let mut total = match self.signed_product()? {
             Part::Value(id) => id,
+            Part::Form(Form::Matrix(rows)) => return self.sum_of_matrices(rows).map(Part::Form),
             form => return Ok(form),
         };
         loop {
@@ -35,6 +36,33 @@ impl Parser<'_> {
                 _ => return Ok(Part::Value(total)),
             }
         }
+    }
+
+    /// Matrices of one shape between signs, entry by entry.
+    fn sum_of_matrices(&mut self, mut total: Vec<Vec<Form>>) -> Outcome<Form> {
+        while matches!(self.tok(), Tok::Plus | Tok::Minus) {
+            let negative = self.tok() == Tok::Minus;
+            self.next();
+            let mut rows = match self.signed_product()? {
+                Part::Form(Form::Matrix(rows)) => rows,
+                _ => return self.error("a matrix"),
+            };
+            if negative {
+                let minus = self.arena.integer(-1);
+                let Form::Matrix(turned) = self.scaled(rows, minus)? else { return self.error("a matrix") };
+                rows = turned;
+            }
+            if rows.iter().map(Vec::len).ne(total.iter().map(Vec::len)) {
+                return self.error("a matrix of the same shape");
+            }
+            for (cell, other) in total.iter_mut().flatten().zip(rows.iter().flatten()) {
+                let (Form::Value(a), Form::Value(b)) = (&*cell, other) else {
+                    return self.error("matrices of numbers");
+                };
+                *cell = Form::Value(Value::of(self.arena.add(a.id, b.id, self.budget)?));
+            }
+        }
+        Ok(Form::Matrix(total))
     }
 
     /// A minus that only joins a number to a word: "7-day".

@@ -1,0 +1,231 @@
+//! Integrals, series and limits of a function in double precision, refined until two refinements agree. What they differ by
+//! stands for the error: evidence, not a bound.
+
+use crate::budget::Outcome;
+
+/// A value and what the last refinement changed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Refined {
+    pub(super) value: f64,
+    pub(super) change: f64,
+}
+
+/// The function at a place, with the rounding error it has there; nothing where it is undefined.
+pub(super) type Sampled<'f> = dyn FnMut(f64) -> Outcome<Option<(f64, f64)>> + 'f;
+
+/// Relative change that ends the refinement.
+const ENOUGH: f64 = 1e-13;
+/// Halvings of an integral's step, from 1/2.
+const LEVELS: i32 = 7;
+/// Beyond it the weights of the double exponential rule vanish in double precision.
+const REACH: f64 = 6.5;
+/// Terms of a series that are extrapolated from.
+const TERMS: usize = 48;
+/// A term far out, by which a series that has no sum is told.
+const FAR: f64 = 2_000.0;
+/// Places towards a limit: each half as far from it as the one before.
+const PLACES: usize = 14;
+
+/// `∫ f` from `low` to `high`, either of which may be infinite, by the double exponential rule (Takahasi, Mori 1974): the
+/// trapezoidal rule behind a substitution that makes every endpoint vanish twice exponentially.
+pub(super) fn integral(low: f64, high: f64, f: &mut Sampled<'_>) -> Outcome<Option<Refined>> {
+    if low > high {
+        let turned = integral(high, low, f)?;
+        return Ok(turned.map(|turned| Refined { value: -turned.value, ..turned }));
+    }
+    if low == high {
+        return Ok(Some(Refined { value: 0.0, change: 0.0 }));
+    }
+    let (mut sum, mut previous, mut step) = (0.0, f64::NAN, 1.0);
+    for level in 0..=LEVELS {
+        step *= 0.5;
+        // each level adds the places between those of the one before
+        let stride = if level == 0 { 1 } else { 2 };
+        let mut k = if level == 0 { 0 } else { 1 };
+        while k as f64 * step <= REACH {
+            for sign in if k == 0 { &[1.0][..] } else { &[1.0, -1.0] } {
+                let (place, weight) = substituted(low, high, sign * k as f64 * step);
+                // so near to an end that the place is the end
+                if weight == 0.0 || !place.is_finite() || place <= low || place >= high {
+                    continue;
+                }
+                let Some((value, _)) = f(place)? else { return Ok(None) };
+                let term = value * weight;
+                if !term.is_finite() {
+                    return Ok(None);
+                }
+                sum += term;
+            }
+            k += stride;
+        }
+        let value = sum * step;
+        let change = (value - previous).abs();
+        if level > 2 && change <= ENOUGH * value.abs() {
+            return Ok(Some(Refined { value, change }));
+        }
+        if level == LEVELS {
+            return Ok(Some(Refined { value, change }));
+        }
+        previous = value;
+    }
+    Ok(None)
+}
+
+/// The place `x(t)` and `dx/dt`.
+fn substituted(low: f64, high: f64, t: f64) -> (f64, f64) {
+    let turn = std::f64::consts::FRAC_PI_2;
+    let (inner, slope) = (turn * t.sinh(), turn * t.cosh());
+    match (low.is_finite(), high.is_finite()) {
+        (true, true) => {
+            // the distance to the nearer end, which does not cancel
+            let share = 1.0 / (1.0 + (2.0 * inner.abs()).exp());
+            let width = high - low;
+            let place = if inner < 0.0 { low + width * share } else { high - width * share };
+            (place, width * 2.0 * share * (1.0 - share) * slope)
+        }
+        (true, false) => (low + inner.exp(), inner.exp() * slope),
+        (false, true) => (high - inner.exp(), inner.exp() * slope),
+        (false, false) => (inner.sinh(), inner.cosh() * slope),
+    }
+}
+
+/// `Σ f(k)` from `low` to infinity: as it is where the terms vanish fast, else by Levin's u-transform. A series whose terms do
+/// not vanish has no sum.
+pub(super) fn series(low: f64, f: &mut Sampled<'_>) -> Outcome<Option<Refined>> {
+    let (mut total, mut partial, mut terms) = (0.0_f64, Vec::new(), Vec::new());
+    for k in 0..TERMS {
+        let Some((term, _)) = f(low + k as f64)? else { return Ok(None) };
+        total += term;
+        terms.push(term);
+        partial.push(total);
+        let vanished = |term: &f64| term.abs() <= 1e-17 * total.abs();
+        if k >= 8 && terms[k - 3..].iter().all(vanished) {
+            return Ok(Some(Refined { value: total, change: term.abs() }));
+        }
+    }
+    // Terms that vanish slowly: each far one must be smaller than the last seen.
+    let Some((far, _)) = f(low + FAR)? else { return Ok(None) };
+    if far.abs() > 0.2 * terms[TERMS - 1].abs() {
+        return Ok(None);
+    }
+    Ok(levin(low, &terms, &partial).filter(|found| {
+        // A sum of terms of one sign lies beyond the partial ones.
+        let rising = terms.iter().all(|term| *term > 0.0);
+        !rising || found.value >= total
+    }))
+}
+
+/// Levin's u-transform of the partial sums, at the order where it changes least.
+fn levin(low: f64, terms: &[f64], partial: &[f64]) -> Option<Refined> {
+    let shift = 1.0 - low.min(1.0);
+    let mut best: Option<Refined> = None;
+    let mut previous = f64::NAN;
+    for order in 3..terms.len().min(26) {
+        let (mut top, mut bottom, mut binomial) = (0.0, 0.0, 1.0);
+        for k in 0..=order {
+            let at = low + shift + k as f64;
+            let power = (at / (low + shift + order as f64)).powi(order as i32 - 1);
+            let weight = if k % 2 == 0 { 1.0 } else { -1.0 } * binomial * power / (at * terms[k]);
+            top += weight * partial[k];
+            bottom += weight;
+            binomial *= (order - k) as f64 / (k + 1) as f64;
+        }
+        let value: f64 = top / bottom;
+        let change = (value - previous).abs();
+        if value.is_finite() && change.is_finite() && best.is_none_or(|best| change < best.change) {
+            best = Some(Refined { value, change });
+        }
+        previous = value;
+    }
+    best
+}
+
+/// The limit of `f` at a place, which may be infinite, from the side of `sign`: values nearer and nearer, extrapolated to the
+/// place by polynomials of the distance (Neville).
+pub(super) fn limit(place: f64, sign: f64, f: &mut Sampled<'_>) -> Outcome<Option<Refined>> {
+    let (mut distances, mut column, mut noise) = (Vec::new(), Vec::new(), 0.0_f64);
+    let mut best: Option<Refined> = None;
+    for k in 0..PLACES {
+        let size = 2f64.powi(k as i32 + 2);
+        let (distance, at) =
+            if place.is_infinite() { (1.0 / size, size.copysign(place)) } else { (1.0 / size, place + sign / size) };
+        let Some((value, error)) = f(at)? else { continue };
+        noise = noise.max(error);
+        distances.push(distance);
+        // column[i] extrapolates the i + 1 latest values
+        let mut next = vec![value];
+        for (i, older) in column.iter().enumerate() {
+            let ratio = distances[distances.len() - 2 - i] / distance;
+            next.push(next[i] + (next[i] - older) / (ratio - 1.0));
+        }
+        if let (Some(value), Some(before)) = (next.last().copied(), column.last().copied()) {
+            let change = f64::max((value - before as f64).abs(), noise);
+            if next.len() > 4 && best.is_none_or(|best| change < best.change) {
+                best = Some(Refined { value, change });
+            }
+        }
+        column = next;
+    }
+    Ok(best)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::f64::consts::{E, LN_2, PI};
+
+    use super::*;
+
+    fn near(found: Outcome<Option<Refined>>, exact: f64) {
+        let found = found.unwrap().unwrap();
+        assert!((found.value - exact).abs() < 1e-11 * exact.abs().max(1.0), "{} instead of {exact}", found.value);
+        assert!(found.change < 1e-9, "{} known to {} only", found.value, found.change);
+    }
+
+    /// A function that is right but for its rounding.
+    fn of(f: impl Fn(f64) -> f64) -> impl FnMut(f64) -> Outcome<Option<(f64, f64)>> {
+        move |x| Ok(Some((f(x), f(x).abs() * 1e-15)))
+    }
+
+    #[test]
+    fn integrals() {
+        near(integral(0.0, 1.0, &mut of(|x| x * x)), 1.0 / 3.0);
+        near(integral(1.0, 0.0, &mut of(|x| x * x)), -1.0 / 3.0);
+        near(integral(0.0, PI, &mut of(f64::sin)), 2.0);
+        near(integral(0.0, 1.0, &mut of(|x| x.powf(-0.5))), 2.0);
+        near(integral(0.0, 1.0, &mut of(f64::ln)), -1.0);
+        near(integral(0.0, f64::INFINITY, &mut of(|x| (-x * x).exp())), PI.sqrt() / 2.0);
+        near(integral(f64::NEG_INFINITY, f64::INFINITY, &mut of(|x| 1.0 / (1.0 + x * x))), PI);
+    }
+
+    #[test]
+    fn series_that_converge() {
+        near(series(1.0, &mut of(|k| 1.0 / (k * k))), PI * PI / 6.0);
+        near(series(0.0, &mut of(|k| 0.5f64.powf(k))), 2.0);
+        near(series(1.0, &mut of(|k| 1.0 / (k * (k + 1.0)))), 1.0);
+        near(series(0.0, &mut of(|k| (-1f64).powi(k as i32) / (2.0 * k + 1.0))), PI / 4.0);
+        near(series(1.0, &mut of(|k| (-1f64).powi(k as i32 + 1) / k)), LN_2);
+    }
+
+    #[test]
+    fn series_without_a_sum_have_no_value_that_is_trusted() {
+        for f in [
+            |k: f64| 1.0 / k,
+            |k: f64| k,
+            |_: f64| 1.0,
+            |k: f64| (-2f64).powi(k as i32),
+            |k: f64| 1.0 / (k * k.ln_1p()),
+        ] {
+            let found = series(1.0, &mut of(f)).unwrap();
+            assert!(found.is_none_or(|found| found.change > 1e-9 * found.value.abs()), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn limits() {
+        near(limit(0.0, 1.0, &mut of(|x| x.sin() / x)), 1.0);
+        near(limit(f64::INFINITY, 1.0, &mut of(|x| (x + 1.0) / (2.0 * x - 3.0))), 0.5);
+        let found = limit(f64::INFINITY, 1.0, &mut of(|x| (x * (1.0 / x).ln_1p()).exp())).unwrap().unwrap();
+        assert!((found.value - E).abs() < 1e-11, "{found:?}");
+        assert!(limit(0.0, 1.0, &mut of(|x| (1.0 / x).sin())).unwrap().unwrap().change > 1e-3);
+    }
+}
