@@ -38,6 +38,15 @@ impl Judge<'_> {
         let (Some((g_left, g_right)), Some((a_left, a_right))) = (self.ends(gold), self.ends(answer)) else {
             return self.in_order(gold.0, answer.0);
         };
+        let (answer_right, g_right) = self.same_argument((g_left, g_right), (a_left, a_right))?;
+        let renamed = answer_right != a_right;
+        let a_right = answer_right;
+        if renamed {
+            let value = self.ids(g_right, a_right)?;
+            if value.is_yes() {
+                return Ok(value);
+            }
+        }
         // name = value on both sides
         if let (Some(g), Some(a)) = (self.name_of(g_left), self.name_of(a_left))
             && self.same_name(g, a)
@@ -61,6 +70,29 @@ impl Judge<'_> {
             };
         }
         self.multiples(g_left, g_right, a_left, a_right, false)
+    }
+
+    /// The right sides of `f(x) = …` and `f(t) = …` with one name for the argument; others as they are.
+    fn same_argument(&mut self, gold: (Id, Id), answer: (Id, Id)) -> Outcome<(Id, Id)> {
+        let argument = |judge: &Self, left: Id| match *judge.arena.node(left) {
+            Node::Apply(function, inside) => match *judge.arena.node(inside) {
+                Node::Symbol(name) => Some((function, name)),
+                _ => None,
+            },
+            _ => None,
+        };
+        let (Some((f, x)), Some((g, t))) = (argument(self, gold.0), argument(self, answer.0)) else {
+            return Ok((answer.1, gold.1));
+        };
+        if x == t || !self.same_name(f, g) {
+            return Ok((answer.1, gold.1));
+        }
+        let common = self.arena.name("the argument");
+        let common = self.arena.push(Node::Symbol(common));
+        let mut rename = |right: Id, name: u32| {
+            self.arena.substitute(right, |node| (*node == Node::Symbol(name)).then_some(common), self.budget)
+        };
+        Ok((rename(answer.1, t)?, rename(gold.1, x)?))
     }
 
     fn inequalities(&mut self, gold: Chain<'_>, answer: Chain<'_>) -> Outcome<Match> {
@@ -129,10 +161,7 @@ impl Judge<'_> {
             return Ok(Err(SHAPE));
         }
         let (Some(first), Some(last)) = (sides.first(), sides.last()) else { return Ok(Err(SHAPE)) };
-        let named = match first {
-            Form::Value(value) => self.name_of(value.id).is_some(),
-            _ => false,
-        };
+        let named = self.is_name(first);
         let values = if named { &sides[1..] } else { sides };
         let relations = if named { &relations[1..] } else { relations };
         // Numbers that are said to be equal must be.
@@ -171,6 +200,18 @@ impl Judge<'_> {
             return Ok(Ok(last.clone()));
         }
         Ok(Err(SHAPE))
+    }
+
+    /// A variable, or `(x, y)` before the point that it is.
+    fn is_name(&self, form: &Form) -> bool {
+        match form {
+            Form::Value(value) => self.name_of(value.id).is_some(),
+            Form::Group { items, .. } => items.iter().all(|item| match item {
+                Form::Value(value) => self.name_of(value.id).is_some(),
+                other => matches!(other, Form::Choice(_)),
+            }),
+            _ => false,
+        }
     }
 
     /// Whether a decimal is near a number: within its last digit.

@@ -140,6 +140,7 @@ pub(super) fn command(name: &str) -> Command {
         "sqrt" | "surd" => Tok::Sqrt,
         "binom" | "dbinom" | "tbinom" => Tok::Binom,
         "choose" => Tok::Choose,
+        "over" => Tok::Over,
         "pi" => Tok::Constant(Constant::Pi),
         "infty" | "infin" => Tok::Constant(Constant::Infinity),
         "cdot" | "times" | "ast" | "cdotp" | "bullet" => Tok::Star,

@@ -19,10 +19,12 @@ const ENOUGH: f64 = 1e-13;
 const LEVELS: i32 = 7;
 /// Beyond it the weights of the double exponential rule vanish in double precision.
 const REACH: f64 = 6.5;
+/// With an infinite end the places go to about 10^26, so that powers of them stay finite.
+const REACH_OF_INFINITE: f64 = 4.3;
 /// Terms of a series that are extrapolated from.
 const TERMS: usize = 48;
-/// A term far out, by which a series that has no sum is told.
-const FAR: f64 = 2_000.0;
+/// Terms that are added up at most.
+const LONGEST: usize = 200;
 /// Places towards a limit: each half as far from it as the one before.
 const PLACES: usize = 14;
 
@@ -37,13 +39,16 @@ pub(super) fn integral(low: f64, high: f64, f: &mut Sampled<'_>) -> Outcome<Opti
         return Ok(Some(Refined { value: 0.0, change: 0.0 }));
     }
     let (mut sum, mut previous, mut step) = (0.0, f64::NAN, 1.0);
+    let reach = if low.is_finite() && high.is_finite() { REACH } else { REACH_OF_INFINITE };
     for level in 0..=LEVELS {
         step *= 0.5;
+        // what the places next to the cut add on either side: more than nothing where the cut leaves something out
+        let mut edge = [0.0_f64; 2];
         // each level adds the places between those of the one before
         let stride = if level == 0 { 1 } else { 2 };
         let mut k = if level == 0 { 0 } else { 1 };
-        while k as f64 * step <= REACH {
-            for sign in if k == 0 { &[1.0][..] } else { &[1.0, -1.0] } {
+        while k as f64 * step <= reach {
+            for (side, sign) in if k == 0 { &[1.0][..] } else { &[1.0, -1.0] }.iter().enumerate() {
                 let (place, weight) = substituted(low, high, sign * k as f64 * step);
                 // so near to an end that the place is the end
                 if weight == 0.0 || !place.is_finite() || place <= low || place >= high {
@@ -55,12 +60,13 @@ pub(super) fn integral(low: f64, high: f64, f: &mut Sampled<'_>) -> Outcome<Opti
                     return Ok(None);
                 }
                 sum += term;
+                edge[side] = term.abs();
             }
             k += stride;
         }
         let value = sum * step;
-        let change = (value - previous).abs();
-        if level > 2 && change <= ENOUGH * value.abs() {
+        let change = (value - previous).abs().max(edge[0].max(edge[1]));
+        if level >= 2 && change <= ENOUGH * value.abs() {
             return Ok(Some(Refined { value, change }));
         }
         if level == LEVELS {
@@ -93,8 +99,8 @@ fn substituted(low: f64, high: f64, t: f64) -> (f64, f64) {
 /// not vanish has no sum.
 pub(super) fn series(low: f64, f: &mut Sampled<'_>) -> Outcome<Option<Refined>> {
     let (mut total, mut partial, mut terms) = (0.0_f64, Vec::new(), Vec::new());
-    for k in 0..TERMS {
-        let Some((term, _)) = f(low + k as f64)? else { return Ok(None) };
+    for k in 0..LONGEST {
+        let Some((term, _)) = f(low + k as f64)? else { break };
         total += term;
         terms.push(term);
         partial.push(total);
@@ -103,9 +109,8 @@ pub(super) fn series(low: f64, f: &mut Sampled<'_>) -> Outcome<Option<Refined>> 
             return Ok(Some(Refined { value: total, change: term.abs() }));
         }
     }
-    // Terms that vanish slowly: each far one must be smaller than the last seen.
-    let Some((far, _)) = f(low + FAR)? else { return Ok(None) };
-    if far.abs() > 0.2 * terms[TERMS - 1].abs() {
+    // Terms that vanish slowly must still do so.
+    if terms.len() < LONGEST || terms[LONGEST - 1].abs() > 0.5 * terms[TERMS - 1].abs() {
         return Ok(None);
     }
     Ok(levin(low, &terms, &partial).filter(|found| {
@@ -120,7 +125,7 @@ fn levin(low: f64, terms: &[f64], partial: &[f64]) -> Option<Refined> {
     let shift = 1.0 - low.min(1.0);
     let mut best: Option<Refined> = None;
     let mut previous = f64::NAN;
-    for order in 3..terms.len().min(26) {
+    for order in 3..terms.len().min(TERMS / 2) {
         let (mut top, mut bottom, mut binomial) = (0.0, 0.0, 1.0);
         for k in 0..=order {
             let at = low + shift + k as f64;

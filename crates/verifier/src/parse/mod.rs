@@ -58,6 +58,8 @@ struct Parser<'a> {
     bars: usize,
     /// Within an argument of a trigonometric function, where degrees become radians.
     angle: bool,
+    /// Within `]a, b[`, where `[` closes.
+    outward: bool,
     /// A degree sign was read outside of such an argument.
     degrees: bool,
     /// A number in a base of its own was read.
@@ -120,6 +122,7 @@ fn read(text: &str, reading: Reading, arena: &mut Arena, budget: &mut Budget) ->
         curly: 0,
         bars: 0,
         angle: false,
+        outward: false,
         degrees: false,
         based: false,
     };
@@ -174,7 +177,10 @@ impl Parser<'_> {
         if self.tok() == Tok::End0 {
             return Err(Stop::Unreadable(Why::NoAnswer));
         }
-        let form = self.list()?;
+        let mut form = self.list()?;
+        if matches!(self.tok(), Tok::Over | Tok::Choose) {
+            form = self.over(form)?;
+        }
         match self.tok() {
             Tok::End0 => Ok(form),
             _ => self.error("the end of the answer"),

@@ -20,6 +20,12 @@ impl Parser<'_> {
             Tok::Function(function) => self.function(function)?,
             Tok::Underscore | Tok::Caret => self.nested(Self::prescript)?,
             Tok::Open(Bracket::Brace) if self.prescript_ahead() => self.nested(Self::prescript)?,
+            Tok::Open(Bracket::Round) if self.bracketed_digits_ahead() => {
+                self.next();
+                let digits = self.word().to_owned();
+                self.at += 2;
+                self.in_base_behind(&digits)?
+            }
             Tok::Open(bracket) => return self.nested(|p| p.group(bracket)),
             Tok::Close(Bracket::Square) => return self.nested(|p| p.outward_interval()),
             Tok::Bar | Tok::DoubleBar => self.nested(Self::bars)?,
@@ -73,23 +79,18 @@ impl Parser<'_> {
         let digits = self.word().to_owned();
         let number = self.lexed.numbers[index as usize].clone();
         self.next();
-        if self.tok() == Tok::Underscore && number.plain {
-            self.next();
-            let base = self.base()?;
-            self.based = true;
-            let value = in_base(&digits, base)?;
-            return Ok(self.arena.number(value));
+        let base_in_words =
+            self.tok() == Tok::Word && self.word() == "base" && matches!(self.token(1).tok, Tok::Number(_));
+        if number.plain && (self.tok() == Tok::Underscore || base_in_words) {
+            return self.in_base_behind(&digits);
         }
-        if self.tok() == Tok::Word
-            && self.word() == "base"
-            && matches!(self.token(1).tok, Tok::Number(_))
-            && number.plain
+        if number.plain
+            && let Some(letters) = self.letter_digits()
         {
-            self.next();
-            let base = self.base()?;
-            self.based = true;
-            let value = in_base(&digits, base)?;
-            return Ok(self.arena.number(value));
+            let from = self.token(0).start as usize - digits.len();
+            let digits = self.text[from..self.token(letters).start as usize].to_owned();
+            self.at += letters;
+            return self.in_base_behind(&digits);
         }
         let whole = self.arena.number(number.value.clone());
         if !number.value.is_int() || number.places.is_some() {
@@ -99,6 +100,38 @@ impl Parser<'_> {
             Some(fraction) => self.arena.add(whole, fraction, self.budget),
             None => Ok(whole),
         }
+    }
+
+    /// A number whose digits are known, at the `_` or "base" before its base.
+    fn in_base_behind(&mut self, digits: &str) -> Outcome<Id> {
+        self.next();
+        let base = self.base()?;
+        self.based = true;
+        let value = in_base(digits, base)?;
+        Ok(self.arena.number(value))
+    }
+
+    /// How many tokens glued to the number just read are digits of a base above ten: `2F_{16}`.
+    fn letter_digits(&self) -> Option<usize> {
+        let is_digit = |ahead: &usize| {
+            let token = self.token(*ahead);
+            let text = &self.text.as_bytes()[token.start as usize..token.end as usize];
+            !token.spaced
+                && match token.tok {
+                    Tok::Symbol(_) => matches!(text, [b'A'..=b'F']),
+                    Tok::Number(_) => text.iter().all(u8::is_ascii_digit),
+                    _ => false,
+                }
+        };
+        let count = (0..64).take_while(is_digit).count();
+        (count > 0 && self.token(count).tok == Tok::Underscore).then_some(count)
+    }
+
+    /// `(1011)_2`
+    fn bracketed_digits_ahead(&self) -> bool {
+        matches!(self.token(1).tok, Tok::Number(index) if self.lexed.numbers[index as usize].plain)
+            && self.token(2).tok == Tok::Close(Bracket::Round)
+            && self.token(3).tok == Tok::Underscore
     }
 
     /// The base behind `_`: a number, or a word such as "two".

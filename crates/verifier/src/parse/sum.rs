@@ -186,6 +186,7 @@ impl Parser<'_> {
             }
             Tok::Function(_) => true,
             Tok::Open(Bracket::Curly | Bracket::Angle) => false,
+            Tok::Open(Bracket::Square) if self.outward => false,
             // "42 (forty-two)"
             Tok::Open(Bracket::Round) if self.token(0).spaced && self.token(1).tok == Tok::Word => false,
             Tok::Open(_) => true,
@@ -244,7 +245,9 @@ impl Parser<'_> {
         // 45°30′ is a sum.
         if !self.angle {
             self.degrees = true;
-            if let (Tok::Number(_), Tok::Prime) = (self.tok(), self.token(1).tok) {
+            let raised = usize::from(self.token(1).tok == Tok::Caret);
+            let braced = usize::from(raised == 1 && self.token(2).tok == Tok::Open(Bracket::Brace));
+            if let (Tok::Number(_), Tok::Prime) = (self.tok(), self.token(1 + raised + braced).tok) {
                 let minutes = self.factor()?;
                 let minutes = self.value(minutes)?;
                 return self.arena.add(base, minutes, self.budget);
@@ -316,8 +319,9 @@ impl Parser<'_> {
             return Ok(self.arena.push(Node::Symbol(name)));
         }
         if self.arena.rational(base).is_some() {
-            // Minutes and seconds of arc, or feet and inches: the number is the answer.
-            return Ok(base);
+            // Minutes and seconds of arc behind degrees; elsewhere feet and inches, where the number is the answer.
+            let parts = self.arena.integer(if primes == 2 { 3600 } else { 60 });
+            return if self.degrees { self.arena.div(base, parts, self.budget) } else { Ok(base) };
         }
         self.error("a name before \"'\"")
     }
