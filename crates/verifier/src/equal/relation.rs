@@ -28,8 +28,9 @@ impl Judge<'_> {
         if gold.1.len() == 1 && answer.1.len() == 1 {
             return self.inequalities(gold, answer);
         }
+        let (gold, answer) = (rising(gold), rising(answer));
         if gold.1 == answer.1 {
-            return self.in_order(gold.0, answer.0);
+            return self.in_order(&gold.0, &answer.0);
         }
         Ok(SHAPE)
     }
@@ -60,6 +61,9 @@ impl Judge<'_> {
             };
             if same.is_yes() {
                 return Ok(same);
+            }
+            if let Some(renamed) = self.same_parameter(g_right, a_right)? {
+                return self.ids(g_right, renamed);
             }
         }
         if self.constant(g_left) && self.constant(g_right) || self.constant(a_left) && self.constant(a_right) {
@@ -93,6 +97,25 @@ impl Judge<'_> {
             self.arena.substitute(right, |node| (*node == Node::Symbol(name)).then_some(common), self.budget)
         };
         Ok((rename(answer.1, t)?, rename(gold.1, x)?))
+    }
+
+    /// The answer with the gold answer's name for the one whole number that counts the turns of an angle: `π/4 + kπ`, `π/4 + nπ`.
+    fn same_parameter(&mut self, gold: Id, answer: Id) -> Outcome<Option<Id>> {
+        let parameter = |judge: &Self, side: Id| {
+            let mut names = judge.arena.below(side).into_iter().filter_map(|id| match judge.arena.node(id) {
+                Node::Symbol(name) => Some(*name),
+                _ => None,
+            });
+            let first = names.next().filter(|_| judge.arena.any(side, |n| *n == Node::Constant(Constant::Pi)))?;
+            let whole = matches!(judge.arena.names[first as usize].as_str(), "k" | "n" | "m");
+            names.all(|name| name == first).then_some(first).filter(|_| whole)
+        };
+        let (Some(g), Some(a)) = (parameter(self, gold), parameter(self, answer)) else { return Ok(None) };
+        if g == a {
+            return Ok(None);
+        }
+        let name = self.arena.push(Node::Symbol(g));
+        self.arena.substitute(answer, |node| (*node == Node::Symbol(a)).then_some(name), self.budget).map(Some)
     }
 
     fn inequalities(&mut self, gold: Chain<'_>, answer: Chain<'_>) -> Outcome<Match> {
@@ -250,6 +273,19 @@ impl Judge<'_> {
             }
         }
         name.filter(|_| chain.1.iter().any(|r| !matches!(r, Rel::Equal | Rel::Approx)))
+    }
+}
+
+/// A chain of `>` and `≥` read from its other end.
+fn rising(chain: Chain<'_>) -> (Vec<Form>, Vec<Rel>) {
+    let turned = |relation: &Rel| match relation {
+        Rel::Greater => Some(Rel::Less),
+        Rel::GreaterEqual => Some(Rel::LessEqual),
+        _ => None,
+    };
+    match chain.1.iter().rev().map(turned).collect::<Option<Vec<Rel>>>() {
+        Some(relations) => (chain.0.iter().rev().cloned().collect(), relations),
+        None => (chain.0.to_vec(), chain.1.to_vec()),
     }
 }
 

@@ -18,8 +18,9 @@ impl Lexer<'_> {
             self.at = start + bytes[start..].iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'\'').count();
             // \text{lcm}(4, 6); other names of functions are also words or units.
             let word = &self.text[start..self.at];
-            let function = names::function(word)
-                .filter(|_| matches!(word, "lcm" | "gcd" | "cis" | "arcsin" | "arccos" | "arctan" | "sgn"));
+            let function = names::function(word).filter(|_| {
+                matches!(word, "lcm" | "gcd" | "cis" | "Re" | "Im" | "arcsin" | "arccos" | "arctan" | "sgn")
+            });
             self.push(function.map_or(Tok::Word, Tok::Function), start);
             return Ok(());
         }

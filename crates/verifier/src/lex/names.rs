@@ -54,6 +54,7 @@ pub(super) fn word(word: &str) -> Option<Tok> {
         "binom" | "binomial" => Tok::Binom,
         "frac" => Tok::Frac,
         "mod" => Tok::Mod,
+        "choose" => Tok::Choose,
         _ => return None,
     })
 }

@@ -4,7 +4,7 @@ use super::{Parser, Part};
 use crate::budget::Outcome;
 use crate::expr::{Function, Id};
 use crate::form::{Form, Value};
-use crate::lex::token::{Bracket, Tok};
+use crate::lex::token::{Bracket, Rel, Tok};
 
 impl Parser<'_> {
     /// Everything from an opening bracket to the one that closes it.
@@ -12,11 +12,17 @@ impl Parser<'_> {
         self.next();
         let bars = std::mem::take(&mut self.bars);
         let curly = self.curly;
+        // `{x | x > 0}` in plain text
+        let condition = matches!(self.tok(), Tok::Symbol(_))
+            && matches!(self.token(1).tok, Tok::Bar | Tok::Mid | Tok::Colon | Tok::Rel(Rel::In));
+        let close = open;
+        let open = if open == Bracket::Brace && condition { Bracket::Curly } else { open };
         self.curly = if open == Bracket::Curly { curly + 1 } else { 0 };
         let inside = self.inside(open);
         self.curly = curly;
         self.bars = bars;
         let (form, separated) = inside?;
+        let fits = close;
         let close = match self.tok() {
             Tok::Close(close) => close,
             // `\left\{\begin{array}…\end{array}\right.` has no closing bracket.
@@ -25,7 +31,7 @@ impl Parser<'_> {
             }
             _ => return self.error("a closing bracket"),
         };
-        let fits = match open {
+        let fits = match fits {
             Bracket::Round | Bracket::Square => matches!(close, Bracket::Round | Bracket::Square),
             other => close == other,
         };

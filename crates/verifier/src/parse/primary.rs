@@ -2,7 +2,7 @@
 
 use super::{Parser, Part};
 use crate::budget::{Outcome, Stop};
-use crate::expr::{Binder, Constant, Function, Id, Node};
+use crate::expr::{Binder, Constant, Function, Id, Node, build_small};
 use crate::form::Form;
 use crate::lex::number::in_base;
 use crate::lex::token::{Bracket, Environment, Tok};
@@ -124,7 +124,11 @@ impl Parser<'_> {
                 }
         };
         let count = (0..64).take_while(is_digit).count();
-        (count > 0 && self.token(count).tok == Tok::Underscore).then_some(count)
+        let braced = usize::from(self.token(count + 1).tok == Tok::Open(Bracket::Brace));
+        let Tok::Number(base) = self.token(count + 1 + braced).tok else { return None };
+        let base = build_small(&self.lexed.numbers[base as usize].value);
+        let fits = base.is_some_and(|base| (11..=36).contains(&base));
+        (count > 0 && fits && self.token(count).tok == Tok::Underscore).then_some(count)
     }
 
     /// `(1011)_2`
