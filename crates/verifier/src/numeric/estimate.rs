@@ -30,7 +30,8 @@ pub(crate) fn estimates(arena: &Arena, gold: Id, answer: Id, budget: &mut Budget
     let (Some(g), Some(a)) = (estimate(arena, gold, budget)?, estimate(arena, answer, budget)?) else {
         return Ok(Estimated::Unknown);
     };
-    let scale = g.abs_mid().max(a.abs_mid()).max(1e-3);
+    // Of great numbers the digits before the point must be right too.
+    let scale = g.abs_mid().max(a.abs_mid()).clamp(1e-3, 1e3);
     let (error, apart) = (g.rad + a.rad, (g.re - a.re).abs());
     if error > TRUSTED * scale {
         return Ok(Estimated::Unknown);

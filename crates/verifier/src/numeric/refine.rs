@@ -25,8 +25,6 @@ const REACH_OF_INFINITE: f64 = 4.3;
 const NEAR_END: f64 = 2.0;
 /// Terms of a series that are extrapolated from.
 const TERMS: usize = 48;
-/// Terms before those that are extrapolated from.
-const FIRST: usize = 16;
 /// Terms that are added up at most.
 const LONGEST: usize = 200;
 /// Places towards a limit: each half as far from it as the one before.
@@ -120,8 +118,13 @@ pub(super) fn series(low: f64, f: &mut Sampled<'_>) -> Outcome<Option<Refined>> 
     if terms.len() < LONGEST || terms[LONGEST - 1].abs() > 0.5 * terms[TERMS - 1].abs() {
         return Ok(None);
     }
-    // Later terms follow their asymptotic law better.
-    Ok(levin(low + FIRST as f64, &terms[FIRST..], &partial[FIRST..]).filter(|found| {
+    let distances: Vec<[f64; 3]> = [17, 24, 34, 48, 69, 98, 140, 200]
+        .map(|terms: usize| [1.0 / (low + terms as f64 - 0.5), partial[terms - 1], 0.0])
+        .into();
+    // One is for alternating and geometric terms, the other for powers of 1/n.
+    let found = [levin(low, &terms, &partial), to_zero(&distances)];
+    let best = found.into_iter().flatten().min_by(|a, b| a.change.total_cmp(&b.change));
+    Ok(best.filter(|found| {
         // A sum of terms of one sign lies beyond the partial ones.
         let rising = terms.iter().all(|term| *term > 0.0);
         !rising || found.value >= total
@@ -158,30 +161,39 @@ fn levin(low: f64, terms: &[f64], partial: &[f64]) -> Option<Refined> {
 /// The limit of `f` at a place, which may be infinite, from the side of `sign`: values nearer and nearer, extrapolated to the
 /// place by polynomials of the distance (Neville).
 pub(super) fn limit(place: f64, sign: f64, f: &mut Sampled<'_>) -> Outcome<Option<Refined>> {
-    let (mut distances, mut column, mut noise) = (Vec::new(), Vec::new(), 0.0_f64);
-    let mut best: Option<Refined> = None;
+    let mut values = Vec::new();
     for k in 0..PLACES {
         let size = 2f64.powi(k as i32 + 2);
         let (distance, at) =
             if place.is_infinite() { (1.0 / size, size.copysign(place)) } else { (1.0 / size, place + sign / size) };
         let Some((value, error)) = f(at)? else { continue };
+        values.push([distance, value, error]);
+    }
+    Ok(to_zero(&values))
+}
+
+/// Values with their errors at falling distances, extrapolated to the distance zero by polynomials (Neville), at the degree where that changes least.
+fn to_zero(values: &[[f64; 3]]) -> Option<Refined> {
+    let mut best: Option<Refined> = None;
+    let mut noise = 0.0_f64;
+    let mut column: Vec<f64> = Vec::new();
+    for (at, &[distance, value, error]) in values.iter().enumerate() {
         noise = noise.max(error);
-        distances.push(distance);
-        // column[i] extrapolates the i + 1 latest values
+        // column[i] goes through the i + 1 latest values
         let mut next = vec![value];
         for (i, older) in column.iter().enumerate() {
-            let ratio = distances[distances.len() - 2 - i] / distance;
+            let ratio = values[at - 1 - i][0] / distance;
             next.push(next[i] + (next[i] - older) / (ratio - 1.0));
         }
-        if let (Some(value), Some(before)) = (next.last().copied(), column.last().copied()) {
-            let change = f64::max((value - before as f64).abs(), noise);
+        if let (Some(&value), Some(&before)) = (next.last(), column.last()) {
+            let change = (value - before).abs().max(noise);
             if next.len() > 4 && best.is_none_or(|best| change < best.change) {
                 best = Some(Refined { value, change });
             }
         }
         column = next;
     }
-    Ok(best)
+    best
 }
 
 #[cfg(test)]
