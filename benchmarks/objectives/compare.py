@@ -110,7 +110,7 @@ def rust(folder):
     command = ["cargo", "bench", "-q", "-p", "surefoot-objectives", "--bench", "tokens", "--", str(folder)]
     rows = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
     table = [row.split("\t") for row in rows if "\t" in row]
-    return {key: (float(alone), float(full), float(loss)) for key, alone, full, loss in table[1:]}
+    return {key: (float(alone), float(full), float(loss)) for key, alone, full, loss, _ in table[1:]}
 
 
 def main():

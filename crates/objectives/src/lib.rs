@@ -43,6 +43,8 @@ pub use aggregation::{Aggregation, Counts, Denominators};
 pub use batch::{Advantages, TokenBatch};
 pub use catalog::{RECIPES, Recipe};
 pub use error::ObjectiveError;
+#[doc(hidden)]
+pub use evaluate::Instructions;
 pub use evaluate::{TokenDetail, TokenLoss};
 pub use objective::Objective;
 pub use option::{OptionError, Setting, Value};

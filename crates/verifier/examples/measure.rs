@@ -6,6 +6,7 @@
 #[path = "../tests/golds/mod.rs"]
 mod golds;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use surefoot_verifier::{Options, read_gold, verify};
@@ -36,16 +37,9 @@ fn latency() {
     for gold in golds::golds() {
         let class = class(&gold, &options);
         let timed = &mut classes.iter_mut().find(|(name, _)| *name == class).unwrap().1;
-        for answer in answers(&gold) {
-            let mut took = Duration::MAX;
-            for _ in 0..RUNS {
-                let start = Instant::now();
-                std::hint::black_box(verify(&gold, &answer, &options));
-                took = took.min(start.elapsed());
-            }
-            timed.push(Timed { pair: format!("{gold} | {answer}"), took });
-        }
+        timed.extend(answers(&gold).iter().map(|answer| time(&gold, answer, &options)));
     }
+    classes.push(("rows of cases/", rows().iter().map(|(gold, answer)| time(gold, answer, &options)).collect()));
     println!("gold answer\tpairs\tp50 µs\tp99 µs\tgreatest µs\tabove 1 ms\tthe slowest");
     for (class, mut timed) in classes {
         timed.sort_by_key(|timed| timed.took);
@@ -61,6 +55,28 @@ fn latency() {
             slowest.pair
         );
     }
+}
+
+fn time(gold: &str, answer: &str, options: &Options) -> Timed {
+    let mut took = Duration::MAX;
+    for _ in 0..RUNS {
+        let start = Instant::now();
+        std::hint::black_box(verify(gold, answer, options));
+        took = took.min(start.elapsed());
+    }
+    Timed { pair: format!("{gold} | {answer}"), took }
+}
+
+/// Gold and answer of every row of `cases/`, which are chosen to be hard.
+fn rows() -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
+    let mut rows = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let pairs = text.lines().skip(1).filter_map(|line| line.split_once('\t'));
+        rows.extend(pairs.map(|(gold, rest)| (gold.to_owned(), rest.split('\t').next().unwrap_or("").to_owned())));
+    }
+    rows
 }
 
 /// The gold answer itself, with harmless additions, and with one digit changed, each in a box.
@@ -97,11 +113,20 @@ const KINDS: [&str; 4] = ["prose", "digits", "brackets", "boxes"];
 
 fn text(kind: &str, bytes: usize) -> String {
     match kind {
-        "prose" => format!("{}so \\boxed{{72}}", "we add 3 and 4 to get 7, ".repeat(bytes / 25)),
-        "digits" => format!("\\boxed{{{}}}", "7".repeat(bytes)),
-        "brackets" => format!("\\boxed{{{}72{}}}", "(".repeat(bytes / 2), ")".repeat(bytes / 2)),
-        _ => "\\boxed{72} ".repeat(bytes / 11),
+        "prose" => joined("", "we add 3 and 4 to get 7, ", bytes / 25, "so \\boxed{72}"),
+        "digits" => joined("\\boxed{", "7", bytes, "}"),
+        "brackets" => joined("\\boxed{", "(", bytes, "72}"),
+        _ => joined("", "\\boxed{72} ", bytes / 11, ""),
     }
+}
+
+/// One allocation, so that the peak is the verifier's.
+fn joined(before: &str, part: &str, times: usize, behind: &str) -> String {
+    let mut text = String::with_capacity(before.len() + part.len() * times + behind.len());
+    text.push_str(before);
+    (0..times).for_each(|_| text.push_str(part));
+    text.push_str(behind);
+    text
 }
 
 /// Each size in a process of its own, because a process's peak never falls.

@@ -14,14 +14,22 @@ impl Evaluation<'_> {
     /// Computes the first `n` entries of the block, as wide as the machine is. Says whether [`Evaluation::fused`] met a
     /// number that is not finite.
     pub(super) fn compute_block(&mut self, n: usize) -> bool {
+        // SAFETY: a function needs the instructions that it is named after and nothing else, and the machine has them.
         #[cfg(target_arch = "x86_64")]
-        if self.instructions == Instructions::Widest && std::arch::is_x86_feature_detected!("avx2") {
-            // SAFETY: the function needs AVX2 and nothing else, and the machine has it.
-            #[allow(unsafe_code)]
-            unsafe {
-                return self.compute_block_avx2(n);
+        #[allow(unsafe_code)]
+        unsafe {
+            match self.instructions {
+                Instructions::Avx512 => return self.compute_block_avx512(n),
+                Instructions::Avx2 => return self.compute_block_avx2(n),
+                Instructions::Portable => {}
             }
         }
+        self.compute_block_inlined(n)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+    fn compute_block_avx512(&mut self, n: usize) -> bool {
         self.compute_block_inlined(n)
     }
 

@@ -4,7 +4,7 @@
 use super::{Evaluation, finite};
 use crate::batch::Advantages;
 use crate::block::{any_not_finite, is_not_finite};
-use crate::control::{Lane, LaneToken, Loop};
+use crate::control::{Lane, LaneToken, Loop, prepare};
 use crate::exponential::{exp, lesser, parts};
 use crate::regularizer::Drift;
 use crate::stats::sum;
@@ -25,6 +25,8 @@ impl Evaluation<'_> {
             drift: self.drifts.then_some(self.only_drift()),
             gradient: &mut self.grad_logp[start..start + n],
             surrogate: &mut self.scratch.surrogate[..n],
+            log_ratio: &mut self.scratch.ratio[..n],
+            prepared: [&mut self.scratch.psi[..n], &mut self.scratch.zeta[..n], &mut self.scratch.survival[..n]],
             not_finite: false,
         };
         self.objective.control.run(&mut tokens);
@@ -53,6 +55,9 @@ struct Fused<'c> {
     drift: Option<Drift>,
     gradient: &'c mut [f32],
     surrogate: &'c mut [f32],
+    /// For lanes with stages.
+    log_ratio: &'c mut [f32],
+    prepared: [&'c mut [f32]; 3],
     not_finite: bool,
 }
 
@@ -79,12 +84,28 @@ impl Fused<'_> {
         let (mean, mean_ratio) =
             self.sequence.map_or((advantage, advantage), |(mean, ratio)| (&mean[..n], &ratio[..n]));
         let (alpha, bound) = self.drift.map_or((0.0, 0.0), |drift| (drift.coefficient as f32, drift.bound as f32));
+        let [first, second, third] = &mut self.prepared;
+        let (first, second, third) = (&mut first[..n], &mut second[..n], &mut third[..n]);
+        if L::STAGES > 0 {
+            let log_ratio = &mut self.log_ratio[..n];
+            for i in 0..n {
+                log_ratio[i] = if BY_SEQUENCE { mean[i] } else { logp[i] - logp_old[i] };
+            }
+            prepare(lane, log_ratio, [first, second, third]);
+        }
         let mut not_finite = 0_u32;
         for i in 0..n {
             let x = logp[i] - logp_old[i];
             not_finite |= u32::from(is_not_finite(x));
             let (log_ratio, ratio) = if BY_SEQUENCE { (mean[i], mean_ratio[i]) } else { (x, exp(x)) };
-            let token = LaneToken { logp: logp[i], log_ratio, ratio, advantage: advantage[i], progress: progress[i] };
+            let token = LaneToken {
+                logp: logp[i],
+                log_ratio,
+                ratio,
+                advantage: advantage[i],
+                progress: progress[i],
+                prepared: [first[i], second[i], third[i]],
+            };
             let term = lane.term(token);
             let mut coefficient = finite(term.multiplier * advantage[i]);
             let mut surrogate = finite(term.value * advantage[i]);

@@ -3,6 +3,7 @@
 mod check;
 mod compute;
 mod fused;
+mod instructions;
 
 use crate::aggregation::{Denominators, trained_tokens};
 use crate::batch::{Advantages, TokenBatch};
@@ -12,6 +13,8 @@ use crate::exponential::{exp, greater, lesser};
 use crate::objective::Objective;
 use crate::region::{Bounds, Region};
 use crate::stats::{Collector, Stats};
+
+pub use instructions::Instructions;
 
 /// Loss and gradient of a (micro-)batch.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,18 +68,18 @@ impl Objective {
         Evaluation::new(self, batch, Report::Loss)?.run(denominators)
     }
 
-    /// [`Self::evaluate_detailed`], or [`Self::loss_and_gradient`] where `detailed` is false, by the code of machines
-    /// without wider instructions: for the test that both give the same bits, and the benchmark of what they are worth.
+    /// [`Self::evaluate_detailed`], or [`Self::loss_and_gradient`] where `detailed` is false, with these instructions.
     #[doc(hidden)]
-    pub fn evaluate_portably(
+    pub fn evaluate_with(
         &self,
         batch: &TokenBatch<'_>,
         denominators: &Denominators,
         detailed: bool,
+        instructions: Instructions,
     ) -> Result<TokenLoss, ObjectiveError> {
         let report = if detailed { Report::Tokens } else { Report::Loss };
         let evaluation = Evaluation::new(self, batch, report)?;
-        Evaluation { instructions: Instructions::Portable, ..evaluation }.run(denominators)
+        Evaluation { instructions, ..evaluation }.run(denominators)
     }
 
     /// As [`Self::evaluate`], with each token's surrogate, coefficient, multiplier and region.
@@ -101,15 +104,6 @@ enum Report {
     Statistics,
     /// Statistics and each token's terms.
     Tokens,
-}
-
-/// Which instructions a block is computed with.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Instructions {
-    /// The widest that the machine has.
-    Widest,
-    /// Those of every machine of its kind.
-    Portable,
 }
 
 /// Columns that are computed for a block.
@@ -167,7 +161,7 @@ impl<'a> Evaluation<'a> {
             objective,
             batch,
             drifts: drifts != [false, false],
-            instructions: Instructions::Widest,
+            instructions: Instructions::widest(),
             by_sequence: objective.control.controls_sequences(),
             bounds,
             block: Box::new(Block::new(direct)),

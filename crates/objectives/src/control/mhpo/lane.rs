@@ -1,7 +1,7 @@
 //! MHPO in `f32`.
 
 use super::{Hazard, MAX_HAZARD, Mhpo};
-use crate::control::lane::{Lane, LaneTerm, LaneToken, Loop};
+use crate::control::lane::{Lane, LaneTerm, LaneToken, Loop, Prepared};
 use crate::exponential::{LOG_UNDERFLOW, exp, greater, lesser, ln, ln_1p, parts, parts_within};
 
 impl Mhpo {
@@ -14,7 +14,10 @@ impl Mhpo {
         }
         let anchor = self.anchor_hazard() as f32;
         let sides = [(self.shape_positive, self.scale_positive), (self.shape_negative, self.scale_negative)];
-        if sides.iter().all(|&(shape, _)| Halves::fit(shape)) {
+        if [self.shape_positive, self.shape_negative] == [Mhpo::DEFAULT.shape_positive, Mhpo::DEFAULT.shape_negative] {
+            let [positive, negative] = sides.map(|(_, scale)| (1.0 / scale) as f32);
+            tokens.over(&Hazardous { modulator, positive: OneAndHalf(positive), negative: Square(negative), anchor });
+        } else if sides.iter().all(|&(shape, _)| Halves::fit(shape)) {
             let [positive, negative] = sides.map(|(shape, scale)| Halves::new(shape, scale));
             tokens.over(&Hazardous { modulator, positive, negative, anchor });
         } else {
@@ -58,22 +61,32 @@ impl Lane for Modulator {
 }
 
 /// The modulator with Weibull's hazard on either side.
-struct Hazardous<P> {
+struct Hazardous<P, N> {
     modulator: Modulator,
     positive: P,
-    negative: P,
+    negative: N,
     anchor: f32,
 }
 
-impl<P: Power> Lane for Hazardous<P> {
+impl<P: Power, N: Power> Lane for Hazardous<P, N> {
     const HAZARD: bool = true;
+    const STAGES: usize = 2;
+
+    /// ψ and dψ/dℓ, then the softplus of −|ψ|.
+    #[inline(always)]
+    fn prepare(&self, stage: usize, log_ratio: f32, [psi, slope, _]: Prepared) -> Prepared {
+        if stage == 0 {
+            let (psi, slope) = self.modulator.at(log_ratio);
+            [psi, slope, 0.0]
+        } else {
+            [psi, slope, ln_1p(parts_within(-psi.abs()).exp())]
+        }
+    }
 
     #[inline(always)]
     fn term(&self, token: LaneToken) -> LaneTerm {
-        let (psi, slope) = self.modulator.at(token.log_ratio);
-        let magnitude = psi.abs();
-        let small = ln_1p(parts_within(-magnitude).exp());
-        let large = magnitude + small;
+        let [psi, slope, small] = token.prepared;
+        let large = psi.abs() + small;
         let positive = psi > 0.0;
         let (raised, lowered) = if positive { (large, small) } else { (small, large) };
         let zeta = lesser(self.positive.of(raised) + self.negative.of(lowered), MAX_HAZARD) - self.anchor;
@@ -87,8 +100,29 @@ trait Power {
     fn of(&self, x: f32) -> f32;
 }
 
-/// Whole and half exponents up to 4, which the paper's are, as products and a root: faster than `exp(k·ln x)`, and they
-/// round less.
+/// The paper's `k₊ = 1.5`, with `1/λ₊`.
+struct OneAndHalf(f32);
+
+impl Power for OneAndHalf {
+    #[inline(always)]
+    fn of(&self, x: f32) -> f32 {
+        let x = x * self.0;
+        lesser(x * x.sqrt(), MAX_HAZARD)
+    }
+}
+
+/// The paper's `k₋ = 2`, with `1/λ₋`.
+struct Square(f32);
+
+impl Power for Square {
+    #[inline(always)]
+    fn of(&self, x: f32) -> f32 {
+        let x = x * self.0;
+        lesser(x * x, MAX_HAZARD)
+    }
+}
+
+/// Whole and half exponents up to 4 as products and a root: faster than `exp(k·ln x)`, and they round less.
 struct Halves {
     inverse: f32,
     /// Twice the exponent.
