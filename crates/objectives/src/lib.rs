@@ -14,7 +14,7 @@
 //! assert!(result.stats.metrics().contains(&("ratio/mean", 1.0)));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-// one place allows it, and says why: evaluate/compute.rs
+// one place allows it, and says why: evaluate/instructions.rs; what it is worth stands in EXPERIMENTS.md
 #![deny(unsafe_code)]
 
 pub mod advantage;

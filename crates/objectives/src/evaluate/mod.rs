@@ -4,6 +4,7 @@ mod check;
 mod compute;
 mod fused;
 mod instructions;
+mod mean;
 
 use crate::aggregation::{Denominators, trained_tokens};
 use crate::batch::{Advantages, TokenBatch};
@@ -14,6 +15,7 @@ use crate::objective::Objective;
 use crate::region::{Bounds, Region};
 use crate::stats::{Collector, Stats};
 
+use compute::BlockTask;
 pub use instructions::Instructions;
 
 /// Loss and gradient of a (micro-)batch.
@@ -227,7 +229,7 @@ impl<'a> Evaluation<'a> {
                     Advantages::PerToken(_) => 0.0,
                 },
                 mean: self.by_sequence.then(|| {
-                    let mean = mean_log_ratio(batch, span, &picked, trained);
+                    let mean = self.mean_log_ratio(span, &picked, trained);
                     (mean, exp(mean))
                 }),
                 trained,
@@ -272,7 +274,10 @@ impl<'a> Evaluation<'a> {
             if !self.block.direct {
                 self.check(n)?;
             }
-            if self.compute_block(n) {
+            let instructions = self.instructions;
+            let mut task = BlockTask { evaluation: self, tokens: n, not_finite: false };
+            instructions.run(&mut task);
+            if task.not_finite {
                 self.block.copy_log_ratios(self.batch);
                 self.check(n)?;
             }
@@ -286,26 +291,4 @@ impl<'a> Evaluation<'a> {
 #[inline(always)]
 fn finite(x: f32) -> f32 {
     greater(lesser(x, f32::MAX), f32::MIN)
-}
-
-fn mean_log_ratio(batch: &TokenBatch<'_>, span: &[usize], picked: &[u32], trained: usize) -> f32 {
-    let gap = |logp: f32, logp_old: f32| f64::from(logp) - f64::from(logp_old);
-    let total: f64 = match batch.mask {
-        None => {
-            // lanes of their own: one addition need not wait for the other
-            const LANES: usize = 8;
-            let (logp, logp_old) = (&batch.logp[span[0]..span[1]], &batch.logp_old[span[0]..span[1]]);
-            let (logp, logp_old) = (logp.chunks_exact(LANES), logp_old.chunks_exact(LANES));
-            let rest: f64 = logp.remainder().iter().zip(logp_old.remainder()).map(|(a, b)| gap(*a, *b)).sum();
-            let mut lanes = [0.0; LANES];
-            for (logp, logp_old) in logp.zip(logp_old) {
-                for lane in 0..LANES {
-                    lanes[lane] += gap(logp[lane], logp_old[lane]);
-                }
-            }
-            lanes.iter().sum::<f64>() + rest
-        }
-        Some(_) => picked.iter().map(|&t| gap(batch.logp[t as usize], batch.logp_old[t as usize])).sum(),
-    };
-    (total / trained as f64) as f32
 }
