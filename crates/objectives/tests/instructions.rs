@@ -130,7 +130,8 @@ fn the_single_pass_names_what_is_not_finite() {
     let mut tokens = Tokens::new();
     let objective = Objective::named("grpo").unwrap();
     let bad = tokens.offsets[20] + 3;
-    let cases: [(&str, fn(&mut Tokens) -> &mut Vec<f32>); 3] = [
+    type Values = fn(&mut Tokens) -> &mut Vec<f32>;
+    let cases: [(&str, Values); 3] = [
         ("logp", |tokens| &mut tokens.logp),
         ("logp_old", |tokens| &mut tokens.logp_old),
         ("advantages", |tokens| &mut tokens.by_token),

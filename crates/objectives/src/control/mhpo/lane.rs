@@ -2,7 +2,7 @@
 
 use super::{Hazard, MAX_HAZARD, Mhpo};
 use crate::control::lane::{Lane, LaneTerm, LaneToken, Loop, Prepared};
-use crate::exponential::{LOG_UNDERFLOW, exp, greater, lesser, ln, ln_1p, parts, parts_within};
+use crate::exponential::{LOG_UNDERFLOW, exp, greater, lesser, ln, ln_1p, parts_within};
 
 impl Mhpo {
     /// Hands the lane of these options to a loop.
@@ -41,7 +41,7 @@ impl Modulator {
         // with u = e^(−2|x|): tanh|x| = (1 − u)/(1 + u) and sech²(x) = 4u/(1 + u)², neither of which cancels
         let x = log_ratio * self.inverse;
         let exponent = -2.0 * x.abs();
-        let at = parts(exponent);
+        let at = parts_within(greater(exponent, LOG_UNDERFLOW));
         let less_one = at.exp_m1();
         let u = if exponent > LOG_UNDERFLOW { at.exp() } else { 0.0 };
         let share = 1.0 / (2.0 + less_one);
@@ -95,7 +95,7 @@ impl<P: Power, N: Power> Lane for Hazardous<P, N> {
     }
 }
 
-/// `(x/scale)^shape` of a positive number, at most [`MAX_HAZARD`].
+/// `(x/scale)^shape` of a positive number; may be infinite.
 trait Power {
     fn of(&self, x: f32) -> f32;
 }
@@ -107,7 +107,7 @@ impl Power for OneAndHalf {
     #[inline(always)]
     fn of(&self, x: f32) -> f32 {
         let x = x * self.0;
-        lesser(x * x.sqrt(), MAX_HAZARD)
+        x * x.sqrt()
     }
 }
 
@@ -118,7 +118,7 @@ impl Power for Square {
     #[inline(always)]
     fn of(&self, x: f32) -> f32 {
         let x = x * self.0;
-        lesser(x * x, MAX_HAZARD)
+        x * x
     }
 }
 
@@ -148,8 +148,7 @@ impl Power for Halves {
         let root = if self.halves & 1 > 0 { x.sqrt() } else { 1.0 };
         let once = if self.halves & 2 > 0 { x } else { 1.0 };
         let twice = if self.halves & 4 > 0 { x * x } else { 1.0 };
-        let power = if self.halves & 8 > 0 { (x * x) * (x * x) } else { twice * (once * root) };
-        lesser(power, MAX_HAZARD)
+        if self.halves & 8 > 0 { (x * x) * (x * x) } else { twice * (once * root) }
     }
 }
 
@@ -168,6 +167,6 @@ impl Exponential {
 impl Power for Exponential {
     #[inline(always)]
     fn of(&self, x: f32) -> f32 {
-        lesser(exp(self.shape * ln(greater(x * self.inverse, f32::MIN_POSITIVE))), MAX_HAZARD)
+        exp(self.shape * ln(greater(x * self.inverse, f32::MIN_POSITIVE)))
     }
 }
