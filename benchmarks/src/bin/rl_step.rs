@@ -85,7 +85,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let config = config(arguments)?;
     let folder = Path::new(&arguments.model);
     let positions = config.prompt.max_tokens + config.rollout.max_new_tokens;
-    let (mut policy, _) = Policy::load(folder, positions, "rollout.max_new_tokens", config.optimizer.state)?;
+    let (mut policy, _) = Policy::load(folder, positions, "rollout.max_new_tokens", &config)?;
     let prompter = Prompter::load(folder, &config)?;
     let data = Dataset::load(&config.data, Wanted::Answer)?;
     let rewarder = Rewarder::new(&config.reward, config.rollout.max_new_tokens, rayon::current_num_threads())?;

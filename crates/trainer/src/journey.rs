@@ -1,5 +1,5 @@
 //! What every run shares: its folder, its steps until the end or a stop, its checkpoints, and going on from them.
-use crate::config::{Config, choice::Precision};
+use crate::config::Config;
 use crate::data::Order;
 use crate::metrics::{
     self, MetricsFile, Record, TensorBoard, definition::TIME_CHECKPOINT, definition::UPDATE_SKIPPED_STEPS,
@@ -78,14 +78,18 @@ impl Journey {
         let (folder, latest, mut policy) = match start {
             Start::New => {
                 // The model first: a run that cannot start leaves no folder.
-                let policy = load(&source, positions, keys, config.optimizer.state, notes)?;
+                let policy = load(&source, positions, keys, &config, notes)?;
                 (RunFolder::create(run_dir)?, None, policy)
             }
             Start::Resume => {
                 let folder = RunFolder::resume(run_dir)?;
                 let latest = folder.checkpoints().latest()?;
-                let from = latest.as_ref().map_or(&source, |(_, path)| path);
-                let policy = load(from, positions, keys, config.optimizer.state, notes)?;
+                let from = match &latest {
+                    // Adapters are added to the base again: a checkpoint's model holds the sum.
+                    Some((_, path)) if config.lora.rank == 0 => path,
+                    _ => &source,
+                };
+                let policy = load(from, positions, keys, &config, notes)?;
                 (folder, latest, policy)
             }
         };
@@ -136,12 +140,17 @@ fn load(
     folder: &Path,
     positions: usize,
     keys: &'static str,
-    state: Precision,
+    config: &Config,
     notes: &mut Vec<String>,
 ) -> Result<Policy, PolicyError> {
-    let (policy, unused) = Policy::load(folder, positions, keys, state)?;
+    let (policy, unused) = Policy::load(folder, positions, keys, config)?;
     if !unused.is_empty() {
         notes.push(format!("tensors that the model does not use: {}", unused.join(", ")));
+    }
+    let (learning, all) = (policy.learning(), policy.model.weights.len());
+    if learning < all {
+        let share = 100.0 * learning as f64 / all as f64;
+        notes.push(format!("{learning} parameters learn, beside {all} of the model ({share:.2}%)"));
     }
     Ok(policy)
 }

@@ -102,11 +102,8 @@ impl Run {
         let positions = config.prompt.max_tokens + config.rollout.max_new_tokens.max(longest);
         let keys = "prompt.max_tokens, rollout.max_new_tokens or eval.max_new_tokens";
         let regularized = config.regularizer.reference_coefficient > 0.0;
-        let reference = if regularized {
-            Some(Policy::load(source, positions, keys, config.optimizer.state)?.0.model.weights)
-        } else {
-            None
-        };
+        let reference =
+            if regularized { Some(Policy::for_sampling(source, positions, keys)?.0.model.weights) } else { None };
         let journey = Journey::begin(config, start, order, positions, keys, &mut notes)?;
         Ok((Run { journey, reference, prompter, data, rewarder, objective, estimator, benchmarks }, notes))
     }

@@ -1,5 +1,6 @@
 //! From tokens to forms. One method a grammar level; brackets and arguments may nest [`MAX_DEPTH`] deep, everything else is a loop.
 
+mod bases;
 mod calculus;
 mod call;
 mod determinant;
