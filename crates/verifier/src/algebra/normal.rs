@@ -1,5 +1,6 @@
 //! Bringing expressions to normal form, and what equal or different forms prove.
 
+use dashu_base::BitTest;
 use dashu_int::{IBig, UBig};
 use dashu_ratio::RBig;
 
@@ -320,15 +321,17 @@ fn common_divisor(mut a: u32, mut b: u32) -> u32 {
 fn factors(mut n: UBig, budget: &mut Budget) -> Outcome<Vec<(UBig, u32)>> {
     let mut found = Vec::new();
     let mut candidate = 2u32;
+    // A division goes through the whole number.
+    let words = |n: &UBig| (n.bit_len() / 64) as u64;
     while candidate <= MAX_FACTOR && n > UBig::ONE {
-        budget.charge(1)?;
+        budget.charge(1 + words(&n) / 4)?;
         if UBig::from(candidate) * UBig::from(candidate) > n {
             break;
         }
         let divisor = UBig::from(candidate);
         let mut exponent = 0;
         while (&n % &divisor).is_zero() {
-            budget.charge(1)?;
+            budget.charge(1 + words(&n) / 4)?;
             n /= &divisor;
             exponent += 1;
         }
@@ -339,6 +342,7 @@ fn factors(mut n: UBig, budget: &mut Budget) -> Outcome<Vec<(UBig, u32)>> {
     }
     if n > UBig::ONE {
         // What is left may be a power of one large number.
+        budget.charge(words(&n) * words(&n) / 64)?;
         let power = (2..=6u32).rev().find(|&k| n.nth_root(k as usize).pow(k as usize) == n);
         match power {
             Some(k) => found.push((n.nth_root(k as usize), k)),
