@@ -3,9 +3,17 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod bad_input;
+mod best;
+mod collapse;
+mod cut_evaluation;
 mod disk;
 mod interrupt;
+mod kills;
+mod mixture;
 mod nonfinite;
+#[cfg(target_os = "linux")]
+mod page;
+mod reference;
 mod resume;
 mod tiny;
 mod weights;

@@ -65,8 +65,13 @@ impl Tiny {
 
     /// `surefoot train --resume` of the run `name`, or the start of it where there is no run yet.
     pub fn go_on(&self, name: &str) -> Command {
+        self.go_on_with(name, &[])
+    }
+
+    /// As [`Tiny::go_on`], for a run that begins with `sets`.
+    pub fn go_on_with(&self, name: &str, sets: &[&str]) -> Command {
         if !self.path(name).join("config.toml").exists() {
-            return self.train(name, &[]);
+            return self.train(name, sets);
         }
         let mut command = surefoot(["train", "--resume"]);
         command.arg(self.path(name));

@@ -12,6 +12,7 @@ mod entry;
 mod error;
 mod load;
 mod nearest;
+mod preset;
 pub use nearest::nearest;
 pub mod objective;
 pub mod stages;
@@ -23,7 +24,7 @@ pub use entry::{Entry, Mismatch};
 pub use error::{ConfigError, Origin, Problem, ProblemKind};
 pub use objective::{Objective, OptionValue};
 pub use stages::{
-    Advantage, Checkpoint, Data, Eval, Log, Model, Optimizer, Prompt, Regularizer, Reward, Rollout, Sft, Train, Update,
+    Advantage, Checkpoint, Data, Eval, Log, Model, Optimizer, Prompt, Regularizer, Reward, Rollout, Sft, Stop, Train, Update,
 };
 pub use table::{KeyDoc, Stage};
 
@@ -56,6 +57,7 @@ impl Purpose {
                 "update",
                 "eval",
                 "checkpoint",
+                "stop",
                 "log",
             ],
             Purpose::Sft => &["train", "model", "data", "prompt", "sft", "optimizer", "update", "checkpoint", "log"],
@@ -116,6 +118,8 @@ pub struct Config {
     pub eval: Eval,
     /// `[checkpoint]`
     pub checkpoint: Checkpoint,
+    /// `[stop]`
+    pub stop: Stop,
     /// `[log]`
     pub log: Log,
 }
@@ -149,6 +153,7 @@ impl Config {
             update: Update::default(),
             eval: Eval::default(),
             checkpoint: Checkpoint::default(),
+            stop: Stop::default(),
             log: Log::default(),
         };
         if purpose == Purpose::Sft {
@@ -193,7 +198,7 @@ impl Config {
 
     /// The sections of this purpose, in the order of [`Purpose::sections`].
     pub fn stages(&self) -> Vec<&dyn Stage> {
-        let all: [&dyn Stage; 15] = [
+        let all: [&dyn Stage; 16] = [
             &self.train,
             &self.model,
             &self.data,
@@ -208,13 +213,14 @@ impl Config {
             &self.update,
             &self.eval,
             &self.checkpoint,
+            &self.stop,
             &self.log,
         ];
         all.into_iter().filter(|stage| self.purpose.sections().contains(&stage.section())).collect()
     }
 
     fn stage_mut(&mut self, section: &str) -> Option<&mut dyn Stage> {
-        let all: [&mut dyn Stage; 15] = [
+        let all: [&mut dyn Stage; 16] = [
             &mut self.train,
             &mut self.model,
             &mut self.data,
@@ -229,6 +235,7 @@ impl Config {
             &mut self.update,
             &mut self.eval,
             &mut self.checkpoint,
+            &mut self.stop,
             &mut self.log,
         ];
         let known = self.purpose.sections();

@@ -36,6 +36,9 @@ const SCHEMA: &str = "message rollout {
     required group logp (LIST) { repeated group list { required float element; } }
     required group logp_ref (LIST) { repeated group list { required float element; } }
 }";
+/// A last column where a sample's tokens have different advantages.
+const BY_TOKEN: &str = "    required group advantages (LIST) { repeated group list { required float element; } }
+}";
 
 /// One sample of a rollout.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -56,7 +59,7 @@ pub struct Sample {
     pub reward: Option<f32>,
     /// What the reward function said: `correct`, `wrong`, `unparseable`, `over-budget`, ….
     pub verdict: String,
-    /// The advantage that it got.
+    /// The advantage that it got; the mean of `advantages` where there are any.
     pub advantage: f32,
     /// Whether it was cut at the greatest length.
     pub truncated: bool,
@@ -73,6 +76,8 @@ pub struct Sample {
     pub logp: Vec<f32>,
     /// The same under the reference policy; empty without one.
     pub logp_ref: Vec<f32>,
+    /// Advantage of each token, where they differ: with `advantage.kl_coefficient` and an estimator by token.
+    pub advantages: Vec<f32>,
 }
 
 /// Writes the samples of a step, whole or not at all.
@@ -107,10 +112,12 @@ fn decode(file: File, broken: &impl Fn(String) -> RunFolderError) -> Result<Vec<
 }
 
 fn fill(file: &mut std::io::BufWriter<File>, samples: &[Sample]) -> ParquetResult<()> {
-    let schema = Arc::new(parse_message_type(SCHEMA)?);
+    let by_token = samples.iter().any(|sample| !sample.advantages.is_empty());
+    let text = if by_token { SCHEMA.trim_end_matches('}').to_string() + BY_TOKEN } else { SCHEMA.to_string() };
+    let schema = Arc::new(parse_message_type(&text)?);
     let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
     let mut writer = SerializedFileWriter::new(file, schema, Arc::new(properties))?;
-    row_group(writer.next_row_group()?, samples)?;
+    row_group(writer.next_row_group()?, samples, by_token)?;
     writer.close()?;
     Ok(())
 }
@@ -118,6 +125,7 @@ fn fill(file: &mut std::io::BufWriter<File>, samples: &[Sample]) -> ParquetResul
 fn row_group<W: std::io::Write + Send>(
     group: SerializedRowGroupWriter<'_, W>,
     samples: &[Sample],
+    by_token: bool,
 ) -> ParquetResult<()> {
     let mut columns = Columns { group };
     // In the order of the schema.
@@ -139,6 +147,9 @@ fn row_group<W: std::io::Write + Send>(
     columns.lists::<FloatType>(samples.iter().map(|s| s.logp_behavior.clone()))?;
     columns.lists::<FloatType>(samples.iter().map(|s| s.logp.clone()))?;
     columns.lists::<FloatType>(samples.iter().map(|s| s.logp_ref.clone()))?;
+    if by_token {
+        columns.lists::<FloatType>(samples.iter().map(|s| s.advantages.clone()))?;
+    }
     columns.group.close()?;
     Ok(())
 }
@@ -209,5 +220,6 @@ fn sample(row: &Map<String, Value>) -> Option<Sample> {
         logp_behavior: floats("logp_behavior")?,
         logp: floats("logp")?,
         logp_ref: floats("logp_ref")?,
+        advantages: floats("advantages").unwrap_or_default(),
     })
 }
