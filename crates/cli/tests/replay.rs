@@ -107,7 +107,7 @@ fn a_run_is_replayed_with_every_objective() {
     let sum: u64 = (1..=3).map(|step| of(step.into(), "grpo")["tokens"].as_u64().unwrap()).sum();
     assert_eq!(all["tokens"].as_u64().unwrap(), sum);
     let picture = std::fs::read_to_string(&svg).unwrap();
-    assert!(picture.contains("cosine with the run") && picture.contains(">mhpo (the run's)<"), "{picture}");
+    assert!(picture.contains("cosine with the run") && picture.contains(">mhpo (the run&#39;s)<"), "{picture}");
 
     let (_, table, _) = surefoot(&["replay", path, "--objective", "mhpo,bound=1.0", "--objective", "dr_grpo"]);
     assert_eq!(table.lines().count(), 1 + 3 * 4, "{table}");

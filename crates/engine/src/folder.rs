@@ -25,7 +25,7 @@ mod save;
 mod tensors;
 mod write;
 
-pub use atomic::{sync_directory, write_atomically};
+pub use atomic::{PARTIAL, sync_directory, write_atomically};
 pub use dtype::Dtype;
 pub use error::FolderError;
 pub use save::{CARRIED_FILES, save_folder};

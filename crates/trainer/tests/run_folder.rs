@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::Write;
 
+use surefoot_trainer::engine::folder::write_atomically;
 use surefoot_trainer::metrics::definition::{REWARD_MEAN, TIME_STEP, UPDATE_LOSS, of_statistic};
 use surefoot_trainer::metrics::{self, MetricsFile, Record};
 use surefoot_trainer::run_folder::rollouts::{self, Sample};
@@ -39,7 +40,7 @@ fn a_failed_write_leaves_the_old_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");
     atomic::write(&path, b"old").unwrap();
-    let failed = atomic::write_with(&path, |file| {
+    let failed = write_atomically(&path, |file| {
         file.write_all(b"half of the new")?;
         Err::<(), _>(std::io::Error::other("disk full"))
     });

@@ -8,6 +8,7 @@ mod list;
 
 use anyhow::Context;
 use surefoot_trainer::objectives::{Objective, OptionError};
+use surefoot_trainer::table::{Numbers, aligned};
 
 use crate::args::ObjectiveCommand;
 use crate::exit::Exit;
@@ -48,17 +49,9 @@ fn set(objective: &mut Objective, text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Lines of equally wide columns; the last one is as wide as it needs to be.
+/// Lines of a table of words and numbers.
 pub fn table(rows: &[Vec<String>]) -> Vec<String> {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let length = |cell: &String| cell.chars().count();
-    let widths: Vec<usize> =
-        (0..columns).map(|at| rows.iter().filter_map(|row| row.get(at)).map(length).max().unwrap_or(0)).collect();
-    let line = |row: &Vec<String>| {
-        let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_string()
-    };
-    rows.iter().map(line).collect()
+    aligned(rows, Numbers::Left)
 }
 
 /// Cells of a table's row.

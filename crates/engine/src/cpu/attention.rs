@@ -10,7 +10,7 @@ mod copies;
 use super::math::softmax_row;
 use super::parallel::{Shared, Threading};
 use super::simd::kernel;
-use super::tile::{LANES, Left, ROWS, Tile};
+use super::tile::{Ahead, LANES, Left, ROWS, Tile};
 use crate::batch::Packed;
 
 pub use backward::backward;
@@ -126,9 +126,7 @@ impl<'a> View<'a> {
             c,
             ldc,
             accumulate: false,
-            next_c: 0,
-            fetch: std::ptr::null(),
-            fetch_bytes: 0,
+            ahead: Ahead::NONE,
         };
         unsafe {
             if self.prefix > 0 {
@@ -158,9 +156,7 @@ impl<'a> View<'a> {
             c: out,
             ldc: padded,
             accumulate,
-            next_c: 0,
-            fetch: std::ptr::null(),
-            fetch_bytes: 0,
+            ahead: Ahead::NONE,
         };
         unsafe {
             if self.prefix > 0 {

@@ -3,7 +3,7 @@ use super::attention::{Heads, divide};
 use super::math::softmax_row;
 use super::parallel::{Shared, Threading};
 use super::simd::fetch;
-use super::tile::{LANES, Left, ROWS, Tile};
+use super::tile::{Ahead, LANES, Left, ROWS, Tile};
 use std::sync::Arc;
 
 /// Tokens a page.
@@ -129,9 +129,7 @@ impl Cache {
                             c: scores.as_mut_ptr().add(at),
                             ldc: ld,
                             accumulate: false,
-                            next_c: 0,
-                            fetch: std::ptr::null(),
-                            fetch_bytes: 0,
+                            ahead: Ahead::NONE,
                         };
                         tile.run();
                     }
@@ -163,9 +161,7 @@ impl Cache {
                             c: mixed.as_mut_ptr(),
                             ldc: padded,
                             accumulate: at > 0,
-                            next_c: 0,
-                            fetch: std::ptr::null(),
-                            fetch_bytes: 0,
+                            ahead: Ahead::NONE,
                         };
                         tile.run();
                     }

@@ -11,7 +11,7 @@
 //! chain from one micro-batch to the next.
 use super::panel::{pack_columns, pack_rows, panel_len};
 use super::parallel::{Shared, Threading};
-use super::tile::{LANES, Left, ROWS, Tile};
+use super::tile::{Ahead, LANES, Left, ROWS, Tile};
 use std::cell::RefCell;
 
 /// Steps of the inner index per pass: a panel slice of 512 x 16 elements fills the first-level cache.
@@ -102,9 +102,7 @@ unsafe fn block(
                         c,
                         ldc,
                         accumulate: accumulate || k0 > 0,
-                        next_c: 0,
-                        fetch,
-                        fetch_bytes,
+                        ahead: Ahead { next_c: 0, fetch, fetch_bytes },
                     };
                     if p < whole {
                         tile.run();
@@ -290,9 +288,10 @@ pub fn backward_weight(
                             c: shared.at((first + p * ROWS) * inputs + q * LANES),
                             ldc: inputs,
                             accumulate: true,
-                            next_c: if last { LANES as isize - p as isize * down } else { down },
-                            fetch: std::ptr::null(),
-                            fetch_bytes: 0,
+                            ahead: Ahead {
+                                next_c: if last { LANES as isize - p as isize * down } else { down },
+                                ..Ahead::NONE
+                            },
                         };
                         // SAFETY: each task owns the rows `first..first + count` of `dw`.
                         unsafe {

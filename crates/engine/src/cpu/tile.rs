@@ -48,12 +48,24 @@ pub struct Tile {
     pub ldc: usize,
     /// Start from what `c` holds instead of zero.
     pub accumulate: bool,
-    /// Elements from `c` to the next tile's, fetched meanwhile; 0 for nothing.
+    /// What is fetched into the caches meanwhile.
+    pub ahead: Ahead,
+}
+
+/// What the coming tiles will touch.
+#[derive(Clone, Copy, Debug)]
+pub struct Ahead {
+    /// Elements from `c` to the next tile's; 0 for nothing.
     pub next_c: isize,
-    /// What the coming tiles will read, fetched meanwhile; null for nothing.
+    /// What will be read; null for nothing.
     pub fetch: *const f32,
     /// Bytes of it a step of the inner index.
     pub fetch_bytes: usize,
+}
+
+impl Ahead {
+    /// Fetches nothing.
+    pub const NONE: Ahead = Ahead { next_c: 0, fetch: std::ptr::null(), fetch_bytes: 0 };
 }
 
 /// Sixteen lanes of f32, in whatever registers the instruction set has.
@@ -183,13 +195,13 @@ unsafe fn columns<V: Lanes, const R: usize, const P: usize, const ROW_MAJOR: boo
                 }
             }
             for r in 0..R {
-                V::fetch(c.wrapping_add(r * t.ldc).wrapping_offset(t.next_c));
+                V::fetch(c.wrapping_add(r * t.ldc).wrapping_offset(t.ahead.next_c));
             }
         }
         for k in 0..t.depth {
             let right: [V; P] = std::array::from_fn(|p| V::load(b.add(p * t.panel + k * t.ldb)));
             if FETCH {
-                V::fetch(t.fetch.wrapping_byte_add(k * t.fetch_bytes));
+                V::fetch(t.ahead.fetch.wrapping_byte_add(k * t.ahead.fetch_bytes));
             }
             for (r, sums) in acc.iter_mut().enumerate() {
                 let at = if ROW_MAJOR { r * t.lda + k } else { k * t.lda + r };
@@ -210,7 +222,7 @@ unsafe fn columns<V: Lanes, const R: usize, const P: usize, const ROW_MAJOR: boo
 #[inline(always)]
 unsafe fn height<V: Lanes, const R: usize>(t: &Tile) {
     unsafe {
-        match (t.left, t.fetch.is_null()) {
+        match (t.left, t.ahead.fetch.is_null()) {
             (Left::Rows, true) => accumulate::<V, R, true, false>(t),
             (Left::Rows, false) => accumulate::<V, R, true, true>(t),
             (Left::Columns, _) => accumulate::<V, R, false, false>(t),
@@ -294,9 +306,7 @@ mod tests {
                         ldc,
                         accumulate,
 
-                        next_c: 0,
-                        fetch: std::ptr::null(),
-                        fetch_bytes: 0,
+                        ahead: Ahead::NONE,
                     };
                     // SAFETY: the buffers above cover six rows, 37 steps and five panels at these strides.
                     unsafe { tile.run() };

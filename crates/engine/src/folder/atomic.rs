@@ -5,11 +5,15 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// Beginning of the names of files and folders that are not complete yet.
+pub const PARTIAL: &str = ".partial-";
+
 /// Writes a file as a whole or not at all.
 ///
-/// `write` fills a temporary file in the same directory (`.NAME.PID-N.tmp`); then the file is synced to disk, renamed to
-/// `path`, and the directory is synced. After an error, a full disk for instance, `path` is what it was and the
-/// temporary file is gone; after a kill the temporary file may stay, and nothing reads it.
+/// `write` fills a temporary file in the same directory, whose name begins with [`PARTIAL`]; then the file is synced to
+/// disk, renamed to `path`, and the directory is synced. After an error, a full disk for instance, `path` is what it was
+/// and the temporary file is gone; after a kill the temporary file may stay, and nothing reads it. Returns what `write`
+/// returns.
 ///
 /// ```
 /// use std::io::Write;
@@ -22,19 +26,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 ///
 /// # Errors
 /// What `write` returns, or the file system's error; the caller adds the path to the message.
-pub fn write_atomically<E: From<io::Error>>(
+pub fn write_atomically<T, E: From<io::Error>>(
     path: &Path,
-    write: impl FnOnce(&mut BufWriter<File>) -> Result<(), E>,
-) -> Result<(), E> {
+    write: impl FnOnce(&mut BufWriter<File>) -> Result<T, E>,
+) -> Result<T, E> {
     let temporary = Temporary::beside(path)?;
     let mut writer = BufWriter::with_capacity(1 << 16, temporary.create()?);
-    write(&mut writer)?;
+    let value = write(&mut writer)?;
     writer.flush()?;
     writer.get_ref().sync_all()?;
     drop(writer);
     std::fs::rename(&temporary.path, path)?;
     temporary.renamed();
-    Ok(sync_directory(parent(path))?)
+    sync_directory(parent(path))?;
+    Ok(value)
 }
 
 /// Makes renames and new names in a directory last through a power cut.
@@ -65,7 +70,7 @@ impl Temporary {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not a file name"))?;
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!(".{}.{}-{count}.tmp", name.to_string_lossy(), std::process::id());
+        let name = format!("{PARTIAL}{}.{}-{count}", name.to_string_lossy(), std::process::id());
         Ok(Temporary { path: parent(path).join(name), kept: false })
     }
 

@@ -250,7 +250,7 @@ fn a_failed_write_leaves_the_old_file_alone() {
     let full = |writer: &mut io::BufWriter<fs::File>| {
         // More than the buffer, so that a part is on the disk when the error comes.
         writer.write_all(&[0; 200_000])?;
-        Err(io::Error::from(io::ErrorKind::StorageFull))
+        Err::<(), _>(io::Error::from(io::ErrorKind::StorageFull))
     };
     let error: io::Error = write_atomically(&path, full).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::StorageFull);

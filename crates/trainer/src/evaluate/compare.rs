@@ -1,9 +1,9 @@
 //! Two evaluations of the same problems: is the difference more than chance?
 use super::estimate::{Interval, interval};
 use super::problem::Problem;
-use super::score::aligned;
 use super::{EvaluateError, Settings};
 use crate::random::Random;
+use crate::table::{Numbers, aligned};
 use std::path::Path;
 
 /// Random sign patterns and resamples.
@@ -103,7 +103,7 @@ pub fn table(comparisons: &[Comparison]) -> String {
             c.better[1].to_string(),
         ]);
     }
-    aligned(&rows)
+    aligned(&rows, Numbers::Right).join("\n")
 }
 
 #[cfg(test)]

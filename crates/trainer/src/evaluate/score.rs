@@ -2,6 +2,7 @@
 use super::estimate::{Interval, bootstrap, pass_at, powers};
 use super::problem::Problem;
 use crate::reward::Verdict;
+use crate::table::{Numbers, aligned};
 
 /// Results of one benchmark.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -101,20 +102,5 @@ pub fn table(scores: &[Score]) -> String {
         row.push(mean(&|score| score.majority.value));
         rows.push(row);
     }
-    aligned(&rows)
-}
-
-/// Columns of equal width, the first to the left and the others to the right.
-pub(super) fn aligned(rows: &[Vec<String>]) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |c: usize| rows.iter().filter_map(|row| row.get(c)).map(|cell| cell.chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let line = |row: &Vec<String>| {
-        let cells = row.iter().zip(&widths).enumerate().map(|(c, (cell, &width))| match c {
-            0 => format!("{cell:<width$}"),
-            _ => format!("{cell:>width$}"),
-        });
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_string()
-    };
-    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+    aligned(&rows, Numbers::Right).join("\n")
 }

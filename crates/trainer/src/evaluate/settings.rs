@@ -82,6 +82,7 @@ impl Settings {
 
     /// Makes `folder` the folder of this evaluation, or checks that it is.
     pub(super) fn claim(&self, folder: &Path) -> Result<(), EvaluateError> {
+        atomic::clear_leftovers(folder).map_err(RunFolderError::file("clear", folder))?;
         let path = folder.join(FILE);
         if path.exists() {
             return self.matches(folder);

@@ -34,6 +34,7 @@ impl TensorBoard {
             move |source| MetricsError::File { action, path, source }
         };
         std::fs::create_dir_all(folder).map_err(failed("make the folder of"))?;
+        atomic::clear_leftovers(folder).map_err(failed("clear the folder of"))?;
         let seconds = |record: &Record| record.get(TIME_STEP).unwrap_or(0.0);
         let mut time = now() - records.iter().map(seconds).sum::<f64>();
         let mut bytes = record_of(&event(time, 0, 3, &text("brain.Event:2")));

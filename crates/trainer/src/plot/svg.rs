@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::axis::text as tick_text;
 use super::{Axis, Line, Panel, Sheet, Stroke};
+use crate::markup::escape;
 
 /// Sizes in pixels.
 const PANEL_WIDTH: f64 = 300.0;
@@ -41,12 +42,12 @@ impl Sheet {
              viewBox=\"0 0 {width:.0} {height:.0}\" font-family=\"sans-serif\" font-size=\"11\">\n\
              <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n\
              <text x=\"{LEFT}\" y=\"18\" font-size=\"14\" font-weight=\"bold\">{}</text>\n",
-            escaped(&self.title)
+            escape(&self.title)
         );
         if !self.note.is_empty() {
             push(
                 &mut svg,
-                format_args!("<text x=\"{LEFT}\" y=\"35\" fill=\"#444444\">{}</text>\n", escaped(&self.note)),
+                format_args!("<text x=\"{LEFT}\" y=\"35\" fill=\"#444444\">{}</text>\n", escape(&self.note)),
             );
         }
         for (number, panel) in self.panels.iter().enumerate() {
@@ -59,7 +60,7 @@ impl Sheet {
             let (x, y) = (LEFT + x, top + row as f64 * ENTRY_HEIGHT);
             push(&mut svg, format_args!("<path d=\"M{x:.1} {y:.1}h{SAMPLE}\" {}/>\n", drawn(stroke)));
             let (x, y) = (x + SAMPLE + 5.0, y + 4.0);
-            push(&mut svg, format_args!("<text x=\"{x:.1}\" y=\"{y:.1}\">{}</text>\n", escaped(name)));
+            push(&mut svg, format_args!("<text x=\"{x:.1}\" y=\"{y:.1}\">{}</text>\n", escape(name)));
         }
         svg.push_str("</svg>\n");
         svg
@@ -120,7 +121,7 @@ impl Frame {
                  <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\" font-weight=\"bold\">{}</text>\n",
                 x + width / 2.0,
                 y - 8.0,
-                escaped(&panel.title)
+                escape(&panel.title)
             ),
         );
         for tick in panel.x.ticks() {
@@ -157,10 +158,10 @@ impl Frame {
                  <g clip-path=\"url(#c{number})\">\n",
                 x + width / 2.0,
                 bottom + 30.0,
-                escaped(&panel.x.label),
+                escape(&panel.x.label),
                 x - 36.0,
                 y + height / 2.0,
-                escaped(&panel.y.label)
+                escape(&panel.y.label)
             ),
         );
         for line in &panel.lines {
@@ -178,7 +179,7 @@ impl Frame {
                     "<circle cx=\"{at_x:.1}\" cy=\"{at_y:.1}\" r=\"3.5\"/>\n<text x=\"{:.1}\" y=\"{:.1}\">{}</text>\n",
                     at_x + 7.0,
                     at_y + 20.0,
-                    escaped(text)
+                    escape(text)
                 ),
             );
         }
@@ -246,10 +247,6 @@ fn drawn(stroke: &Stroke) -> String {
 fn push(svg: &mut String, text: std::fmt::Arguments<'_>) {
     // Writing to a text cannot fail.
     let _written = svg.write_fmt(text);
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A figure: title, what it shows, legend, drawing, and the table behind it.
 
-use super::text::escape;
+use crate::markup::escape;
 
 /// How a legend shows an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! The first table: what each run is, and what it came to.
 
 use super::figure::Table;
-use super::text::escape;
 use super::{Group, Report};
+use crate::markup::escape;
 use crate::metrics::{Metric, definition as m};
 use crate::progress::{seconds, short};
 

@@ -1,7 +1,7 @@
 //! The page around figures and tables.
 
-use super::text::escape;
 use super::{Report, curves, multipliers, overview, samples, scatter, settings, shares};
+use crate::markup::escape;
 
 /// Nothing may be loaded from anywhere, whatever a completion holds.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";

@@ -2,7 +2,7 @@
 
 use super::axis::Scale;
 use super::series::Summary;
-use super::text::escape;
+use crate::markup::escape;
 
 /// Width of a drawing.
 pub(super) const WIDTH: f64 = 420.0;

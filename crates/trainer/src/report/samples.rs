@@ -1,7 +1,8 @@
 //! Samples with their verdicts.
 
 use super::Report;
-use super::text::{escape, shortened};
+use super::text::shortened;
+use crate::markup::escape;
 use crate::progress::short;
 use crate::run_folder::rollouts::Sample;
 

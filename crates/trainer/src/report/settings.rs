@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::figure::Table;
-use super::text::escape;
 use super::{Group, Report};
+use crate::markup::escape;
 
 /// Keys that say what a run is asked to learn, and how its reward is counted.
 const TASK: [&str; 5] = ["data.train", "data.limit", "reward.name", "reward.format", "model.path"];

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use surefoot_engine::folder::sync_directory;
+
 use super::atomic;
 use super::error::RunFolderError;
 
@@ -121,7 +123,7 @@ impl PartialCheckpoint {
             std::fs::rename(&self.temporary, &self.target).map_err(failed())?;
         }
         let parent = self.target.parent().unwrap_or(&self.target);
-        atomic::sync_folder(parent).map_err(failed())?;
+        sync_directory(parent).map_err(failed())?;
         Ok(self.target.clone())
     }
 }

@@ -14,8 +14,9 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 use serde_json::{Map, Value};
+use surefoot_engine::folder::write_atomically;
 
-use super::{RunFolderError, atomic};
+use super::RunFolderError;
 use crate::data::guarded;
 
 const SCHEMA: &str = "message rollout {
@@ -86,7 +87,7 @@ pub struct Sample {
 /// [`RunFolderError`] names the file.
 pub fn write(path: &Path, samples: &[Sample]) -> Result<(), RunFolderError> {
     let fill = |file: &mut std::io::BufWriter<File>| fill(file, samples).map_err(std::io::Error::other);
-    atomic::write_with(path, fill).map_err(RunFolderError::file("write", path))
+    write_atomically(path, fill).map_err(RunFolderError::file("write", path))
 }
 
 /// Reads the samples of a step.

@@ -5,7 +5,7 @@ use crate::batch::Packed;
 use crate::cpu::math::{dot, exp};
 use crate::cpu::parallel::{Shared, Threading};
 use crate::cpu::simd::kernel;
-use crate::cpu::tile::{LANES, Left, ROWS, Tile};
+use crate::cpu::tile::{Ahead, LANES, Left, ROWS, Tile};
 
 /// Queries whose probabilities are held at once: several tiles, still in the second-level cache.
 const GRADIENT_BLOCK: usize = 24;
@@ -184,9 +184,7 @@ unsafe fn scatter(
             c: gradient[j * padded..].as_mut_ptr(),
             ldc: padded,
             accumulate: true,
-            next_c: 0,
-            fetch: std::ptr::null(),
-            fetch_bytes: 0,
+            ahead: Ahead::NONE,
         };
         unsafe { tile.run() };
     }
