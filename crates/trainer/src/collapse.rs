@@ -82,10 +82,11 @@ impl Detectors {
             ("grad_norm_max", m::UPDATE_GRAD_NORM_MAX, stop.grad_norm_max.map(Greatest)),
             ("skipped_max", m::UPDATE_SKIPPED_STEPS, stop.skipped_max.map(Greatest)),
         ];
-        let detectors = all.into_iter().filter_map(|(key, metric, limit)| {
-            Some(Detector { key, metric, limit: limit?, values: Vec::new() })
-        });
-        let mut detectors = Self { patience: stop.patience, after: stop.after, step: 0, detectors: detectors.collect() };
+        let detectors = all
+            .into_iter()
+            .filter_map(|(key, metric, limit)| Some(Detector { key, metric, limit: limit?, values: Vec::new() }));
+        let mut detectors =
+            Self { patience: stop.patience, after: stop.after, step: 0, detectors: detectors.collect() };
         records.iter().for_each(|record| detectors.see(record));
         detectors
     }

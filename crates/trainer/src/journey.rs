@@ -2,7 +2,7 @@
 mod saving;
 
 use crate::collapse::{Collapse, Detectors};
-use crate::config::{Config, choice::Precision};
+use crate::config::Config;
 use crate::data::Order;
 use crate::metrics::{
     self, MetricsFile, Record, TensorBoard, definition::REWARD_MEAN, definition::TIME_CHECKPOINT,
@@ -160,7 +160,9 @@ fn load(
     if let Some(base) = config.optimizer.base_parameters {
         let (rate, parameters) = (config.optimizer.learning_rate, policy.model.weights.len());
         let scaled = policy.peak_rate(config);
-        notes.push(format!("learning rate {scaled:.3e} = {rate:e} · √({base:e} / {parameters}) (optimizer.base_parameters)"));
+        notes.push(format!(
+            "learning rate {scaled:.3e} = {rate:e} · √({base:e} / {parameters}) (optimizer.base_parameters)"
+        ));
         if scaled * config.optimizer.weight_decay > 1.0 {
             return Err(PolicyError::Rate { rate: scaled, decay: config.optimizer.weight_decay });
         }

@@ -138,7 +138,10 @@ fn impossible_values_are_refused_where_they_stand() {
         ("[checkpoint]\nbest = \"reward/mean\"\nevery = 0\n", "checkpoint.every = 0 writes only the last"),
         ("[checkpoint]\nbest = \"reward/man\"\n", "(did you mean \"reward/mean\"?)"),
         ("[stop]\npatience = 0\n", "`stop.patience` is 0"),
-        ("[stop]\nentropy_min = 0.5\nentropy_max = 0.5\n", "`stop.entropy_max` is 0.5; it must be greater than the least"),
+        (
+            "[stop]\nentropy_min = 0.5\nentropy_max = 0.5\n",
+            "`stop.entropy_max` is 0.5; it must be greater than the least",
+        ),
         ("[stop]\nratio_max = 1\n", "`stop.ratio_max` is 1; it must be greater than 1"),
         ("[stop]\nreward_drop = 0\n", "`stop.reward_drop` is 0; it must be greater than 0"),
         ("[advantage]\nkl_coefficient = -1\n", "`advantage.kl_coefficient` is -1; it must be 0 (off) or more"),

@@ -182,8 +182,10 @@ fn difficulties_are_numbers_or_texts_with_one() {
     let path = folder.path().join("rows.jsonl");
     let mut data = Data { train: vec![path.to_string_lossy().into_owned()], ..Data::default() };
     data.difficulty_key = Some("level".into());
-    let mut with = |values: &[&str]| {
-        let row = |(number, value): (usize, &&str)| format!("{{\"problem\": \"{number}\", \"answer\": 1, \"level\": {value}}}\n");
+    let with = |values: &[&str]| {
+        let row = |(number, value): (usize, &&str)| {
+            format!("{{\"problem\": \"{number}\", \"answer\": 1, \"level\": {value}}}\n")
+        };
         std::fs::write(&path, values.iter().enumerate().map(row).collect::<String>()).unwrap();
         Dataset::load(&data, Wanted::Answer).map_err(|error| error.to_string())
     };
@@ -191,7 +193,9 @@ fn difficulties_are_numbers_or_texts_with_one() {
     assert_eq!(marks.iter().map(|mark| mark.difficulty).collect::<Vec<_>>(), [3.0, 2.0, -1.5, 1.0]);
     for (value, found) in [("\"hard\"", "\"hard\""), ("null", "null"), ("\"2 of 5\"", "\"2 of 5\""), ("[1]", "[1]")] {
         let message = with(&["1", value]).unwrap_err();
-        let wanted = format!("rows.jsonl:2: data.difficulty_key = \"level\": expected a number, or a text with one, found {found}");
+        let wanted = format!(
+            "rows.jsonl:2: data.difficulty_key = \"level\": expected a number, or a text with one, found {found}"
+        );
         assert!(message.ends_with(&wanted), "{message}");
     }
     data.difficulty_key = Some("hardness".into());
@@ -208,7 +212,10 @@ fn rows_know_their_files_and_a_file_without_rows_has_no_share() {
     assert_eq!((dataset.rows.len(), dataset.marks.len()), (29, 29));
     assert_eq!((count(&dataset, 0), count(&dataset, 1), count(&dataset, 2)), (20, 9, 0), "the third repeats the first");
     let message = Order::of(&data, &dataset.marks, 1, 1).unwrap_err().to_string();
-    assert!(message.starts_with("data.weights gives task:addition,rows=20") && message.contains("a duplicate"), "{message}");
+    assert!(
+        message.starts_with("data.weights gives task:addition,rows=20") && message.contains("a duplicate"),
+        "{message}"
+    );
     data.train.pop();
     data.weights.pop();
     assert!(Order::of(&data, &dataset.marks, 1, 1).is_ok());

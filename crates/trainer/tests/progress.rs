@@ -78,7 +78,10 @@ fn the_summary_says_what_was_learned_and_what_is_next() {
     let best = Some(("runs/a/checkpoints/step-8", 0.75));
     config.checkpoint.best = Best::EvalAvg;
     let text = summary(&config, &outcome(run(&[]), Some("runs/a/checkpoints/step-20"), best));
-    assert!(text.contains("best checkpoint: step-8 (eval/avg 0.7500)\n") && text.contains("--model runs/a/checkpoints/step-8 "));
+    assert!(
+        text.contains("best checkpoint: step-8 (eval/avg 0.7500)\n")
+            && text.contains("--model runs/a/checkpoints/step-8 ")
+    );
     let empty = summary(&config, &outcome(Vec::new(), None, None));
     assert!(empty.contains("0 steps") && !empty.contains("NaN"), "{empty}");
 }

@@ -1,8 +1,8 @@
 //! Rewards: the built-in ones, and a user's program that works, crashes, hangs or prints rubbish.
 #![allow(clippy::unwrap_used)]
 
-use surefoot_trainer::config::{Config, Purpose, Reward};
 use surefoot_trainer::config::choice::{AnswerFormat, RewardName};
+use surefoot_trainer::config::{Config, Purpose, Reward};
 use surefoot_trainer::reward::{Judged, Rewarder, Sample, Verdict};
 
 /// Greatest number of tokens of a completion.

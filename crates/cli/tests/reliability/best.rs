@@ -11,7 +11,8 @@ use crate::tiny::{Finished, Tiny, done, ended, names, signal};
 fn kept(tiny: &Tiny, run: &str) -> Vec<(u64, Option<f64>)> {
     let folder = tiny.path(run).join("checkpoints");
     let step = |name: String| {
-        let state: Value = serde_json::from_slice(&fs::read(folder.join(&name).join("trainer_state.json")).unwrap()).unwrap();
+        let state: Value =
+            serde_json::from_slice(&fs::read(folder.join(&name).join("trainer_state.json")).unwrap()).unwrap();
         (state["step"].as_u64().unwrap(), state["score"].as_f64())
     };
     let mut kept: Vec<_> = names(&folder).into_iter().map(step).collect();
@@ -35,7 +36,9 @@ fn the_checkpoint_with_the_greatest_reward_stays() {
     done(&output);
     let run = Finished::read(&tiny.path("run"));
     let rewards: Vec<f64> = run.metrics().iter().map(|step| step["reward/mean"].as_f64().unwrap()).collect();
-    let (best, score) = greatest((1..=6).map(|pair| (2 * pair, (rewards[2 * pair as usize - 2] + rewards[2 * pair as usize - 1]) / 2.0)));
+    let (best, score) = greatest(
+        (1..=6).map(|pair| (2 * pair, (rewards[2 * pair as usize - 2] + rewards[2 * pair as usize - 1]) / 2.0)),
+    );
     assert_ne!(best, 12, "the best of this run must not be its last: {rewards:?}");
     let found = kept(&tiny, "run");
     assert_eq!(found.iter().map(|(step, _)| *step).collect::<Vec<_>>(), [best, 12], "{found:?} {rewards:?}");

@@ -15,7 +15,9 @@ fn a_collapse_ends_the_run_with_a_code_of_its_own() {
     let last = stderr.lines().last().unwrap();
     let wanted = "ended early by stop.length_min: rollout/length_mean is ";
     assert!(last.starts_with(wanted) && last.contains(" in step 4, below 100, 4 steps in a row. "), "{last}");
-    assert!(last.ends_with(&format!("surefoot train --resume {} --set stop.length_min=LIMIT", tiny.path("run").display())));
+    assert!(
+        last.ends_with(&format!("surefoot train --resume {} --set stop.length_min=LIMIT", tiny.path("run").display()))
+    );
     assert!(latest(&tiny.path("run")).unwrap().ends_with("step-4"));
 }
 

@@ -2,7 +2,7 @@
 
 use surefoot_trainer::run_folder::rollouts::{self, Sample};
 
-use crate::tiny::{Finished, Tiny, done};
+use crate::tiny::{Finished, Tiny, done, surefoot};
 
 fn samples(tiny: &Tiny, run: &str, step: u64) -> Vec<Sample> {
     rollouts::read(&tiny.path(run).join(format!("rollouts/step-{step:06}.parquet"))).unwrap()
@@ -79,11 +79,19 @@ fn the_divergence_is_taken_from_the_reward() {
             assert!(last.iter().any(|sample| sample.advantages.iter().any(|a| *a != sample.advantages[0])));
         }
     }
-    // The run's own objective, replayed on these tokens, is itself.
-    let replayed = crate::tiny::surefoot(["replay", "--objective", "mhpo"]).arg(tiny.path("reinforce_plus_plus")).output().unwrap();
+    // The run's own objective, replayed on the tokens of a step, comes to what the step wrote down.
+    let replay = ["replay", "--format", "json", "--objective", "grpo"];
+    let replayed = surefoot(replay).arg(tiny.path("reinforce_plus_plus")).output().unwrap();
     done(&replayed);
-    let table = String::from_utf8(replayed.stdout).unwrap();
-    assert!(table.contains("1.000"), "{table}");
+    let rows = String::from_utf8(replayed.stdout).unwrap();
+    let mut rows = rows.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let own = rows.find(|row| row["step"] == 8 && row["own"] == true).unwrap();
+    let metrics = std::fs::read_to_string(tiny.path("reinforce_plus_plus").join("metrics.jsonl")).unwrap();
+    let metrics: serde_json::Value = serde_json::from_str(metrics.lines().last().unwrap()).unwrap();
+    for name in ["multiplier/mean", "region/hp", "region/hn", "gradient/zeroed"] {
+        let written = metrics[format!("update/{}", name.replace('/', "_"))].as_f64().unwrap();
+        assert!((own["stats"][name].as_f64().unwrap() - written).abs() < 1e-9, "{name}: {own} {written}");
+    }
 }
 
 #[test]

@@ -85,6 +85,19 @@ impl Tiny {
     }
 }
 
+/// Numbers in [0, 1) for the moments of kills (xorshift64*).
+pub struct Draw(pub u64);
+
+impl Draw {
+    /// The next number.
+    pub fn next(&mut self) -> f64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
 /// Asserts that a command has done its work.
 pub fn done(output: &Output) {
     let (code, stderr) = ended(output);

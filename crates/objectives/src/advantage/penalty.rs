@@ -13,10 +13,7 @@ pub(super) fn missing(estimator: Estimator, field: &'static str, method: &'stati
 }
 
 /// `β·k` of every token, 0 where the mask is false; `None` without a coefficient.
-pub(super) fn of(
-    options: &AdvantageEstimator,
-    batch: &RewardBatch<'_>,
-) -> Result<Option<Vec<f64>>, AdvantageError> {
+pub(super) fn of(options: &AdvantageEstimator, batch: &RewardBatch<'_>) -> Result<Option<Vec<f64>>, AdvantageError> {
     if options.kl_coefficient == 0.0 {
         return Ok(None);
     }

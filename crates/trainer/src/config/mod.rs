@@ -24,7 +24,8 @@ pub use entry::{Entry, Mismatch};
 pub use error::{ConfigError, Origin, Problem, ProblemKind};
 pub use objective::{Objective, OptionValue};
 pub use stages::{
-    Advantage, Checkpoint, Data, Eval, Log, Model, Optimizer, Prompt, Regularizer, Reward, Rollout, Sft, Stop, Train, Update,
+    Advantage, Checkpoint, Data, Eval, Log, Model, Optimizer, Prompt, Regularizer, Reward, Rollout, Sft, Stop, Train,
+    Update,
 };
 pub use table::{KeyDoc, Stage};
 

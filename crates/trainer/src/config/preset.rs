@@ -1,7 +1,7 @@
 //! Prompts of papers, each with the form of the answer that it asks for.
 
-use super::choice::{AnswerFormat, Preset, RewardName};
 use super::Config;
+use super::choice::{AnswerFormat, Preset, RewardName};
 
 /// CPGD's system message (arXiv 2505.12504, appendix B, Table 3), word for word, as results with it depend on it.
 const CPGD: &str = r"Solve the question. The user asks a question, and you solves it. You first thinks about the reasoning process in the mind and then provides the user with the answer. The answer is in latex format and wrapped in $...$. The final answer must be wrapped using the \boxed{} command. The reasoning process and answer are enclosed within <think> </think> and <answer> </answer> tags, respectively, i.e., <think> Since $1+1=2$, so the answer is $2$. </think><answer> The answer is $\boxed{2}$ </answer>, which means the final answer assistant's output should start with <answer> and end with </answer>.";

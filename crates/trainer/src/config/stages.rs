@@ -8,9 +8,8 @@ use surefoot_objectives::ReferenceEstimator;
 use surefoot_objectives::advantage::{Estimator, Std, Weight};
 
 use super::choice::{
-    Best, Preset,
-    AnswerFormat, Chat, DataFormat, Incomplete, OnNonfinite, Overlong, Precision, Recompute, RewardName, Schedule,
-    Truncated,
+    AnswerFormat, Best, Chat, DataFormat, Incomplete, OnNonfinite, Overlong, Precision, Preset, Recompute, RewardName,
+    Schedule, Truncated,
 };
 use super::table::stage;
 

@@ -276,7 +276,8 @@ mod tests {
             assert_eq!(order.take(300 - cut), whole[cut..], "after {cut}");
         }
         let saved = mixed_order(&[1.0, 2.0, 3.0], true).position();
-        for other in [mixed_order(&[1.0, 2.0, 2.0], true), mixed_order(&[1.0, 2.0, 3.0], false), mixed_order(&[], true)] {
+        for other in [mixed_order(&[1.0, 2.0, 2.0], true), mixed_order(&[1.0, 2.0, 3.0], false), mixed_order(&[], true)]
+        {
             assert!(other.clone().restore(saved).is_err());
         }
     }

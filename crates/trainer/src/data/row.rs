@@ -78,11 +78,7 @@ impl Columns<'_> {
     }
 
     /// Reads one row and its difficulty; `place` is called for its place when something is wrong.
-    pub(super) fn read(
-        &self,
-        row: &Map<String, Value>,
-        place: &dyn Fn() -> Place,
-    ) -> Result<(Row, f64), DataError> {
+    pub(super) fn read(&self, row: &Map<String, Value>, place: &dyn Fn() -> Place) -> Result<(Row, f64), DataError> {
         Ok((self.row(row, place)?, self.difficulty.map_or(Ok(0.0), |key| difficulty(key, row, place))?))
     }
 

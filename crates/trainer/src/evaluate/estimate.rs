@@ -142,7 +142,10 @@ mod tests {
             let found = bootstrap(&vec![vec![0.0, 1.0, 0.25]; n]);
             let near = |found: Interval, value: f64, low: f64, high: f64| {
                 let close = |a: f64, b: f64| (a - b).abs() < 5e-5;
-                assert!(close(found.value, value) && close(found.low, low) && close(found.high, high), "{n}: {found:?}");
+                assert!(
+                    close(found.value, value) && close(found.low, low) && close(found.high, high),
+                    "{n}: {found:?}"
+                );
             };
             near(found[0], 0.0, 0.0, bound);
             near(found[1], 1.0, 1.0 - bound, 1.0);

@@ -4,11 +4,11 @@ use super::number::{seconds, short};
 use super::warnings::{mean_of_first, mean_of_last, warnings, window};
 use crate::config::{Config, Purpose};
 use crate::journey::Outcome;
+use crate::metrics::Metric;
 use crate::metrics::definition::{
     REWARD_CORRECT, REWARD_MEAN, ROLLOUT_ENTROPY, ROLLOUT_LENGTH_MEAN, ROLLOUT_TOKENS, SFT_LOSS, TIME_STEP,
     UPDATE_TOKENS,
 };
-use crate::metrics::{Metric, Record};
 
 /// The closing text of a run: metrics from beginning to end, warnings, and the next commands.
 pub fn summary(config: &Config, outcome: &Outcome) -> String {

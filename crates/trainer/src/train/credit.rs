@@ -24,7 +24,8 @@ impl Credit {
         logp_ref: &[Vec<f32>],
     ) -> Result<Self, TrainError> {
         let samples = || groups.iter().flat_map(|group| &group.samples);
-        let ids: Vec<u32> = groups.iter().zip(0..).flat_map(|(group, id)| group.samples.iter().map(move |_| id)).collect();
+        let ids: Vec<u32> =
+            groups.iter().zip(0..).flat_map(|(group, id)| group.samples.iter().map(move |_| id)).collect();
         let mut offsets = vec![0];
         for sample in samples() {
             offsets.push(offsets[offsets.len() - 1] + sample.tokens.len());

@@ -1,7 +1,7 @@
 //! From a configuration to a run that is ready: everything that can be wrong is found here, before work starts.
+use super::Run;
 use super::credit::Credit;
 use super::reference::Reference;
-use super::Run;
 use crate::config::Config;
 use crate::data::{DataError, Dataset, Order, Row, Wanted};
 use crate::evaluate::{Benchmark, EvaluateError};

@@ -21,6 +21,7 @@ pub(super) fn check(config: &Config, found: &mut Found) {
     }
     let task = data.train.iter().find(|name| name.starts_with(TASK_PREFIX));
     if let (Some(key), Some(task)) = (&data.difficulty_key, task) {
-        found.push(("data.difficulty_key", format!("names the column `{key}`, which the built-in task `{task}` lacks")));
+        found
+            .push(("data.difficulty_key", format!("names the column `{key}`, which the built-in task `{task}` lacks")));
     }
 }
