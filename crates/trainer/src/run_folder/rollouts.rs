@@ -75,7 +75,7 @@ pub struct Sample {
     /// Their log-probabilities as its last update saw them: under the policy right before that update. Empty for a sample
     /// that none had to look at (advantage 0 and no regulariser), and where they were not finite.
     pub logp: Vec<f32>,
-    /// The same under the reference policy; empty without one.
+    /// The same under the reference policy; empty without one. With `advantage.kl_coefficient`, every sample has them.
     pub logp_ref: Vec<f32>,
     /// Advantage of each token, where they differ: with `advantage.kl_coefficient` and an estimator by token.
     pub advantages: Vec<f32>,
