@@ -86,7 +86,12 @@ pub struct Sample {
 /// # Errors
 /// [`RunFolderError`] names the file.
 pub fn write(path: &Path, samples: &[Sample]) -> Result<(), RunFolderError> {
-    let fill = |file: &mut std::io::BufWriter<File>| fill(file, samples).map_err(std::io::Error::other);
+    // What the system said, where it is the system that refused.
+    let reason = |error| match error {
+        ParquetError::External(inner) => inner.downcast().map_or_else(std::io::Error::other, |system| *system),
+        other => std::io::Error::other(other),
+    };
+    let fill = |file: &mut std::io::BufWriter<File>| fill(file, samples).map_err(reason);
     write_atomically(path, fill).map_err(RunFolderError::file("write", path))
 }
 
