@@ -89,7 +89,16 @@ impl Steps for Run {
         }
         let sampled = sampled.keep(prompts);
         progress.phase("update");
-        let updating = Instant::now();
+        self.learn(&sampled, &mut record)?;
+        self.journey.step = step;
+        self.conclude(record, started.elapsed().as_secs_f64(), progress, &cancelled)
+    }
+}
+
+impl Run {
+    /// Advantages and updates on the samples of the step of `record`, and the rollout file.
+    fn learn(&mut self, sampled: &Gathered, record: &mut Record) -> Result<(), TrainError> {
+        let (updating, step) = (Instant::now(), record.step);
         let policy = &mut self.journey.policy;
         let logp_ref = self.reference.as_ref().map(|r| r.logp(policy, &self.journey.config, &sampled.groups));
         let logp_ref = logp_ref.unwrap_or_default();
@@ -97,7 +106,7 @@ impl Steps for Run {
         if let Some(divergence) = credit.divergence {
             record.set(metrics::REWARD_KL, divergence);
         }
-        let Gathered { groups, judged, .. } = &sampled;
+        let Gathered { groups, judged, .. } = sampled;
         let mut updated = Updated::new(credit.len());
         let training = Training { journey: &mut self.journey, objective: &self.objective, logp_ref: &logp_ref };
         let outcome = training.update(step, groups, &credit, &mut updated);
@@ -110,13 +119,10 @@ impl Steps for Run {
             setup::write_rollout(&self.journey.folder, step, groups, &rows, judged, &credit, &updates)?;
         }
         outcome?;
-        measure::updates(&mut record, &updated, took);
-        self.journey.step = step;
-        self.conclude(record, started.elapsed().as_secs_f64(), progress, &cancelled)
+        measure::updates(record, &updated, took);
+        Ok(())
     }
-}
 
-impl Run {
     /// The step's evaluation, where one is due; `seconds` is what the step took so far.
     fn conclude(
         &self,
