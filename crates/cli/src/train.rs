@@ -65,8 +65,17 @@ pub fn pool(threads: usize) -> anyhow::Result<rayon::ThreadPool> {
 fn finish(outcome: &Outcome, config: &Config) -> Exit {
     match outcome.ending {
         Ending::Finished => {
-            output::note(&summary(&outcome.records, config, &outcome.run, outcome.checkpoint.as_deref()));
+            output::note(&summary(config, outcome));
             Exit::Done
+        }
+        Ending::Collapsed(collapse) => {
+            output::note(&summary(config, outcome));
+            output::note(&format!(
+                "ended early by {collapse}. A checkpoint is written; go on with another limit, as in: {} --set stop.{}=LIMIT",
+                config.resume_command(&outcome.run),
+                collapse.key
+            ));
+            Exit::Collapsed
         }
         Ending::Stopped => {
             // The summary of a run that has ended holds them itself.

@@ -13,6 +13,7 @@ use surefoot_engine::device::{Device, Step, Weights};
 use surefoot_engine::folder::{Dtype, FolderError};
 use surefoot_engine::lora::PeftError;
 use surefoot_engine::model::Model;
+use surefoot_objectives::bias::scaled_learning_rate;
 
 use learned::Learned;
 
@@ -52,6 +53,16 @@ pub enum PolicyError {
         limit: usize,
         /// What to change.
         keys: &'static str,
+    },
+    /// A learning rate that was scaled beyond what the weight decay bears.
+    #[error(
+        "optimizer.base_parameters scales the learning rate to {rate:e}; times optimizer.weight_decay = {decay} it exceeds 1, and every update would turn the weights' signs"
+    )]
+    Rate {
+        /// The scaled rate.
+        rate: f64,
+        /// The decay.
+        decay: f64,
     },
 }
 
@@ -203,7 +214,7 @@ impl Policy {
     pub fn step(&mut self, config: &Config, norm: f64, total_updates: u64) -> f64 {
         self.updates += 1;
         let optimizer = &config.optimizer;
-        let rate = learning_rate(config, self.updates, total_updates);
+        let rate = learning_rate(config, self.peak_rate(config), self.updates, total_updates);
         let step = Step {
             learning_rate: rate as f32,
             betas: (optimizer.betas[0] as f32, optimizer.betas[1] as f32),
@@ -217,6 +228,14 @@ impl Policy {
             trainer.device().adamw(step, decayed, values, gradient, moments);
         });
         rate
+    }
+
+    /// The peak learning rate: that of the configuration, scaled to the model's size where it says so (DGPO A.4, eq. 45).
+    pub fn peak_rate(&self, config: &Config) -> f64 {
+        let optimizer = &config.optimizer;
+        let parameters = self.model.weights.len() as f64;
+        let scaled = |base| scaled_learning_rate(optimizer.learning_rate, base, parameters);
+        optimizer.base_parameters.map_or(optimizer.learning_rate, scaled)
     }
 
     /// Saves the model as a Hugging Face folder, and adapters in `adapter/` of it.
@@ -256,10 +275,10 @@ fn free_memory() -> Option<usize> {
     line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok().map(|kib| kib << 10)
 }
 
-/// Learning rate of the 1-based update `update` of `total`: linear warm-up, then the schedule.
-pub fn learning_rate(config: &Config, update: u64, total: u64) -> f64 {
+/// Learning rate of the 1-based update `update` of `total`: linear warm-up to `peak`, then the schedule.
+pub fn learning_rate(config: &Config, peak: f64, update: u64, total: u64) -> f64 {
     let optimizer = &config.optimizer;
-    let (peak, warmup) = (optimizer.learning_rate, optimizer.warmup_steps);
+    let warmup = optimizer.warmup_steps;
     if update <= warmup {
         return peak * update as f64 / warmup as f64;
     }
@@ -271,4 +290,24 @@ pub fn learning_rate(config: &Config, update: u64, total: u64) -> f64 {
         Schedule::Linear => 1.0 - passed,
     };
     peak * (optimizer.min_ratio + (1.0 - optimizer.min_ratio) * shape)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::config::Purpose;
+
+    /// DGPO A.4: a model of four times the parameters gets half of the rate.
+    #[test]
+    fn the_rate_is_scaled_to_the_models_size() {
+        let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("demo");
+        let (policy, _) = Policy::for_sampling(&demo, 32, "rollout.max_new_tokens").unwrap();
+        let mut config = Config::defaults(Purpose::Train);
+        assert_eq!(policy.peak_rate(&config), 1e-6);
+        config.optimizer.base_parameters = Some(policy.model.weights.len() as f64 / 4.0);
+        assert!((policy.peak_rate(&config) - 0.5e-6).abs() < 1e-18);
+        config.optimizer.warmup_steps = 4;
+        assert_eq!(learning_rate(&config, policy.peak_rate(&config), 1, 10), policy.peak_rate(&config) / 4.0);
+    }
 }

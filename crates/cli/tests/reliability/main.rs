@@ -4,9 +4,17 @@
 
 mod adapters;
 mod bad_input;
+mod best;
+mod collapse;
+mod cut_evaluation;
 mod disk;
 mod interrupt;
+mod kills;
+mod mixture;
 mod nonfinite;
+#[cfg(target_os = "linux")]
+mod page;
+mod reference;
 mod resume;
 mod tiny;
 mod weights;

@@ -6,6 +6,9 @@ use surefoot_objectives::advantage::{Estimator, Weight};
 use super::choice::{AnswerFormat, RewardName, Schedule};
 use super::{Config, Lora, Purpose, nearest};
 
+mod data;
+mod lasting;
+
 /// Learning rate from which a few updates take f32 weights beyond their range.
 const LARGEST_RATE: f64 = 1e30;
 /// Smallest number that f32 holds at full precision, about.
@@ -36,6 +39,7 @@ pub(super) fn check(config: &Config) -> Vec<(String, String)> {
             advantage(config, &mut found);
             update(config, &mut found);
             eval(config, &mut found);
+            lasting::stop(config, &mut found);
         }
         Purpose::Eval => {
             positive(&mut found, "rollout.batch", config.rollout.batch);
@@ -74,6 +78,8 @@ fn shared(config: &Config, found: &mut Found) {
     if model.path.is_empty() {
         found.push(("model.path", "is not set: name the folder of a Hugging Face model".to_string()));
     }
+    data::check(config, found);
+    lasting::checkpoint(config, found);
     if config.purpose != Purpose::Eval && (data.train.is_empty() || data.train.iter().any(String::is_empty)) {
         found.push((
             "data.train",
@@ -96,6 +102,9 @@ fn shared(config: &Config, found: &mut Found) {
     }
     let eps = optimizer.eps;
     within(found, "optimizer.eps", eps, eps >= SMALLEST && eps.is_finite(), &format!("at least {SMALLEST:e}"));
+    if let Some(base) = optimizer.base_parameters {
+        within(found, "optimizer.base_parameters", base, base >= 1.0, "at least 1");
+    }
     let decay = optimizer.weight_decay;
     within(found, "optimizer.weight_decay", decay, decay >= 0.0, "0 or more");
     if rate > 0.0 && decay * rate > 1.0 {
@@ -249,13 +258,8 @@ fn advantage(config: &Config, found: &mut Found) {
             "is 1, but advantage.estimator = \"{name}\" compares the samples of a group: use at least 2, or \"reinforce_plus_plus\""
         )));
     }
-    if advantage.kl_coefficient > 0.0 {
-        found.push((
-            "advantage.kl_coefficient",
-            "is not available in this trainer yet; use regularizer.reference_coefficient for a KL penalty in the loss"
-                .to_string(),
-        ));
-    }
+    let kl = advantage.kl_coefficient;
+    within(found, "advantage.kl_coefficient", kl, kl >= 0.0, "0 (off) or more");
     within(found, "advantage.weight_bound", advantage.weight_bound, advantage.weight_bound >= 1.0, "at least 1");
     let key = if advantage.weight == Weight::Equal { "advantage.estimator" } else { "advantage.weight" };
     if let Err(error) = config.advantage_estimator() {
