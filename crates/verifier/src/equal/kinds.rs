@@ -8,7 +8,7 @@ use crate::verdict::Decision;
 
 /// Texts are the same without articles, punctuation and plural or spelling variants of their spaces and hyphens.
 pub(super) fn same_text(gold: &str, answer: &str) -> bool {
-    words(gold).eq(words(answer)) || joined(gold) == joined(answer)
+    words(gold).next().is_some() && words(gold).eq(words(answer)) || joined(gold) == joined(answer)
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
