@@ -43,7 +43,7 @@ pub use aggregation::{Aggregation, Counts, Denominators};
 pub use batch::{Advantages, TokenBatch};
 pub use catalog::{RECIPES, Recipe};
 pub use error::ObjectiveError;
-pub use evaluate::{TokenDetail, TokenLoss};
+pub use evaluate::{PlainLoss, TokenDetail, TokenLoss};
 pub use objective::Objective;
 pub use option::{OptionError, Setting, Value};
 pub use region::{Bounds, Region};
