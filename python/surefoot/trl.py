@@ -6,6 +6,7 @@ Rollout, rewards, advantages, the KL penalty (`beta`), the entropy bonus, correc
 the policy term and its gradient are surefoot's.
 """
 
+import dataclasses
 from typing import Any
 
 import torch
@@ -56,15 +57,15 @@ class GRPOTrainer(trl.GRPOTrainer):
 
     def _refuse_what_has_no_effect(self) -> None:
         clip = "the objective has bounds of its own: give clip_low, clip_high or dual_clip in loss_options"
-        defaults = trl.GRPOConfig(output_dir="unused", use_cpu=True, bf16=False)
+        defaults = {field.name: field.default for field in dataclasses.fields(trl.GRPOConfig)}
         for key, instead in [
             ("epsilon", clip),
             ("epsilon_high", clip),
             ("delta", clip),
             ("importance_sampling_level", 'the ratio of a sequence is controlled by loss="gspo"'),
         ]:
-            given, default = getattr(self.args, key), getattr(defaults, key)
-            if given != default:
+            given = getattr(self.args, key)
+            if given != defaults[key]:
                 raise ValueError(f"args.{key} is {given!r} and has no effect on loss={self.objective.name!r}; {instead}")
 
     def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
