@@ -158,14 +158,21 @@ class GRPOTrainer(trl.GRPOTrainer):
         for name, value in stats.items():
             metrics[f"surefoot/{name}"].append(value)
         if metrics.get("policy_loss"):
-            metrics["policy_loss"][-1] = self.accelerator.gather(loss.detach()).nanmean().item()
+            # TRL logs a mean over sequences before it is divided over the accumulated micro-batches.
+            divided = mode == "train" and self.loss_type != "dapo"
+            shown = loss.detach() * (self.current_gradient_accumulation_steps if divided else 1)
+            metrics["policy_loss"][-1] = self.accelerator.gather(shown).nanmean().item()
         # TRL counted clipped tokens of its own policy term, which is 0.
-        for name in [name for name in metrics if name.startswith("clip_ratio/")]:
-            del metrics[name]
+        clipped = {}
         if "clip/low" in stats:
-            metrics["clip_ratio/low_mean"].append(stats["clip/low"])
-            metrics["clip_ratio/high_mean"].append(stats["clip/high"])
-            metrics["clip_ratio/region_mean"].append(stats["clip/low"] + stats["clip/high"])
+            low, high = stats["clip/low"], stats["clip/high"]
+            clipped = {"clip_ratio/low_mean": low, "clip_ratio/high_mean": high, "clip_ratio/region_mean": low + high}
+        for name in [name for name in metrics if name.startswith("clip_ratio/")]:
+            metrics[name].pop()
+            if name in clipped:
+                metrics[name].append(clipped[name])
+            elif not metrics[name]:
+                del metrics[name]
 
 
 def _trained(inputs: dict[str, Any]) -> torch.Tensor:

@@ -81,9 +81,14 @@ def same_steps(own, ours):
 )
 def test_losses_of_trl_step_by_step(tmp_path, loss_type, loss, changes, options):
     """The same run twice, once with TRL's loss and once with surefoot's: samples, losses, gradients and weights agree."""
-    own, trl_run = run(GRPOTrainer, config(tmp_path, loss_type=loss_type, **changes))
+    # a reference model is loaded from a folder
+    tiny.model().save_pretrained(tmp_path / "model")
+    model = str(tmp_path / "model")
+    own, trl_run = run(GRPOTrainer, config(tmp_path, loss_type=loss_type, **changes), model=model)
     ours_changes = {name: value for name, value in changes.items() if name not in ("epsilon_high", "delta")}
-    ours, our_run = run(surefoot.trl.GRPOTrainer, config(tmp_path, **ours_changes), loss=loss, loss_options=options)
+    ours, our_run = run(
+        surefoot.trl.GRPOTrainer, config(tmp_path, **ours_changes), model=model, loss=loss, loss_options=options
+    )
     same_steps(own, ours)
     if loss_type != "sapo":
         assert any(line["clip_ratio/region_mean"] > 0 for line in own)
@@ -110,7 +115,7 @@ def test_a_tiny_model_learns_with_mhpo(tmp_path):
         gradient_accumulation_steps=1,
         steps_per_generation=2,
         num_iterations=1,
-        max_steps=60,
+        max_steps=80,
         learning_rate=2e-3,
         max_completion_length=3,
     )
