@@ -158,10 +158,10 @@ class GRPOTrainer(trl.GRPOTrainer):
         for name, value in stats.items():
             metrics[f"surefoot/{name}"].append(value)
         if metrics.get("policy_loss"):
-            # TRL logs a mean over sequences before it is divided over the accumulated micro-batches.
+            # TRL has logged its KL term here; a mean over sequences before it is divided over accumulated micro-batches.
             divided = mode == "train" and self.loss_type != "dapo"
             shown = loss.detach() * (self.current_gradient_accumulation_steps if divided else 1)
-            metrics["policy_loss"][-1] = self.accelerator.gather(shown).nanmean().item()
+            metrics["policy_loss"][-1] += self.accelerator.gather(shown).nanmean().item()
         # TRL counted clipped tokens of its own policy term, which is 0.
         clipped = {}
         if "clip/low" in stats:
