@@ -29,4 +29,4 @@ python -m pip install --quiet --retries 2 "$(echo "$root"/wheels/*.whl)[$extras]
     exit 0
 }
 # From the wheel, not from the sources beside the tests.
-python -m pytest -q -rs --import-mode=importlib -p no:cacheprovider python/tests
+python -m pytest -q -rs -p no:cacheprovider python/tests

@@ -290,3 +290,16 @@ def test_an_update_with_surefoots_ppo_is_verls(updates, free_port):
     for ours, theirs in zip(metrics, verls, strict=True):
         for name in ("grad_norm", "loss"):
             assert ours[name] == pytest.approx(theirs[name], rel=1e-4, abs=1e-6), name
+
+
+def test_the_launch_script_is_a_configuration_of_verl():
+    """verl composes its configuration from the script's overrides, and the actor's section is surefoot's."""
+    script = HERE.parents[1] / "configs" / "verl" / "mhpo-qwen2.5-7b.sh"
+    variables = environment(DATA="train.parquet", VALIDATION="test.parquet", PYTHON=sys.executable)
+    run = subprocess.run([script, "--cfg", "job"], env=variables, capture_output=True, text=True, check=True)
+    whole = OmegaConf.create(run.stdout)
+    section = omega_conf_to_dataclass(whole.actor_rollout_ref.actor.policy_loss)
+    assert surefoot.Objective("mhpo", **section.options) == surefoot.Objective("mhpo")
+    assert section.loss_mode in core_algos.POLICY_LOSS_REGISTRY
+    assert whole.algorithm.adv_estimator in core_algos.ADV_ESTIMATOR_REGISTRY
+    assert whole.actor_rollout_ref.actor.loss_agg_mode == "seq-mean-token-mean" and whole.data.max_response_length == 2048
