@@ -1,18 +1,17 @@
 #!/usr/bin/env bash
-# Builds the wheel, checks that its stubs are true, and runs the Python tests, in an environment of its own under target/.
-# Frameworks are named by the extras of pyproject.toml: `check.sh torch trl` installs and tests those as well. Tests of what
-# is not installed say so.
+# Builds the wheel, checks that its stubs are true, and runs the Python tests, in an environment of its own under target/ that also
+# sees the packages of python3. Tests of a framework that is not there say so; `check.sh torch trl` installs extras of
+# pyproject.toml first (PyTorch with CUDA's libraries is several GB, so CI does not).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 root=$PWD/target/python
 venv=$root/venv
-# The CPU's build of PyTorch has no CUDA libraries to fetch.
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
-[[ -x "$venv/bin/python" ]] || python3 -m venv "$venv"
+[[ -x "$venv/bin/python" ]] || python3 -m venv --system-site-packages "$venv"
 export PATH=$venv/bin:$PATH VIRTUAL_ENV=$venv
 if ! command -v maturin >/dev/null; then
-    python -m pip install --quiet --retries 2 "maturin>=1.12,<2" || {
+    python -m pip install --quiet --retries 2 "maturin>=1.16,<2" || {
         echo "maturin could not be installed with pip; the Python package is neither built nor tested" >&2
         exit 0
     }
