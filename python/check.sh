@@ -27,5 +27,7 @@ python -m pip install --quiet --retries 2 "$(echo "$root"/wheels/*.whl)[$extras]
     echo "the Python tests' requirements could not be installed with pip; the tests are not run" >&2
     exit 0
 }
+python -m ruff check --quiet --config python/pyproject.toml python benchmarks/python
+python -m ruff format --quiet --check --config python/pyproject.toml python benchmarks/python
 # From the wheel, not from the sources beside the tests.
 python -m pytest -q -rs -p no:cacheprovider python/tests

@@ -49,17 +49,19 @@ def losses():
     for key in ("mhpo", "grpo"):
         objective = surefoot.Objective(key, aggregation="token-mean")
         for name, stats in ((key, True), (f"{key} without statistics", False)):
-            found[name] = lambda *batch, objective=objective, stats=stats: policy_loss(*batch, objective=objective, stats=stats)[0]
+            found[name] = lambda *batch, objective=objective, stats=stats: policy_loss(
+                *batch, objective=objective, stats=stats
+            )[0]
     try:
         from verl.trainer.ppo.core_algos import get_policy_loss_fn
         from verl.workers.config import FSDPActorConfig
     except ImportError:
         print("verl is not installed; its loss is left out", file=sys.stderr)
         return found
-    import surefoot.verl
+    from surefoot.verl import PolicyLossConfig
 
     def through_verl(name):
-        section = surefoot.verl.PolicyLossConfig(loss_mode=name)
+        section = PolicyLossConfig(loss_mode=name)
         config = FSDPActorConfig(
             strategy="fsdp", rollout_n=4, ppo_mini_batch_size=4, ppo_micro_batch_size_per_gpu=4, policy_loss=section
         )
@@ -126,5 +128,7 @@ for shape in options.shapes.split(","):
     found = time_losses(rows, length)
     print(f"losses of {rows}x{length} tokens")
     for name, spent in found.items():
-        ratio = f", {found['verl vanilla'] / spent:.1f} times as fast as verl's vanilla" if "verl vanilla" in found else ""
+        ratio = (
+            f", {found['verl vanilla'] / spent:.1f} times as fast as verl's vanilla" if "verl vanilla" in found else ""
+        )
         print(f"  {name}: {spent:.3f} ms{ratio}")

@@ -18,9 +18,9 @@ import warnings
 warnings.filterwarnings("ignore")
 logging.disable(logging.CRITICAL)
 
-from math_verify import parse, verify  # noqa: E402
+from math_verify import parse, verify
 
-import surefoot  # noqa: E402
+import surefoot
 
 TEXT = (
     "We simplify step by step: first $a+b=c$, then substitute $c=3$ and check the boundary cases.\n\n"

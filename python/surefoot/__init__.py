@@ -62,7 +62,9 @@ def verify(gold: str, answer: str, **options: Any) -> Report:
     return _verifier(tuple(options.items())).verify(gold, answer)
 
 
-def verify_batch(golds: Sequence[str], answers: Sequence[str], *, threads: int | None = None, **options: Any) -> list[Report]:
+def verify_batch(
+    golds: Sequence[str], answers: Sequence[str], *, threads: int | None = None, **options: Any
+) -> list[Report]:
     """Judges many pairs on all cores, or on `threads` of them; reports stand in the order of the pairs.
 
     Options are those of `Verifier`.

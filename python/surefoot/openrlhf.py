@@ -27,7 +27,9 @@ class PolicyLoss(_loss.PolicyLoss):
         super().__init__(*args, **kwargs)
         self.objective = objective_from_environment()
         if self.policy_loss_type != "ppo":
-            raise ValueError(f"policy_loss_type is {self.policy_loss_type!r}; leave it at 'ppo' and name the objective in {VARIABLE}")
+            raise ValueError(
+                f"policy_loss_type is {self.policy_loss_type!r}; leave it at 'ppo' and name the objective in {VARIABLE}"
+            )
 
     def forward(
         self,

@@ -28,9 +28,13 @@ def compute_policy_loss(
     """
     objective = objective_from_environment()
     if objective.options.get("clip_schedule") == "tight-to-loose":
-        raise ValueError("clip_schedule tight-to-loose needs to know where sequences end, which slime does not say here")
+        raise ValueError(
+            "clip_schedule tight-to-loose needs to know where sequences end, which slime does not say here"
+        )
     log_ratio = -ppo_kl.reshape(-1, 1)
-    losses, _stats = token_losses(log_ratio, torch.zeros_like(log_ratio), advantages.reshape(-1, 1), objective=objective)
+    losses, _stats = token_losses(
+        log_ratio, torch.zeros_like(log_ratio), advantages.reshape(-1, 1), objective=objective
+    )
     # without bounds nothing is clipped
     ratio, clipped = log_ratio.detach().exp(), torch.zeros_like(log_ratio)
     if {"clip_low", "clip_high"} <= objective.options.keys():
@@ -41,7 +45,10 @@ def compute_policy_loss(
 
 
 def custom_loss(
-    args: Namespace, batch: dict[str, Any], logits: torch.Tensor, sum_of_sample_mean: Callable[[torch.Tensor], torch.Tensor]
+    args: Namespace,
+    batch: dict[str, Any],
+    logits: torch.Tensor,
+    sum_of_sample_mean: Callable[[torch.Tensor], torch.Tensor],
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """slime's `policy_loss_function` with surefoot's token losses."""
     from slime.backends.megatron_utils import loss as slime_loss

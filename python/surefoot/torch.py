@@ -1,7 +1,7 @@
 """The objectives as a loss of PyTorch, whose gradient is the Rust core's.
 
-    loss, stats = surefoot.torch.policy_loss(logp, logp_old, advantages, mask, objective="mhpo")
-    loss.backward()
+loss, stats = surefoot.torch.policy_loss(logp, logp_old, advantages, mask, objective="mhpo")
+loss.backward()
 """
 
 from typing import Any
@@ -58,14 +58,19 @@ def policy_loss(
         },
         precision,
     )
-    small = {name: None if ids is None else ids.detach().cpu().numpy() for name, ids in (("offsets", offsets), ("groups", groups))}
+    small = {
+        name: None if ids is None else ids.detach().cpu().numpy()
+        for name, ids in (("offsets", offsets), ("groups", groups))
+    }
     evaluation = objective.evaluate(**columns, **small, counts=counts, stats=stats)
     return _PolicyLoss.apply(logp, evaluation, precision, scale), evaluation.stats if stats else {}
 
 
 class _PolicyLoss(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, logp: Tensor, evaluation: surefoot.Evaluation, precision: torch.dtype, scale: float) -> Tensor:
+    def forward(
+        ctx: Any, logp: Tensor, evaluation: surefoot.Evaluation, precision: torch.dtype, scale: float
+    ) -> Tensor:
         ctx.save_for_backward(torch.from_numpy(evaluation.grad_logp))
         ctx.dtype, ctx.device, ctx.scale = logp.dtype, logp.device, scale
         return torch.tensor(evaluation.loss * scale, dtype=precision, device=logp.device)
@@ -143,7 +148,9 @@ def _on_host(columns: dict[str, Tensor | None], precision: torch.dtype) -> dict[
         given.update({name: piece.view(given[name].shape) for name, piece in zip(away, pieces, strict=True)})
     # anything but 0 in a mask trains the token
     return {
-        name: (column if column.dtype == torch.bool else column != 0).numpy() if name == "mask" else column.to(precision).numpy()
+        name: (column if column.dtype == torch.bool else column != 0).numpy()
+        if name == "mask"
+        else column.to(precision).numpy()
         for name, column in given.items()
     }
 
@@ -160,7 +167,7 @@ def global_counts(
     With gradient accumulation `mask` is that of all micro-batches of the rank. A prompt needs the same id in `groups` on
     every rank.
     """
-    as_array = lambda column: None if column is None else column.detach().cpu().numpy()  # noqa: E731
+    as_array = lambda column: None if column is None else column.detach().cpu().numpy()
     counts = surefoot.Counts.of(as_array(mask), offsets=as_array(offsets), groups=as_array(groups))
     distributed = torch.distributed
     if not (distributed.is_available() and distributed.is_initialized()):

@@ -47,7 +47,10 @@ class GRPOTrainer(trl.GRPOTrainer):
     ) -> None:
         super().__init__(*args, **kwargs)
         options = dict(loss_options or {})
-        if options.get("aggregation", surefoot.Objective(loss, aggregation_length=1).aggregation) == "seq-mean-token-sum-norm":
+        if (
+            options.get("aggregation", surefoot.Objective(loss, aggregation_length=1).aggregation)
+            == "seq-mean-token-sum-norm"
+        ):
             options.setdefault("aggregation_length", self.max_completion_length)
         self.objective = surefoot.Objective(loss, **options)
         self._refuse_what_has_no_effect()
@@ -66,7 +69,9 @@ class GRPOTrainer(trl.GRPOTrainer):
         ]:
             given = getattr(self.args, key)
             if given != defaults[key]:
-                raise ValueError(f"args.{key} is {given!r} and has no effect on loss={self.objective.name!r}; {instead}")
+                raise ValueError(
+                    f"args.{key} is {given!r} and has no effect on loss={self.objective.name!r}; {instead}"
+                )
 
     def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
         output = super()._generate_and_score_completions(inputs)

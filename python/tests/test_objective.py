@@ -28,7 +28,9 @@ def test_golden_batches(dtype, tolerance):
         ]:
             assert evaluation.grad_logp.dtype == dtype
             assert abs(evaluation.loss - loss) <= tolerance * (abs(loss) + size), (key, options)
-            np.testing.assert_allclose(evaluation.grad_logp[select], grad, rtol=tolerance, atol=size * 1e-8, err_msg=key)
+            np.testing.assert_allclose(
+                evaluation.grad_logp[select], grad, rtol=tolerance, atol=size * 1e-8, err_msg=key
+            )
     assert seen == set(surefoot.objectives())
 
 
@@ -70,7 +72,9 @@ def test_parts_with_global_counts_add_up():
         whole = objective.evaluate(logp, logp_old, advantages, mask, groups=groups)
         counts = sum((Counts.of(mask[part], groups=groups[part]) for part in (slice(0, 2), slice(2, 6))), Counts())
         parts = [
-            objective.evaluate(logp[part], logp_old[part], advantages[part], mask[part], groups=groups[part], counts=counts)
+            objective.evaluate(
+                logp[part], logp_old[part], advantages[part], mask[part], groups=groups[part], counts=counts
+            )
             for part in (slice(0, 1), slice(1, 4), slice(4, 5), slice(5, 6))
         ]
         assert sum(part.loss for part in parts) == pytest.approx(whole.loss, rel=1e-6)
@@ -97,8 +101,14 @@ def test_errors_have_the_text_of_rust():
         (lambda: Objective("mhpo").evaluate([[0.0]], [[0.0]], [1.0], [[0]]), "the mask trains no token of the batch"),
         (lambda: Objective("mhpo").evaluate([0.0], [0.0], [1.0]), "offsets are needed"),
         (lambda: Objective("mhpo").evaluate([0.0], [0.0], [1.0], offsets=[0, 2]), "offsets[1] is 2, expected 1"),
-        (lambda: Objective("mhpo").evaluate([[0.0]], [[0.0, 1.0]], [1.0]), "logp_old has shape [1, 2], expected [1, 1]"),
-        (lambda: Objective("mhpo").evaluate([[0.0]], [[0.0]], [1.0, 2.0]), "advantages has shape [2], expected one a sequence"),
+        (
+            lambda: Objective("mhpo").evaluate([[0.0]], [[0.0, 1.0]], [1.0]),
+            "logp_old has shape [1, 2], expected [1, 1]",
+        ),
+        (
+            lambda: Objective("mhpo").evaluate([[0.0]], [[0.0]], [1.0, 2.0]),
+            "advantages has shape [2], expected one a sequence",
+        ),
         (lambda: Objective("mhpo").evaluate([["x"]], [[0.0]], [1.0]), "logp: could not convert string to float"),
         (lambda: Objective("cpgd").evaluate([[0.0]], [[0.0]], [1.0]), "needs groups"),
         (lambda: Objective("mhpo", reference_coefficient=1).evaluate([[0.0]], [[0.0]], [1.0]), "needs logp_ref"),
@@ -156,9 +166,9 @@ def test_advantages_by_token_have_the_shape_of_the_mask():
 
 
 def test_correction_gives_weights_mask_and_statistics():
-    weights, mask, stats = Correction(rollout_rs="seq_mean_k1", rollout_rs_threshold="0.999_1.001", rollout_is="token").apply(
-        [[-1.0, -1.0], [-2.0, 0.0]], [[-2.0, -1.0], [-2.0, 0.0]], [[True, True], [True, False]]
-    )
+    weights, mask, stats = Correction(
+        rollout_rs="seq_mean_k1", rollout_rs_threshold="0.999_1.001", rollout_is="token"
+    ).apply([[-1.0, -1.0], [-2.0, 0.0]], [[-2.0, -1.0], [-2.0, 0.0]], [[True, True], [True, False]])
     assert weights.tolist() == [[2.0, 1.0], [1.0, 1.0]]
     assert mask.tolist() == [[False, False], [True, False]]
     assert stats["behavior/rejected_sequences"] == 0.5

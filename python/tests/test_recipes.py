@@ -13,8 +13,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-import surefoot  # noqa: E402
-from surefoot.environment import VARIABLE, objective_from_environment, parse_objective  # noqa: E402
+import surefoot
+from surefoot.environment import VARIABLE, objective_from_environment, parse_objective
 
 
 def batch():
@@ -116,7 +116,18 @@ def test_prime_rl():
     logp, old, _, advantages, mask = batch()
     logp.requires_grad_()
     loss, metrics = theirs.compute_loss(
-        list(logp), list(old), None, list(advantages), list(mask), None, None, None, theirs.setup_rl_loss_fn(config), 17, 1, 1
+        list(logp),
+        list(old),
+        None,
+        list(advantages),
+        list(mask),
+        None,
+        None,
+        None,
+        theirs.setup_rl_loss_fn(config),
+        17,
+        1,
+        1,
     )
     loss.backward()
     objective = surefoot.Objective("mhpo", bound=1.0, aggregation="token-mean")

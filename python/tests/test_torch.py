@@ -6,10 +6,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-import torch.multiprocessing as multiprocessing  # noqa: E402
+import torch.multiprocessing as multiprocessing
 
-import surefoot  # noqa: E402
-from surefoot.torch import _on_host, global_counts, policy_loss, token_losses  # noqa: E402
+import surefoot
+from surefoot.torch import _on_host, global_counts, policy_loss, token_losses
 
 #: Objectives of which no paper stops a gradient: the loss' derivative is the gradient.
 SMOOTH = ["is", "grpo", "dapo", "ppo_dual_clip", "sapo", "gspo", "dr_grpo", "rloo", "reinforce_plus_plus"]
@@ -29,7 +29,7 @@ def batch(seed=0, rows=5, columns=7, dtype=torch.float32):
 def test_gradcheck(key):
     logp, old, advantages, mask = batch(dtype=torch.float64)
     objective = surefoot.Objective(key, aggregation_length=7)
-    loss = lambda logp: policy_loss(logp, old, advantages, mask, objective=objective)[0]  # noqa: E731
+    loss = lambda logp: policy_loss(logp, old, advantages, mask, objective=objective)[0]
     assert torch.autograd.gradcheck(loss, logp.requires_grad_())
 
 
@@ -37,7 +37,9 @@ def test_gradcheck_of_mhpo_and_the_stopped_penalty():
     """MHPO stops the gradient of its penalty: without it the loss is smooth, with it autograd must agree on the rest."""
     logp, old, advantages, mask = batch(dtype=torch.float64)
     without = surefoot.Objective("mhpo", hazard="none")
-    assert torch.autograd.gradcheck(lambda logp: policy_loss(logp, old, advantages, mask, objective=without)[0], logp.requires_grad_())
+    assert torch.autograd.gradcheck(
+        lambda logp: policy_loss(logp, old, advantages, mask, objective=without)[0], logp.requires_grad_()
+    )
 
     psi = 1.5 * torch.tanh((logp - old) / 1.5)
     still = psi.detach()
@@ -111,9 +113,17 @@ class Away(torch.Tensor):
 
 def test_tensors_of_another_device_come_in_one_copy():
     logp, old, advantages, mask = batch()
-    here = _on_host({"logp": logp, "logp_old": old, "advantages": advantages, "mask": mask, "logp_ref": None}, torch.float32)
+    here = _on_host(
+        {"logp": logp, "logp_old": old, "advantages": advantages, "mask": mask, "logp_ref": None}, torch.float32
+    )
     there = _on_host(
-        {"logp": logp.as_subclass(Away), "logp_old": old, "advantages": advantages.as_subclass(Away), "mask": mask.as_subclass(Away), "logp_ref": None},
+        {
+            "logp": logp.as_subclass(Away),
+            "logp_old": old,
+            "advantages": advantages.as_subclass(Away),
+            "mask": mask.as_subclass(Away),
+            "logp_ref": None,
+        },
         torch.float32,
     )
     assert here.keys() == there.keys() == {"logp", "logp_old", "advantages", "mask"}

@@ -7,13 +7,13 @@ import pytest
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 pytest.importorskip("trl", reason="trl is not installed")
 
-import tiny  # noqa: E402
-import torch  # noqa: E402
-from datasets import Dataset  # noqa: E402
-from trl import GRPOConfig, GRPOTrainer  # noqa: E402
+import tiny
+import torch
+from datasets import Dataset
+from trl import GRPOConfig, GRPOTrainer
 
-import surefoot.trl  # noqa: E402
-from surefoot.rewards import OverlongReward, accuracy_reward  # noqa: E402
+import surefoot.trl
+from surefoot.rewards import OverlongReward, accuracy_reward
 
 
 def config(folder, **changes):

@@ -41,7 +41,12 @@ def test_one_and_many_agree_with_the_table():
 def test_a_report_says_why():
     report = surefoot.verify("1/2", r"so \boxed{0.5}")
     assert report and report.correct and report.judged and report.verdict == "correct"
-    assert (report.rule, report.answer, report.answer_form, report.decision) == ("boxed", "0.5", "1/2", "exact arithmetic")
+    assert (report.rule, report.answer, report.answer_form, report.decision) == (
+        "boxed",
+        "0.5",
+        "1/2",
+        "exact arithmetic",
+    )
     cut = surefoot.verify("1/2", r"so \boxed{0.")
     assert (bool(cut), cut.verdict, cut.side, cut.judged) == (False, "unparseable", "answer", True)
     assert "the text ends inside" in cut.reason
@@ -51,7 +56,9 @@ def test_a_report_says_why():
 def test_options_and_their_errors():
     assert not surefoot.verify("72", "so 72", format="boxed")
     assert surefoot.verify("72", r"so \boxed{72}", format="boxed")
-    assert surefoot.verify("5", r"\boxed{4} \boxed{5}", boxes="last") and not surefoot.verify("5", r"\boxed{4} \boxed{5}")
+    assert surefoot.verify("5", r"\boxed{4} \boxed{5}", boxes="last") and not surefoot.verify(
+        "5", r"\boxed{4} \boxed{5}"
+    )
     assert surefoot.verify("10", r"10\%") and not surefoot.verify("10", r"10\%", percent="value")
     with pytest.raises(ValueError, match='option `format` is "box", expected "boxed" or "think-answer"'):
         Verifier(format="box")
@@ -120,7 +127,12 @@ def test_rewards_have_trls_signature():
     assert logged["verdict"] == ["correct", "wrong", "unparseable", "unparseable"] and logged["solution"] == solution
     texts = [chat[0]["content"] for chat in chats]
     other = AccuracyReward("answer", correct=2.0, wrong=-1.0, format="boxed")
-    assert pickle.loads(pickle.dumps(other))(completions=texts, answer=["1/3", "1/2", "1", "1"]) == [2.0, 2.0, -1.0, -1.0]
+    assert pickle.loads(pickle.dumps(other))(completions=texts, answer=["1/3", "1/2", "1", "1"]) == [
+        2.0,
+        2.0,
+        -1.0,
+        -1.0,
+    ]
     with pytest.raises(ValueError, match="no column `solution` with the gold answers; it has answer"):
         accuracy_reward(completions=texts, answer=solution)
     assert FormatReward("boxed")(completions=chats) == [1.0, 1.0, 0.0, 0.0]

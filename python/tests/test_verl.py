@@ -12,14 +12,14 @@ import pytest
 
 pytest.importorskip("verl", reason="verl is not installed")
 
-import torch  # noqa: E402
-from omegaconf import OmegaConf  # noqa: E402
-from verl.trainer.ppo import core_algos  # noqa: E402
-from verl.utils.config import omega_conf_to_dataclass  # noqa: E402
-from verl.workers.config import FSDPActorConfig  # noqa: E402
+import torch
+from omegaconf import OmegaConf
+from verl.trainer.ppo import core_algos
+from verl.utils.config import omega_conf_to_dataclass
+from verl.workers.config import FSDPActorConfig
 
-import surefoot  # noqa: E402
-import surefoot.verl  # noqa: E402
+import surefoot
+import surefoot.verl
 
 HERE = Path(__file__).resolve().parent
 MODES = ["token-mean", "token-sum", "seq-mean-token-sum", "seq-mean-token-mean", "seq-mean-token-sum-norm"]
@@ -90,7 +90,11 @@ def binary():
     """The `surefoot` program of this checkout."""
     given = os.environ.get("SUREFOOT_BINARY")
     folder = Path(os.environ.get("CARGO_TARGET_DIR", HERE.parents[1] / "target"))
-    found = [path for path in (Path(given) if given else None, folder / "debug/surefoot", folder / "release/surefoot") if path and path.is_file()]
+    found = [
+        path
+        for path in (Path(given) if given else None, folder / "debug/surefoot", folder / "release/surefoot")
+        if path and path.is_file()
+    ]
     if not found:
         pytest.skip("there is no surefoot program; build it with cargo build, or name it in SUREFOOT_BINARY")
     return found[0]
@@ -123,7 +127,10 @@ def test_options_reach_the_objective_and_mistakes_are_named():
     assert evaluate("surefoot_mhpo", actor("surefoot_mhpo", {"bound": 0.5}), "token-mean")[0] != plain[0]
     for config, text in [
         (actor("surefoot_mhpo", {"bonud": 1}), "did you mean `bound`?"),
-        (actor("surefoot_dapo", clip_ratio_high=0.28), "actor.clip_ratio_high is 0.28 and has no effect on surefoot_dapo"),
+        (
+            actor("surefoot_dapo", clip_ratio_high=0.28),
+            "actor.clip_ratio_high is 0.28 and has no effect on surefoot_dapo",
+        ),
         (actor("surefoot_mhpo", info={"dp_size": 2}), "required when dp_size > 1"),
     ]:
         with pytest.raises(ValueError) as caught:
@@ -134,7 +141,11 @@ def test_options_reach_the_objective_and_mistakes_are_named():
 def test_configuration_takes_options_through_target():
     """As verl builds it from a launch script's overrides."""
     section = OmegaConf.create(
-        {"_target_": "surefoot.verl.PolicyLossConfig", "loss_mode": "surefoot_mhpo", "options": {"bound": 1.0, "hazard": "none"}}
+        {
+            "_target_": "surefoot.verl.PolicyLossConfig",
+            "loss_mode": "surefoot_mhpo",
+            "options": {"bound": 1.0, "hazard": "none"},
+        }
     )
     built = omega_conf_to_dataclass(section)
     assert isinstance(built, surefoot.verl.PolicyLossConfig)
@@ -153,13 +164,18 @@ def rewards():
     return scores, mask, index
 
 
-@pytest.mark.parametrize(("ours", "verls", "options"), [("grpo", "grpo", {}), ("dr_grpo", "grpo", {"norm_adv_by_std_in_grpo": False}), ("rloo", "rloo", {})])
+@pytest.mark.parametrize(
+    ("ours", "verls", "options"),
+    [("grpo", "grpo", {}), ("dr_grpo", "grpo", {"norm_adv_by_std_in_grpo": False}), ("rloo", "rloo", {})],
+)
 def test_advantages_are_verls(ours, verls, options):
     scores, mask, index = rewards()
     values, returns = core_algos.get_adv_estimator_fn(f"surefoot_{ours}")(
         token_level_rewards=scores, response_mask=mask, index=index, config=None, reward_baselines=None
     )
-    expected, _ = core_algos.get_adv_estimator_fn(verls)(token_level_rewards=scores.clone(), response_mask=mask, index=index, **options)
+    expected, _ = core_algos.get_adv_estimator_fn(verls)(
+        token_level_rewards=scores.clone(), response_mask=mask, index=index, **options
+    )
     torch.testing.assert_close(values, expected, rtol=1e-5, atol=1e-6)
     assert returns is values
 
@@ -171,15 +187,21 @@ def test_prompt_weights_make_the_token_mean_a_mean_over_prompts():
     weighted, _ = estimate("surefoot_grpo_prompt_mean")(token_level_rewards=scores, response_mask=mask, index=index)
     groups = np.unique(index.astype(str), return_inverse=True)[1]
     logp, old = -torch.rand(8, 5), -torch.rand(8, 5)
-    by_prompt = surefoot.Objective("dgpo").evaluate(logp.numpy(), old.numpy(), plain.numpy(), mask.numpy(), groups=groups)
-    by_token = surefoot.Objective("dgpo", aggregation="token-mean").evaluate(logp.numpy(), old.numpy(), weighted.numpy(), mask.numpy())
+    by_prompt = surefoot.Objective("dgpo").evaluate(
+        logp.numpy(), old.numpy(), plain.numpy(), mask.numpy(), groups=groups
+    )
+    by_token = surefoot.Objective("dgpo", aggregation="token-mean").evaluate(
+        logp.numpy(), old.numpy(), weighted.numpy(), mask.numpy()
+    )
     assert by_token.loss == pytest.approx(by_prompt.loss, rel=1e-5)
     np.testing.assert_allclose(by_token.grad_logp, by_prompt.grad_logp, rtol=1e-5, atol=1e-9)
 
 
 def test_advantage_options():
     scores, mask, index = rewards()
-    config = surefoot.verl.AlgorithmConfig(adv_estimator="surefoot_dr_grpo", advantage_options={"weight": "clip-filter"})
+    config = surefoot.verl.AlgorithmConfig(
+        adv_estimator="surefoot_dr_grpo", advantage_options={"weight": "clip-filter"}
+    )
     values, _ = core_algos.get_adv_estimator_fn("surefoot_dr_grpo")(
         token_level_rewards=scores, response_mask=mask, index=index, config=config
     )
@@ -192,7 +214,9 @@ def test_advantage_options():
 def test_compute_score_as_verl_loads_it():
     from verl.trainer.ppo.reward import get_custom_reward_fn
 
-    config = OmegaConf.create({"reward": {"custom_reward_function": {"path": "pkg://surefoot.verl", "name": "compute_score"}}})
+    config = OmegaConf.create(
+        {"reward": {"custom_reward_function": {"path": "pkg://surefoot.verl", "name": "compute_score"}}}
+    )
     score = get_custom_reward_fn(config)
     right = score(data_source="math", solution_str=r"so \boxed{0.5}", ground_truth="1/2", extra_info={})
     assert right == {"score": 1.0, "acc": True, "judged": True, "pred": "0.5"}
@@ -213,7 +237,9 @@ print(*(name for name in [*POLICY_LOSS_REGISTRY, *ADV_ESTIMATOR_REGISTRY] if nam
 
 
 def registered(**variables):
-    run = subprocess.run([sys.executable, "-c", PROBE], env=environment(**variables), capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", PROBE], env=environment(**variables), capture_output=True, text=True, check=True
+    )
     return run.stdout.split()
 
 
@@ -266,7 +292,7 @@ def updates(tmp_path_factory):
         texts = [process.communicate(timeout=600)[0] for process in processes]
         assert all(process.returncode == 0 for process in processes), "\n".join(texts)[-4000:]
         results = [json.loads(Path(f"{out}.{rank}").read_text()) for rank in range(ranks)]
-        join = lambda name: np.array([row for result in results for row in result[name]])  # noqa: E731
+        join = lambda name: np.array([row for result in results for row in result[name]])
         return join("before"), join("after"), [result["metrics"] for result in results]
 
     return update
@@ -302,4 +328,6 @@ def test_the_launch_script_is_a_configuration_of_verl():
     assert surefoot.Objective("mhpo", **section.options) == surefoot.Objective("mhpo")
     assert section.loss_mode in core_algos.POLICY_LOSS_REGISTRY
     assert whole.algorithm.adv_estimator in core_algos.ADV_ESTIMATOR_REGISTRY
-    assert whole.actor_rollout_ref.actor.loss_agg_mode == "seq-mean-token-mean" and whole.data.max_response_length == 2048
+    assert (
+        whole.actor_rollout_ref.actor.loss_agg_mode == "seq-mean-token-mean" and whole.data.max_response_length == 2048
+    )

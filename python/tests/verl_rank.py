@@ -1,6 +1,6 @@
 """One rank of verl's training worker, for tests: two updates of a tiny actor with FSDP on gloo.
 
-    RANK=0 WORLD_SIZE=2 … python verl_rank.py MODEL_FOLDER LOSS_MODE OUT.json
+RANK=0 WORLD_SIZE=2 … python verl_rank.py MODEL_FOLDER LOSS_MODE OUT.json
 """
 
 import json
@@ -13,18 +13,18 @@ sys.path.insert(0, str(Path(__file__).parent))
 folder, loss_mode, out = sys.argv[1:]
 rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
 
-import torch  # noqa: E402
+import torch
 
 torch.set_num_threads(1)
 
-from verl import DataProto  # noqa: E402
-from verl.utils import tensordict_utils as tu  # noqa: E402
-from verl.workers.config import FSDPActorConfig, FSDPEngineConfig, FSDPOptimizerConfig, HFModelConfig  # noqa: E402
-from verl.workers.engine_workers import TrainingWorker, TrainingWorkerConfig  # noqa: E402
-from verl.workers.utils.losses import ppo_loss  # noqa: E402
-from verl.workers.utils.padding import left_right_2_no_padding, no_padding_2_padding  # noqa: E402
+from verl import DataProto
+from verl.utils import tensordict_utils as tu
+from verl.workers.config import FSDPActorConfig, FSDPEngineConfig, FSDPOptimizerConfig, HFModelConfig
+from verl.workers.engine_workers import TrainingWorker, TrainingWorkerConfig
+from verl.workers.utils.losses import ppo_loss
+from verl.workers.utils.padding import left_right_2_no_padding, no_padding_2_padding
 
-from surefoot.verl import PolicyLossConfig  # noqa: E402
+from surefoot.verl import PolicyLossConfig
 
 torch.distributed.init_process_group("gloo", rank=rank, world_size=world)
 N, PROMPT, RESPONSE, MICRO = 16, 4, 8, 2
@@ -104,14 +104,19 @@ actor = FSDPActorConfig(
     ppo_mini_batch_size=N,
     ppo_micro_batch_size_per_gpu=MICRO,
     loss_agg_mode="seq-mean-token-mean",
-    policy_loss=PolicyLossConfig(loss_mode=loss_mode, options={} if loss_mode == "vanilla" else json.loads(os.environ["OPTIONS"])),
+    policy_loss=PolicyLossConfig(
+        loss_mode=loss_mode, options={} if loss_mode == "vanilla" else json.loads(os.environ["OPTIONS"])
+    ),
 )
 worker.set_loss_fn(partial(ppo_loss, actor))
 reports = []
 for _ in range(2):
     columns = {"old_log_probs": old, "advantages": advantages, "rollout_is_weights": is_weights}
     result = done(worker.train_batch(batch(columns=columns, global_batch_size=N)))
-    metrics = {name: getattr(value, "aggregate", lambda value=value: value)() for name, value in dict(tu.get(result, "metrics")).items()}
+    metrics = {
+        name: getattr(value, "aggregate", lambda value=value: value)()
+        for name, value in dict(tu.get(result, "metrics")).items()
+    }
     reports.append({name: float(value) for name, value in metrics.items() if isinstance(value, (int, float))})
 after = no_padding_2_padding(tu.get(done(worker.infer_batch(first)), "log_probs"), first).float() * response_mask[mine]
 Path(f"{out}.{rank}").write_text(json.dumps({"metrics": reports, "before": logp.tolist(), "after": after.tolist()}))
