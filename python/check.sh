@@ -29,5 +29,6 @@ python -m pip install --quiet --retries 2 "$(echo "$root"/wheels/*.whl)[$extras]
 }
 python -m ruff check --quiet --config python/pyproject.toml python benchmarks/python
 python -m ruff format --quiet --check --config python/pyproject.toml python benchmarks/python
+(cd python && python -m mypy --no-error-summary --cache-dir "$root/mypy")
 # From the wheel, not from the sources beside the tests.
 python -m pytest -q -rs -p no:cacheprovider python/tests

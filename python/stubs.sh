@@ -7,8 +7,10 @@ cd "$(dirname "$0")"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 maturin generate-stubs --quiet --locked --features stubs --out "$folder"
-# The annotations in the sources name these; the generator does not import them.
-sed 's/^from typing import /import typing\n\nimport numpy as np\nimport numpy.typing as npt\nfrom typing import /' \
+# The annotations in the sources name modules that the generator does not import, and a dictionary's types cannot be
+# given where it is a property.
+sed -e 's/^from typing import /import typing\n\nimport numpy as np\nimport numpy.typing as npt\nfrom typing import /' \
+    -e 's/-> dict\( | None\)\{0,1\}:$/-> dict[str, Any]\1:/' \
     "$folder/surefoot/_surefoot.pyi" >"$folder/stub"
 if [[ "${1:-}" == --check ]]; then
     diff -u surefoot/_surefoot.pyi "$folder/stub" || {

@@ -65,7 +65,7 @@ class AdvantageEstimator:
         Its key, as `grpo`.
         """
     @property
-    def options(self, /) -> dict:
+    def options(self, /) -> dict[str, Any]:
         """
         Every option with its present value.
         """
@@ -98,7 +98,7 @@ class Correction:
         Count the denominators with the mask that comes back.
         """
     @property
-    def options(self, /) -> dict:
+    def options(self, /) -> dict[str, Any]:
         """
         Every option with its present value.
         """
@@ -154,7 +154,7 @@ class Evaluation:
     """
     def __repr__(self, /) -> str: ...
     @property
-    def detail(self, /) -> dict | None:
+    def detail(self, /) -> dict[str, Any] | None:
         """
         Each token's surrogate, coefficient, multiplier and region (an index into `region_names()`), where asked for.
         """
@@ -169,7 +169,7 @@ class Evaluation:
         The loss, which is minimised.
         """
     @property
-    def stats(self, /) -> dict:
+    def stats(self, /) -> dict[str, Any]:
         """
         Statistics of the trained tokens by name; empty where they were not asked for.
         """
@@ -243,7 +243,7 @@ class Objective:
         Its key, as `mhpo`.
         """
     @property
-    def options(self, /) -> dict:
+    def options(self, /) -> dict[str, Any]:
         """
         Every option with its present value.
         """
@@ -387,7 +387,7 @@ class Verifier:
         Whether an answer is found in the text: with a `format`, whether the text has that form.
         """
     @property
-    def options(self, /) -> dict:
+    def options(self, /) -> dict[str, Any]:
         """
         Every option with its present value.
         """

@@ -126,5 +126,5 @@ def _texts(side: Parsed | Sequence[str] | str, field: str) -> list[str]:
 
 
 def _deadline(seconds: float | None) -> tuple[tuple[str, int | None], ...]:
-    limited = seconds is not None and seconds > 0
-    return (("deadline_ms", max(1, round(1000 * seconds)) if limited else None),)
+    limit = max(1, round(1000 * seconds)) if seconds is not None and seconds > 0 else None
+    return (("deadline_ms", limit),)
