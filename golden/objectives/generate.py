@@ -467,6 +467,8 @@ def advantages():
     cases += [("dr_grpo", {"weight": "clip-filter"}), ("dr_grpo", {"weight": "clip-filter", "weight_bound": "1.25"})]
     cases += [("raw", {}), ("rloo", {})]
     cases += [(e, o) for e in ("reinforce_plus_plus", "rloo_normalized") for o in ({}, {"kl_coefficient": "0.125"}, {"std": "population"})]
+    # The divergence in the reward: k2 and k3, and for estimators by sequence. Last, so that earlier cases keep their draws.
+    cases += [(e, {"kl_coefficient": "0.125", "kl_estimator": k}) for e in ("reinforce_plus_plus", "rloo_normalized", "grpo", "rloo", "raw") for k in ("k1", "k2", "k3")]
     for estimator, options in cases:
         groups = [4, 4, 2, 2, 2, 9, 9, 4, 5, 5]
         rewards = [rng.choice([0.0, 1.0, 0.5, -1.0]) for _ in groups]
@@ -479,6 +481,13 @@ def advantages():
         mask = [rng.random() < 0.75 for _ in range(total)]
         old = [rng.randrange(-8192, -1) / 2048 for _ in range(total)]
         ref = [rng.randrange(-8192, -1) / 2048 for _ in range(total)]
+        # k of log π_old − log π_ref (Schulman 2020).
+        divergence = {"k1": lambda d: d, "k2": lambda d: d * d / 2, "k3": lambda d: mp.exp(-d) - 1 + d}[options.get("kl_estimator", "k1")]
+        k = [divergence(mpf(a) - mpf(b)) if trained else mpf(0) for a, b, trained in zip(old, ref, mask)]
+        beta = mpf(options.get("kl_coefficient", "0"))
+        if estimator in ("grpo", "dr_grpo", "raw", "rloo"):
+            ends = [sum(lengths[: i + 1]) for i in range(len(lengths))]
+            exact = [r - beta * sum(k[end - length : end]) for r, end, length in zip(exact, ends, lengths)]
         of = lambda g: [r for r, h in zip(exact, groups) if h == g]
         mean = lambda xs: sum(xs) / len(xs)
         kind = options.get("std", "sample")
@@ -501,19 +510,18 @@ def advantages():
                 else:
                     values.append(r - mean(of(g)))
         else:
-            beta = mpf(options.get("kl_coefficient", "0"))
             returns, at, where = [], 0, []
             for r, length in zip(exact, lengths):
                 tokens = [t for t in range(at, at + length) if mask[t]]
                 at += length
                 where.append(tokens)
-                returns.append([r - beta * sum(mpf(old[t]) - mpf(ref[t]) for t in tokens[i:]) for i in range(len(tokens))])
+                returns.append([r - beta * sum(k[t] for t in tokens[i:]) for i in range(len(tokens))])
             if estimator == "rloo_normalized":
-                at_or_reward = lambda k, i: returns[k][i] if i < len(returns[k]) else exact[k]
+                at_or_reward = lambda j, i: returns[j][i] if i < len(returns[j]) else exact[j]
                 out = []
-                for k, g in enumerate(groups):
-                    others = [j for j, h in enumerate(groups) if h == g and j != k]
-                    out.append([v - sum(at_or_reward(j, i) for j in others) / len(others) for i, v in enumerate(returns[k])])
+                for n, g in enumerate(groups):
+                    others = [j for j, h in enumerate(groups) if h == g and j != n]
+                    out.append([v - sum(at_or_reward(j, i) for j in others) / len(others) for i, v in enumerate(returns[n])])
                 returns = out
             flat = [v for row in returns for v in row]
             m, s = mean(flat), std(flat, kind)

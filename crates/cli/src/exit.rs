@@ -6,7 +6,7 @@ use crate::output;
 
 /// The exit codes, for the help.
 pub const HELP: &str = "Exit codes: 0 done, 1 wrong (verify), 2 failed or called wrongly, 3 unparseable (verify), \
-    4 over budget (verify), 130 stopped by Ctrl-C after a checkpoint";
+    4 over budget (verify), 5 ended by a detector of [stop] (train), 130 stopped by Ctrl-C after a checkpoint";
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub enum Exit {
     Unparseable,
     /// `verify`: the budget ended first.
     OverBudget,
+    /// A detector of `[stop]` ended a run; it has a checkpoint.
+    Collapsed,
     /// A run was stopped by Ctrl-C or SIGTERM, and can be resumed.
     Stopped,
 }
@@ -33,6 +35,7 @@ impl Exit {
             Exit::Failed => 2,
             Exit::Unparseable => 3,
             Exit::OverBudget => 4,
+            Exit::Collapsed => 5,
             Exit::Stopped => 130,
         }
     }

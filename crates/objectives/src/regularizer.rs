@@ -17,6 +17,26 @@ keyed_enum! {
     }
 }
 
+impl ReferenceEstimator {
+    /// The estimate `k` at one token with `d = log π − log π_ref`, and its slope `dk/d(log π)`. An argument of `exp` beyond
+    /// f32's range is held there.
+    ///
+    /// ```
+    /// use surefoot_objectives::ReferenceEstimator;
+    /// assert_eq!(ReferenceEstimator::K2.at(-0.5), (0.125, -0.5));
+    /// ```
+    pub fn at(self, d: f64) -> (f64, f64) {
+        match self {
+            Self::K1 => (d, 1.0),
+            Self::K2 => (0.5 * d * d, d),
+            Self::K3 => {
+                let excess = (-d).min(f64::from(LOG_LIMIT)).exp_m1();
+                (excess + d, -excess)
+            }
+        }
+    }
+}
+
 /// CPGD's policy drift (eq. 2): `J` gains `−α·min(sg(r)−1, c)·log π`, so `g` gains `−α·min(r−1, c)`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Drift {
@@ -95,15 +115,7 @@ impl Regularizer {
 
     /// What `J` and `g` gain by the reference constraint at one token.
     pub fn reference_term(&self, logp: f64, logp_ref: f64) -> Term {
-        let d = logp - logp_ref;
-        let (k, slope) = match self.reference_estimator {
-            ReferenceEstimator::K1 => (d, 1.0),
-            ReferenceEstimator::K2 => (0.5 * d * d, d),
-            ReferenceEstimator::K3 => {
-                let excess = (-d).min(f64::from(LOG_LIMIT)).exp_m1();
-                (excess + d, -excess)
-            }
-        };
+        let (k, slope) = self.reference_estimator.at(logp - logp_ref);
         Term { surrogate: -self.reference_coefficient * k, coefficient: -self.reference_coefficient * slope }
     }
 }

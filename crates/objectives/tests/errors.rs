@@ -221,7 +221,7 @@ fn settings_read_back_what_was_set() {
     }
     assert_eq!(objective, Objective::named("grpo").unwrap());
     let mut estimator = AdvantageEstimator::named("rloo").unwrap();
-    assert_eq!(estimator.settings().len(), 5);
+    assert_eq!(estimator.settings().len(), 6);
     for setting in estimator.settings() {
         estimator.set(setting.key, setting.value).unwrap();
     }

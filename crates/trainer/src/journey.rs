@@ -1,13 +1,17 @@
 //! What every run shares: its folder, its steps until the end or a stop, its checkpoints, and going on from them.
-use crate::config::{Config, choice::Precision};
+mod saving;
+
+use crate::collapse::{Collapse, Detectors};
+use crate::config::Config;
 use crate::data::Order;
 use crate::metrics::{
-    self, MetricsFile, Record, TensorBoard, definition::TIME_CHECKPOINT, definition::UPDATE_SKIPPED_STEPS,
+    self, MetricsFile, Record, TensorBoard, definition::REWARD_MEAN, definition::TIME_CHECKPOINT,
+    definition::UPDATE_SKIPPED_STEPS,
 };
 use crate::policy::{Policy, PolicyError};
 use crate::progress::Progress;
 use crate::run_folder::RunFolder;
-use crate::state::{self, State};
+use crate::state::{self, Pending};
 use crate::train::TrainError;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -23,12 +27,14 @@ pub enum Start {
 }
 
 /// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Ending {
     /// All steps are done.
     Finished,
     /// It was asked to stop, and can be resumed.
     Stopped,
+    /// A detector of `[stop]` ended it.
+    Collapsed(Collapse),
 }
 
 /// What a run left.
@@ -42,6 +48,8 @@ pub struct Outcome {
     pub run: PathBuf,
     /// The newest checkpoint.
     pub checkpoint: Option<PathBuf>,
+    /// The best checkpoint and its value, with `checkpoint.best`.
+    pub best: Option<(PathBuf, f64)>,
 }
 
 /// A run folder with the policy and the place in the data that its checkpoints hold.
@@ -51,15 +59,30 @@ pub(crate) struct Journey {
     pub policy: Policy,
     pub order: Order,
     pub step: u64,
+    /// The step whose evaluation was cut off.
+    pub pending: Option<Pending>,
     metrics: MetricsFile,
     tensorboard: Option<TensorBoard>,
+    detectors: Detectors,
+    /// Mean reward of each step, for `checkpoint.best`.
+    rewards: Vec<f64>,
+}
+
+/// What a step came to.
+pub(crate) enum Stepped {
+    /// It is done.
+    Done(Record),
+    /// Its updates are done, and its evaluation was cut off.
+    Unfinished(Pending),
+    /// The run was asked to stop, and nothing of the step is kept.
+    Cancelled,
 }
 
 /// One step of a kind of run.
 pub(crate) trait Steps {
     fn journey(&mut self) -> &mut Journey;
-    /// Does the next step and counts it. `None` if the run was asked to stop: nothing of the step is kept then.
-    fn step(&mut self, progress: &mut Progress, stop: &AtomicBool) -> Result<Option<Record>, TrainError>;
+    /// Does the next step and counts it, or finishes the one that is pending.
+    fn step(&mut self, progress: &mut Progress, stop: &AtomicBool) -> Result<Stepped, TrainError>;
 }
 
 impl Journey {
@@ -78,56 +101,51 @@ impl Journey {
         let (folder, latest, mut policy) = match start {
             Start::New => {
                 // The model first: a run that cannot start leaves no folder.
-                let policy = load(&source, positions, keys, config.optimizer.state, notes)?;
+                let policy = load(&source, positions, keys, &config, notes)?;
                 (RunFolder::create(run_dir)?, None, policy)
             }
             Start::Resume => {
                 let folder = RunFolder::resume(run_dir)?;
                 let latest = folder.checkpoints().latest()?;
-                let from = latest.as_ref().map_or(&source, |(_, path)| path);
-                let policy = load(from, positions, keys, config.optimizer.state, notes)?;
+                let from = match &latest {
+                    // Adapters are added to the base again: a checkpoint's model holds the sum.
+                    Some((_, path)) if config.lora.rank == 0 => path,
+                    _ => &source,
+                };
+                let policy = load(from, positions, keys, &config, notes)?;
                 (folder, latest, policy)
             }
         };
         policy.source = source;
-        let step = match &latest {
-            Some((step, path)) => {
-                let state = state::restore(&mut policy, path)?;
-                order.restore(state.data)?;
-                notes.push(format!("resuming after step {step}"));
-                state.step
-            }
-            None => 0,
-        };
+        let (mut step, mut pending) = (0, None);
+        if let Some((saved, path)) = &latest {
+            let state = state::restore(&mut policy, path)?;
+            order.restore(state.data)?;
+            (step, pending) = (state.step, state.pending);
+            notes.push(format!("resuming after step {saved}"));
+        }
         folder.write_config(&config.to_toml())?;
-        let metrics = MetricsFile::open(&folder.metrics(), step)?;
+        // The line of a step that is pending is written when its evaluation is finished.
+        let written = step - u64::from(pending.is_some());
+        let metrics = MetricsFile::open(&folder.metrics(), written)?;
+        let records = metrics::read(&folder.metrics())?;
         let tensorboard = match config.log.tensorboard {
-            true => {
-                let records = metrics::read(&folder.metrics())?;
-                Some(TensorBoard::open(&folder.path().join("tensorboard"), &records)?)
-            }
+            true => Some(TensorBoard::open(&folder.path().join("tensorboard"), &records)?),
             false => None,
         };
-        Ok(Self { config, folder, policy, order, step, metrics, tensorboard })
+        let detectors = Detectors::new(&config.stop, &records);
+        let rewards = records.iter().filter_map(|record| record.get(REWARD_MEAN)).collect();
+        Ok(Self { config, folder, policy, order, step, pending, metrics, tensorboard, detectors, rewards })
     }
 
-    /// Writes a checkpoint. What fails in it is told together with what is left: earlier checkpoints stay.
-    fn save(&self) -> Result<(), TrainError> {
-        self.try_save().map_err(|reason| TrainError::Checkpoint {
-            step: self.step,
-            reason: Box::new(reason),
-            kept: self.folder.checkpoints().latest().ok().flatten().map(|(_, path)| path),
-            resume: self.config.resume_command(self.folder.path()),
-        })
-    }
-
-    fn try_save(&self) -> Result<(), TrainError> {
-        let state = State { step: self.step, updates: self.policy.updates, data: self.order.position() };
-        let checkpoints = self.folder.checkpoints();
-        // What the metrics say of the steps so far must be on the disk before a checkpoint lets a resume skip them.
-        self.metrics.sync()?;
-        state::save(&self.policy, &state, self.config.checkpoint.dtype, checkpoints.begin(self.step)?)?;
-        checkpoints.prune(self.config.checkpoint.keep)?;
+    /// Writes a step's line.
+    fn record(&mut self, record: &Record) -> Result<(), TrainError> {
+        self.metrics.append(record)?;
+        if let Some(tensorboard) = &mut self.tensorboard {
+            tensorboard.append(record)?;
+        }
+        self.detectors.see(record);
+        self.rewards.extend(record.get(REWARD_MEAN));
         Ok(())
     }
 }
@@ -136,41 +154,67 @@ fn load(
     folder: &Path,
     positions: usize,
     keys: &'static str,
-    state: Precision,
+    config: &Config,
     notes: &mut Vec<String>,
 ) -> Result<Policy, PolicyError> {
-    let (policy, unused) = Policy::load(folder, positions, keys, state)?;
+    let (policy, unused) = Policy::load(folder, positions, keys, config)?;
     if !unused.is_empty() {
         notes.push(format!("tensors that the model does not use: {}", unused.join(", ")));
+    }
+    let (learning, all) = (policy.learning(), policy.model.weights.len());
+    if learning < all {
+        let share = 100.0 * learning as f64 / all as f64;
+        notes.push(format!("{learning} parameters learn, beside {all} of the model ({share:.2}%)"));
+    }
+    if let Some(base) = config.optimizer.base_parameters {
+        let (rate, parameters) = (config.optimizer.learning_rate, policy.model.weights.len());
+        let scaled = policy.peak_rate(config);
+        notes.push(format!(
+            "learning rate {scaled:.3e} = {rate:e} · √({base:e} / {parameters}) (optimizer.base_parameters)"
+        ));
+        if scaled * config.optimizer.weight_decay > 1.0 {
+            return Err(PolicyError::Rate { rate: scaled, decay: config.optimizer.weight_decay });
+        }
     }
     Ok(policy)
 }
 
-/// Steps until `train.steps`, or until `stop` is set: then a checkpoint is written and the run can be resumed.
+/// Steps until `train.steps`, until `stop` is set, or until a detector ends the run; in the last two cases a checkpoint is
+/// written and the run can be resumed.
 pub(crate) fn travel(run: &mut impl Steps, progress: &mut Progress, stop: &AtomicBool) -> Result<Outcome, TrainError> {
-    let mut ending = Ending::Finished;
     let mut checkpoint_seconds = None;
     let mut saved = run.journey().folder.checkpoints().latest()?.map(|(step, _)| step);
-    while run.journey().step < run.journey().config.train.steps {
-        let Some(mut record) = run.step(progress, stop)? else {
-            ending = Ending::Stopped;
-            break;
-        };
+    let ending = loop {
         let journey = run.journey();
-        let (every, last) = (journey.config.checkpoint.every, journey.step == journey.config.train.steps);
-        let due = last || (every > 0 && journey.step.is_multiple_of(every));
+        // Also before the first step: a run that has collapsed stays so until the limits are other ones.
+        if let Some(collapse) = journey.detectors.verdict() {
+            break Ending::Collapsed(collapse);
+        }
+        let unfinished = journey.pending.is_some();
+        if journey.step >= journey.config.train.steps && !unfinished {
+            break Ending::Finished;
+        }
+        let mut record = match run.step(progress, stop)? {
+            Stepped::Done(record) => record,
+            Stepped::Unfinished(pending) => {
+                run.journey().pending = Some(pending);
+                break Ending::Stopped;
+            }
+            Stepped::Cancelled => break Ending::Stopped,
+        };
         if let Some(seconds) = checkpoint_seconds.take() {
             record.set(TIME_CHECKPOINT, seconds);
         }
+        let journey = run.journey();
         // The line goes first: a checkpoint promises that the steps before it are in the metrics.
-        journey.metrics.append(&record)?;
-        if let Some(tensorboard) = &mut journey.tensorboard {
-            tensorboard.append(&record)?;
-        }
-        if due {
+        journey.record(&record)?;
+        let score = journey.score(&record);
+        if unfinished {
+            journey.settle(score)?;
+        } else if journey.due() {
             progress.phase("checkpoint");
             let started = Instant::now();
-            journey.save()?;
+            journey.save(score)?;
             saved = Some(journey.step);
             checkpoint_seconds = Some(started.elapsed().as_secs_f64());
         }
@@ -179,13 +223,14 @@ pub(crate) fn travel(run: &mut impl Steps, progress: &mut Progress, stop: &Atomi
             let step = record.step;
             progress.warning(&format!("step {step}: {skipped} updates skipped, their loss or gradient was not finite"));
         }
-    }
+    };
     let journey = run.journey();
-    if ending == Ending::Stopped && saved != Some(journey.step) {
-        journey.save()?;
+    if ending != Ending::Finished && saved != Some(journey.step) {
+        journey.save(None)?;
     }
     journey.metrics.sync()?;
     let checkpoint = journey.folder.checkpoints().latest()?.map(|(_, path)| path);
     let records = metrics::read(&journey.folder.metrics())?;
-    Ok(Outcome { ending, records, run: journey.folder.path().to_path_buf(), checkpoint })
+    let best = journey.best()?.map(|(_, path, score)| (path, score));
+    Ok(Outcome { ending, records, run: journey.folder.path().to_path_buf(), checkpoint, best })
 }

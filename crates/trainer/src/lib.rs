@@ -20,6 +20,7 @@
 //! | [`evaluate`] | Avg@k, Pass@k and majority vote on benchmarks; two models compared |
 //! | [`train`], [`sft`] | reinforcement learning; supervised fine-tuning |
 //! | [`journey`] | what both share: run folder, steps until the end or a stop, checkpoints, resume |
+//! | [`collapse`] | detectors that end a run early |
 //! | [`run_folder`], [`state`] | whole files only, one writer; what a checkpoint holds beside the model |
 //! | [`metrics`], [`progress`] | what is measured, and what a person sees of it |
 //! | [`replay`] | what other objectives would have done with a run's tokens |
@@ -30,6 +31,7 @@
 //!
 //! The three crates below are reexported, so that the binary needs this one alone.
 
+pub mod collapse;
 pub mod config;
 pub mod data;
 pub mod demo;

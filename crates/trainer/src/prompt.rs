@@ -3,7 +3,7 @@ use crate::config::{
     Config,
     choice::{Chat, Overlong},
 };
-use crate::data::{Message, Problem, Row};
+use crate::data::{Dataset, Message, Problem};
 use std::path::Path;
 use surefoot_engine::chat::{self, ChatError, ChatTemplate, Ending};
 use surefoot_engine::tokenizer::{Tokenizer, TokenizerError};
@@ -151,9 +151,10 @@ impl Prompter {
     ///
     /// # Errors
     /// [`PromptError`], the first in order of the rows.
-    pub fn keep_short(&self, rows: &mut Vec<Row>) -> Result<usize, PromptError> {
+    pub fn keep_short(&self, data: &mut Dataset) -> Result<usize, PromptError> {
         use rayon::prelude::*;
-        let lengths: Vec<usize> = rows
+        let lengths: Vec<usize> = data
+            .rows
             .par_iter()
             .enumerate()
             .map(|(row, r)| self.render(row, &r.problem).map(|p| p.tokens.len()))
@@ -162,9 +163,9 @@ impl Prompter {
         if let (Overlong::Error, Some(row)) = (self.overlong, lengths.iter().position(|&n| n > limit)) {
             return Err(PromptError::TooLong { row: row + 1, tokens: lengths[row], limit });
         }
-        let before = rows.len();
-        let mut lengths = lengths.into_iter();
-        rows.retain(|_| lengths.next().is_some_and(|n| n <= limit));
-        if rows.is_empty() { Err(PromptError::AllTooLong { rows: before, limit }) } else { Ok(before - rows.len()) }
+        let before = data.rows.len();
+        data.retain(&lengths.iter().map(|&n| n <= limit).collect::<Vec<_>>());
+        let left = data.rows.len();
+        if left == 0 { Err(PromptError::AllTooLong { rows: before, limit }) } else { Ok(before - left) }
     }
 }

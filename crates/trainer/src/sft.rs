@@ -2,8 +2,9 @@
 use crate::config::Config;
 use crate::config::choice::OnNonfinite;
 use crate::data::{Dataset, Order, Wanted};
-use crate::journey::{Journey, Outcome, Start, Steps, travel};
+use crate::journey::{Journey, Outcome, Start, Stepped, Steps, travel};
 use crate::metrics::{Record, definition as m};
+use crate::policy::Workspace;
 use crate::progress::Progress;
 use crate::prompt::{PromptError, Prompter};
 use crate::train::TrainError;
@@ -34,15 +35,18 @@ impl SftRun {
         let mut notes = Vec::new();
         let source = Path::new(&config.model.path);
         let prompter = Prompter::load(source, &config)?;
-        let data = Dataset::load(&config.data, Wanted::Target(config.sft.target_key.as_deref()))?;
+        let mut data = Dataset::load(&config.data, Wanted::Target(config.sft.target_key.as_deref()))?;
         let rows = data.rows.len();
+        let fingerprint = data.fingerprint();
         let mut examples = Vec::with_capacity(rows);
+        let mut kept = Vec::with_capacity(rows);
         for (row, r) in data.rows.iter().enumerate() {
             let mut tokens = prompter.render(row, &r.problem)?.tokens;
             let prompt = tokens.len();
             tokens.extend(prompter.tokenizer().encode(&r.answer).map_err(PromptError::from)?);
             tokens.extend(prompter.tokenizer().eos_ids().first());
-            if tokens.len() <= config.sft.max_tokens && tokens.len() > prompt {
+            kept.push(tokens.len() <= config.sft.max_tokens && tokens.len() > prompt);
+            if kept[row] {
                 examples.push(Example { tokens, prompt });
             }
         }
@@ -53,7 +57,8 @@ impl SftRun {
             let limit = config.sft.max_tokens;
             notes.push(format!("{} rows left out: longer than sft.max_tokens = {limit}", rows - examples.len()));
         }
-        let order = Order::new(examples.len(), data.fingerprint(), config.train.seed, config.data.shuffle);
+        data.retain(&kept);
+        let order = Order::of(&config.data, &data.marks, fingerprint, config.train.seed)?;
         let longest = examples.iter().map(|e| e.tokens.len()).max().unwrap_or(1);
         let journey = Journey::begin(config, start, order, longest, "sft.max_tokens", &mut notes)?;
         Ok((Self { journey, examples }, notes))
@@ -79,9 +84,9 @@ impl Steps for SftRun {
     }
 
     /// One update on `sft.batch` rows: the mean negative log-likelihood of all tokens to learn.
-    fn step(&mut self, progress: &mut Progress, stop: &AtomicBool) -> Result<Option<Record>, TrainError> {
+    fn step(&mut self, progress: &mut Progress, stop: &AtomicBool) -> Result<Stepped, TrainError> {
         if stop.load(Ordering::Relaxed) {
-            return Ok(None);
+            return Ok(Stepped::Cancelled);
         }
         progress.phase("update");
         let started = Instant::now();
@@ -93,12 +98,13 @@ impl Steps for SftRun {
         policy.begin_update();
         for (packed, targets) in pack(&self.examples, &indices, config.update.tokens_per_micro_batch) {
             rows += packed.len();
-            let (decoder, w, tape, gradient) = policy.workspace(packed.len(), config.update.recompute);
+            let Workspace { decoder, weights: w, tape, trained } =
+                policy.workspace(packed.len(), config.update.recompute);
             let found = decoder.forward(w, &packed, &targets, 1.0, tape);
             loss -= found.logp.iter().map(|&l| f64::from(l)).sum::<f64>() / learned as f64;
-            decoder.backward(w, &packed, &vec![-1.0 / learned as f32; targets.len()], tape, gradient);
+            decoder.backward_to(w, &packed, &vec![-1.0 / learned as f32; targets.len()], tape, trained);
         }
-        let norm = policy.gradient_norm();
+        let norm = policy.finish_gradient();
         if loss.is_finite() && policy.can_step(config, norm) {
             record.set(m::UPDATE_LEARNING_RATE, policy.step(config, norm, config.train.steps));
         } else {
@@ -121,7 +127,7 @@ impl Steps for SftRun {
         let seconds = started.elapsed().as_secs_f64();
         record.set(m::UPDATE_TOKENS_PER_SECOND, rows as f64 / seconds);
         record.set(m::TIME_STEP, seconds);
-        Ok(Some(record))
+        Ok(Stepped::Done(record))
     }
 }
 

@@ -2,7 +2,7 @@
 use crate::config::choice::Precision;
 use crate::data::Position;
 use crate::policy::{Policy, PolicyError};
-use crate::run_folder::{PartialCheckpoint, RunFolderError};
+use crate::run_folder::{PartialCheckpoint, RunFolderError, atomic};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use surefoot_engine::folder::{Dtype, FolderError, TensorFolder, write_safetensors};
@@ -13,7 +13,7 @@ const OPTIMIZER: &str = "optimizer.safetensors";
 const STATE: &str = "trainer_state.json";
 
 /// Counters of a run. All random numbers are functions of the seed and these.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// Steps that are done.
     pub step: u64,
@@ -21,6 +21,22 @@ pub struct State {
     pub updates: u64,
     /// Place in the data.
     pub data: Position,
+    /// What `checkpoint.best` compares; `None` for a checkpoint that is no candidate: one that was written as the run was
+    /// stopped between two regular ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
+    /// The step's evaluation was cut off; a resume finishes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<Pending>,
+}
+
+/// A step whose evaluation was cut off: its line is not in the metrics yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pending {
+    /// What its line holds so far.
+    pub record: String,
+    /// Seconds that the step took so far.
+    pub seconds: f64,
 }
 
 /// Why a checkpoint could not be written or read.
@@ -57,21 +73,42 @@ pub fn save(
 ) -> Result<PathBuf, StateError> {
     let folder = to.path();
     policy.save(folder, precision)?;
-    let len = [policy.model.weights.len()];
+    let len = [policy.values().len()];
     let moments = policy.moments.to_f32();
     let tensors = [
-        ("weights", &len[..], policy.model.weights.as_slice()),
+        ("weights", &len[..], policy.values()),
         ("first_moment", &len[..], moments.0.as_slice()),
         ("second_moment", &len[..], moments.1.as_slice()),
     ];
     // Weights saved as f32 are exact in the model's own file.
-    let from = if precision == Precision::F32 { 1 } else { 0 };
+    let from = if precision == Precision::F32 && policy.values_are_weights() { 1 } else { 0 };
     write_safetensors(&folder.join(OPTIMIZER), tensors[from..].iter().copied(), Dtype::F32)?;
-    let file = folder.join(STATE);
-    let broken = |message: String| StateError::Broken { file: file.clone(), message };
-    let text = serde_json::to_string_pretty(state).map_err(|e| broken(e.to_string()))?;
-    std::fs::write(&file, text).map_err(|e| broken(e.to_string()))?;
+    write(folder, state)?;
     Ok(to.commit()?)
+}
+
+/// Writes the counters of a checkpoint, whole or not at all.
+///
+/// # Errors
+/// [`StateError`] names the file.
+pub fn write(folder: &Path, state: &State) -> Result<(), StateError> {
+    let file = folder.join(STATE);
+    let text = serde_json::to_string_pretty(state).map_err(broken(&file))?;
+    Ok(atomic::write(&file, text.as_bytes()).map_err(RunFolderError::file("write", &file))?)
+}
+
+/// The counters of a checkpoint.
+///
+/// # Errors
+/// [`StateError::Broken`] names the file.
+pub fn read(folder: &Path) -> Result<State, StateError> {
+    let file = folder.join(STATE);
+    let text = std::fs::read_to_string(&file).map_err(broken(&file))?;
+    serde_json::from_str(&text).map_err(broken(&file))
+}
+
+fn broken<E: std::fmt::Display>(file: &Path) -> impl Fn(E) -> StateError {
+    move |error| StateError::Broken { file: file.to_path_buf(), message: error.to_string() }
 }
 
 /// Restores optimizer and counters of the checkpoint in `folder`, whose weights `policy` has been loaded with.
@@ -79,18 +116,15 @@ pub fn save(
 /// # Errors
 /// [`StateError`] names the file.
 pub fn restore(policy: &mut Policy, folder: &Path) -> Result<State, StateError> {
-    let file = folder.join(STATE);
-    let broken = |message: String| StateError::Broken { file: file.clone(), message };
-    let text = std::fs::read_to_string(&file).map_err(|e| broken(e.to_string()))?;
-    let state: State = serde_json::from_str(&text).map_err(|e| broken(e.to_string()))?;
+    let state = read(folder)?;
     let tensors = TensorFolder::open_file(&folder.join(OPTIMIZER))?;
-    if tensors.shape("weights").is_some() {
-        tensors.read_into("weights", &mut policy.model.weights)?;
-    }
-    let mut moments = (vec![0.0; policy.model.weights.len()], vec![0.0; policy.model.weights.len()]);
-    tensors.read_into("first_moment", &mut moments.0)?;
-    tensors.read_into("second_moment", &mut moments.1)?;
-    policy.moments.set(moments);
+    let read = |name: &str| {
+        let mut values = vec![0.0; policy.values().len()];
+        tensors.read_into(name, &mut values).map(|()| values)
+    };
+    let values = tensors.shape("weights").is_some().then(|| read("weights")).transpose()?;
+    let moments = (read("first_moment")?, read("second_moment")?);
+    policy.restore(values, moments);
     policy.updates = state.updates;
     Ok(state)
 }

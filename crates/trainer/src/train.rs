@@ -1,24 +1,29 @@
 //! `surefoot train`: the loop (MHPO Algorithm 1).
+mod credit;
 mod gather;
 mod measure;
+mod reference;
 mod setup;
 
 use crate::config::choice::Truncated;
 use crate::data::{Dataset, Row};
 use crate::evaluate::{self, Benchmark, Evaluator};
-use crate::journey::{Journey, Outcome, Steps, travel};
+use crate::journey::{Journey, Outcome, Stepped, Steps, travel};
 use crate::metrics::{Record, definition as metrics};
 use crate::progress::Progress;
 use crate::prompt::Prompter;
 use crate::reward::{Judged, Rewarder};
 use crate::rollout::{Group, judgements};
+use crate::state::{Pending, StateError};
 use crate::update::{Rule, TrainedGroup, TrainedSample, Updated, groups_in_mini_batch, update};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use surefoot_objectives::Objective;
-use surefoot_objectives::advantage::{AdvantageEstimator, AdvantageValues, RewardBatch};
+use surefoot_objectives::advantage::AdvantageEstimator;
 
+use credit::Credit;
 use gather::Gathered;
+use reference::Reference;
 use setup::Recorded;
 
 pub use setup::TrainError;
@@ -26,7 +31,7 @@ pub use setup::TrainError;
 /// A run that is ready to go.
 pub struct Run {
     journey: Journey,
-    reference: Option<Vec<f32>>,
+    reference: Option<Reference>,
     prompter: Prompter,
     data: Dataset,
     rewarder: Rewarder,
@@ -50,23 +55,30 @@ impl Steps for Run {
         &mut self.journey
     }
 
-    /// Rollout, rewards, advantages, updates. `None` if the run was asked to stop before the updates began: nothing of
-    /// the step is kept then.
-    fn step(&mut self, progress: &mut Progress, stop: &AtomicBool) -> Result<Option<Record>, TrainError> {
+    /// Rollout, rewards, advantages, updates, evaluation. Nothing of the step is kept if the run was asked to stop before the
+    /// updates began.
+    fn step(&mut self, progress: &mut Progress, stop: &AtomicBool) -> Result<Stepped, TrainError> {
         let started = Instant::now();
         let cancelled = || stop.load(Ordering::Relaxed);
+        if let Some(Pending { record, seconds }) = self.journey.pending.take() {
+            let file = self.journey.folder.checkpoints().step(self.journey.step);
+            let broken = || StateError::Broken { file, message: "its pending step is no line of metrics".to_string() };
+            let record = Record::from_line(&record).ok_or_else(broken)?;
+            return self.conclude(record, seconds, progress, &cancelled);
+        }
         if cancelled() {
-            return Ok(None);
+            return Ok(Stepped::Cancelled);
         }
         let (step, before) = (self.journey.step + 1, self.journey.order.position());
         let Some(sampled) = self.gather(step, progress, &cancelled)? else {
             self.journey.order.restore(before)?;
-            return Ok(None);
+            return Ok(Stepped::Cancelled);
         };
         if let Some(first) = sampled.judged.first_failure() {
             let (failed, all) = (sampled.judged.counts().failed, sampled.judged.outcomes.len());
             progress.warning(&format!("step {step}: {failed} of {all} rewards failed; the first: {first}"));
         }
+        progress.samples(|| sampled.shown(&self.data.rows));
         let config = &self.journey.config;
         let (prompts, samples) = (config.rollout.prompts, config.rollout.samples);
         let mut record = Record::new(step);
@@ -77,38 +89,63 @@ impl Steps for Run {
             record.set(metrics::ROLLOUT_DISCARDED, 1.0 - prompts as f64 / sampled.groups.len() as f64);
         }
         let sampled = sampled.keep(prompts);
-        let advantages = self.advantages(&sampled.groups, &sampled.rewards())?;
-        let Gathered { groups, judged, .. } = &sampled;
-
         progress.phase("update");
-        let updating = Instant::now();
-        let mut updated = Updated::new(advantages.len());
-        let training = Training { journey: &mut self.journey, objective: &self.objective, reference: &self.reference };
-        let outcome = training.update(step, groups, &advantages, &mut updated);
+        self.learn(&sampled, &mut record)?;
+        self.journey.step = step;
+        self.conclude(record, started.elapsed().as_secs_f64(), progress, &cancelled)
+    }
+}
+
+impl Run {
+    /// Advantages and updates on the samples of the step of `record`, and the rollout file.
+    fn learn(&mut self, sampled: &Gathered, record: &mut Record) -> Result<(), TrainError> {
+        let (updating, step) = (Instant::now(), record.step);
+        let policy = &mut self.journey.policy;
+        let logp_ref = self.reference.as_ref().map(|r| r.logp(policy, &self.journey.config, &sampled.groups));
+        let logp_ref = logp_ref.unwrap_or_default();
+        let credit = Credit::of(&self.estimator, &sampled.groups, &sampled.rewards(), &logp_ref)?;
+        if let Some(divergence) = credit.divergence {
+            record.set(metrics::REWARD_KL, divergence);
+        }
+        let Gathered { groups, judged, .. } = sampled;
+        let mut updated = Updated::new(credit.len());
+        let training = Training { journey: &mut self.journey, objective: &self.objective, logp_ref: &logp_ref };
+        let outcome = training.update(step, groups, &credit, &mut updated);
         let took = updating.elapsed();
         let every = self.journey.config.log.rollouts_every;
         if every > 0 && step.is_multiple_of(every) {
             // Also when the update failed: then it is most needed.
             let updates = Recorded { updated: &updated, mini_batches: self.journey.config.update.mini_batches };
             let rows: Vec<(usize, &Row)> = sampled.rows().into_iter().map(|i| (i, &self.data.rows[i])).collect();
-            setup::write_rollout(&self.journey.folder, step, groups, &rows, judged, &advantages, &updates)?;
+            setup::write_rollout(&self.journey.folder, step, groups, &rows, judged, &credit, &updates)?;
         }
         outcome?;
-        measure::updates(&mut record, &updated, took);
-        self.journey.step = step;
-        let every = self.journey.config.eval.every;
-        if every > 0 && step.is_multiple_of(every) {
-            progress.phase("evaluation");
-            self.evaluate(&mut record, &cancelled)?;
-        }
-        record.set(metrics::TIME_STEP, started.elapsed().as_secs_f64());
-        Ok(Some(record))
+        measure::updates(record, &updated, took);
+        Ok(())
     }
-}
 
-impl Run {
-    /// Evaluates the policy after the step of `record`; nothing is recorded if it was cancelled.
-    fn evaluate(&self, record: &mut Record, cancelled: &(dyn Fn() -> bool + Sync)) -> Result<(), TrainError> {
+    /// The step's evaluation, where one is due; `seconds` is what the step took so far.
+    fn conclude(
+        &self,
+        mut record: Record,
+        seconds: f64,
+        progress: &mut Progress,
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Stepped, TrainError> {
+        let (started, every) = (Instant::now(), self.journey.config.eval.every);
+        let took = || seconds + started.elapsed().as_secs_f64();
+        if every > 0 && record.step.is_multiple_of(every) {
+            progress.phase("evaluation");
+            if !self.evaluate(&mut record, cancelled)? {
+                return Ok(Stepped::Unfinished(Pending { record: record.to_line(), seconds: took() }));
+            }
+        }
+        record.set(metrics::TIME_STEP, took());
+        Ok(Stepped::Done(record))
+    }
+
+    /// Evaluates the policy after the step of `record`; false, and nothing is recorded, if it was cancelled.
+    fn evaluate(&self, record: &mut Record, cancelled: &(dyn Fn() -> bool + Sync)) -> Result<bool, TrainError> {
         let started = Instant::now();
         let evaluator = Evaluator {
             config: &self.journey.config,
@@ -117,34 +154,16 @@ impl Run {
             benchmarks: &self.benchmarks,
         };
         let folder = evaluate::step_folder(self.journey.folder.path(), record.step);
-        // A step that a resume does again has the same weights, so that an evaluation that was cut off goes on.
+        // The weights are those of an evaluation that was cut off, so that it goes on.
         let scores = evaluator.run(&self.journey.policy, &folder, &mut |_| {}, cancelled)?;
-        if let Some(scores) = scores {
-            measure::evaluation(record, &scores, started.elapsed());
+        if let Some(scores) = &scores {
+            measure::evaluation(record, scores, started.elapsed());
         }
-        Ok(())
+        Ok(scores.is_some())
     }
 
     fn judge(&self, groups: &[Group], rows: &[(usize, &Row)]) -> Result<Judged, TrainError> {
         Ok(self.rewarder.score(&judgements(groups, rows))?)
-    }
-
-    /// One advantage a sequence, in order of the samples.
-    fn advantages(&self, groups: &[Group], rewards: &[f32]) -> Result<Vec<f32>, TrainError> {
-        let ids: Vec<u32> =
-            groups.iter().enumerate().flat_map(|(g, group)| group.samples.iter().map(move |_| g as u32)).collect();
-        let mut offsets = vec![0];
-        for sample in groups.iter().flat_map(|g| &g.samples) {
-            offsets.push(offsets[offsets.len() - 1] + sample.tokens.len());
-        }
-        let batch = RewardBatch::new(rewards, &ids)?.with_tokens(&offsets, None)?;
-        Ok(match self.estimator.compute(&batch)? {
-            AdvantageValues::PerSequence(values) => values,
-            // Without a penalty inside of the return, every token of a sequence has the same one.
-            AdvantageValues::PerToken(values) => {
-                offsets[..offsets.len() - 1].iter().map(|&first| values[first]).collect()
-            }
-        })
     }
 }
 
@@ -152,28 +171,32 @@ impl Run {
 struct Training<'a> {
     journey: &'a mut Journey,
     objective: &'a Objective,
-    reference: &'a Option<Vec<f32>>,
+    /// Of each sample, where there is a reference policy.
+    logp_ref: &'a [Vec<f32>],
 }
 
 impl Training<'_> {
     /// The off-policy updates on one rollout.
-    fn update(self, step: u64, groups: &[Group], advantages: &[f32], updated: &mut Updated) -> Result<(), TrainError> {
-        let mut advantages = advantages.iter().enumerate();
+    fn update(self, step: u64, groups: &[Group], credit: &Credit, updated: &mut Updated) -> Result<(), TrainError> {
+        let mut numbers = 0..;
         let mut trained = Vec::with_capacity(groups.len());
         let masked = self.journey.config.update.truncated == Truncated::Mask;
-        for (g, group) in groups.iter().enumerate() {
-            let samples = group.samples.iter().zip(advantages.by_ref());
-            let samples = samples.filter(|(s, _)| s.finished || !masked).map(|(s, (number, &advantage))| {
-                TrainedSample { number, tokens: &s.tokens, logp_old: &s.logp, advantage }
+        for (group, id) in groups.iter().zip(0..) {
+            let samples = group.samples.iter().zip(numbers.by_ref());
+            let samples = samples.filter(|(s, _)| s.finished || !masked).map(|(s, number)| TrainedSample {
+                number,
+                tokens: &s.tokens,
+                logp_old: &s.logp,
+                logp_ref: self.logp_ref.get(number).map_or(&[], Vec::as_slice),
+                advantage: credit.of_sample(number),
             });
-            trained.push(TrainedGroup { id: g as u32, prompt: &group.prompt.tokens, samples: samples.collect() });
+            trained.push(TrainedGroup { id, prompt: &group.prompt.tokens, samples: samples.collect() });
         }
         let Journey { config, policy, .. } = self.journey;
         let (epochs, mini_batches) = (config.update.epochs, config.update.mini_batches);
         let rule = Rule {
             config,
             objective: self.objective,
-            reference: self.reference.as_ref(),
             total_updates: config.train.steps.saturating_mul(epochs.saturating_mul(mini_batches) as u64),
             step,
         };

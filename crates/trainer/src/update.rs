@@ -2,11 +2,10 @@
 mod pack;
 
 use crate::config::{Config, choice::OnNonfinite};
-use crate::policy::Policy;
-use surefoot_engine::device::Weights;
-use surefoot_objectives::{Advantages, Counts, Objective, ObjectiveError, Stats, TokenBatch};
+use crate::policy::{Policy, Workspace};
+use surefoot_objectives::{Counts, Objective, ObjectiveError, Stats, TokenBatch};
 
-pub use pack::{MicroBatch, TrainedGroup, TrainedSample, pack};
+pub use pack::{Advantage, MicroBatch, TrainedGroup, TrainedSample, pack};
 
 /// Why an update failed.
 #[derive(Debug, thiserror::Error)]
@@ -71,11 +70,11 @@ impl Updated {
     }
 
     /// Keeps what the sequences of a micro-batch had.
-    fn keep(&mut self, batch: &MicroBatch, logp: &[f32], logp_ref: Option<&[f32]>) {
+    fn keep(&mut self, batch: &MicroBatch, logp: &[f32]) {
         for (&number, span) in batch.numbers.iter().zip(batch.offsets.windows(2)) {
             if let Some(seen) = self.seen.get_mut(number) {
                 seen.logp = logp[span[0]..span[1]].to_vec();
-                seen.logp_ref = logp_ref.map_or_else(Vec::new, |logp| logp[span[0]..span[1]].to_vec());
+                seen.logp_ref = batch.logp_ref.get(span[0]..span[1]).unwrap_or_default().to_vec();
             }
         }
     }
@@ -87,8 +86,6 @@ pub struct Rule<'a> {
     pub config: &'a Config,
     /// The objective with its options and regularisers.
     pub objective: &'a Objective,
-    /// Weights of the reference policy, if a regulariser asks for it.
-    pub reference: Option<&'a Vec<f32>>,
     /// Updates of the whole run, for the learning rate.
     pub total_updates: u64,
     /// Step of the run, for messages.
@@ -125,33 +122,25 @@ pub fn update(
     let (mut loss, mut stats) = (0.0, Stats::empty());
     for batch in &batches {
         let rows = batch.packed.len();
-        let (decoder, w, tape, gradient) = policy.workspace(rows, rule.config.update.recompute);
-        let reference = rule.reference.map(|arena| {
-            decoder.forward(Weights { arena, packed: None }, &batch.packed, &batch.targets, scale, tape).logp
-        });
+        let Workspace { decoder, weights: w, tape, trained } = policy.workspace(rows, rule.config.update.recompute);
         let found = decoder.forward(w, &batch.packed, &batch.targets, scale, tape);
-        let mut tokens = TokenBatch::new(
-            &found.logp,
-            &batch.logp_old,
-            Advantages::PerSequence(&batch.advantages),
-            &batch.offsets,
-            &batch.groups,
-        )?;
-        if let Some(reference) = &reference {
-            tokens = tokens.with_logp_ref(reference)?;
+        let mut tokens =
+            TokenBatch::new(&found.logp, &batch.logp_old, batch.advantages(), &batch.offsets, &batch.groups)?;
+        if !batch.logp_ref.is_empty() {
+            tokens = tokens.with_logp_ref(&batch.logp_ref)?;
         }
         let evaluated = match rule.objective.evaluate(&tokens, &denominators) {
             Ok(evaluated) => evaluated,
             Err(ObjectiveError::NotFinite { .. }) => return not_finite(policy, rule, "a log-probability is", done),
             Err(error) => return Err(error.into()),
         };
-        done.keep(batch, &found.logp, reference.as_deref());
+        done.keep(batch, &found.logp);
         loss += evaluated.loss;
         stats.merge(&evaluated.stats);
         done.tokens += rows;
-        decoder.backward(w, &batch.packed, &evaluated.grad_logp, tape, gradient);
+        decoder.backward_to(w, &batch.packed, &evaluated.grad_logp, tape, trained);
     }
-    let norm = policy.gradient_norm();
+    let norm = policy.finish_gradient();
     if !loss.is_finite() || !policy.can_step(rule.config, norm) {
         let what = if loss.is_finite() { "the gradient is" } else { "the loss is" };
         return not_finite(policy, rule, what, done);

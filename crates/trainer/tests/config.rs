@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use surefoot_objectives::advantage::Estimator;
-use surefoot_trainer::config::choice::Schedule;
+use surefoot_trainer::config::choice::{AnswerFormat, Schedule};
 use surefoot_trainer::config::{Config, OptionValue, Purpose, document};
 
 const LEAST: &str = "[model]\npath = \"model\"\n[data]\ntrain = \"rows.jsonl\"\n";
@@ -134,12 +134,49 @@ fn impossible_values_are_refused_where_they_stand() {
         ("[optimizer]\nbetas = [0.9, 1.0]\n", "`optimizer.betas` is 1"),
         ("[advantage]\nweight = \"std\"\n", "`advantage.weight` does not fit: weight = \"std\" multiplies"),
         ("[checkpoint]\nkeep = 0\n", "`checkpoint.keep` is 0"),
+        ("[checkpoint]\nbest = \"eval/avg\"\n", "is a metric of evaluations, and eval.every = 0 makes none"),
+        ("[checkpoint]\nbest = \"reward/mean\"\nevery = 0\n", "checkpoint.every = 0 writes only the last"),
+        ("[checkpoint]\nbest = \"reward/man\"\n", "(did you mean \"reward/mean\"?)"),
+        ("[stop]\npatience = 0\n", "`stop.patience` is 0"),
+        (
+            "[stop]\nentropy_min = 0.5\nentropy_max = 0.5\n",
+            "`stop.entropy_max` is 0.5; it must be greater than the least",
+        ),
+        ("[stop]\nratio_max = 1\n", "`stop.ratio_max` is 1; it must be greater than 1"),
+        ("[stop]\nreward_drop = 0\n", "`stop.reward_drop` is 0; it must be greater than 0"),
+        ("[advantage]\nkl_coefficient = -1\n", "`advantage.kl_coefficient` is -1; it must be 0 (off) or more"),
+        ("[optimizer]\nbase_parameters = 0\n", "`optimizer.base_parameters` is 0; it must be at least 1"),
     ] {
         let message = refused(text, &[]);
         assert!(message.contains(expected), "expected {expected:?} in {message:?}");
     }
     let message = train("", &[]).expect_err("nothing is given");
     assert!(message.contains("`model.path` is not set") && message.contains("`data.train` is not set"), "{message}");
+}
+
+#[test]
+fn weights_and_difficulties_must_fit_the_files() {
+    let message = refused("", &["data.weights=[1, 2]"]);
+    assert!(message.contains("`data.weights` holds 2 where data.train names 1"), "{message}");
+    let message = refused("", &["data.weights=0"]);
+    assert!(message.contains("`data.weights` holds 0; each must be greater than 0"), "{message}");
+    let message = refused("", &["data.train=task:addition", "data.difficulty_key=level"]);
+    assert!(message.contains("names the column `level`, which the built-in task `task:addition` lacks"), "{message}");
+}
+
+#[test]
+fn presets_fill_what_is_not_set_and_read_back() {
+    let with = |text: &str| train(&format!("{LEAST}[prompt]\npreset = \"cpgd\"\n{text}"), &[]).unwrap();
+    let config = with("");
+    assert_eq!((config.reward.format, config.reward.strict), (AnswerFormat::ThinkAnswer, true));
+    assert!(config.prompt.system.starts_with("Solve the question.") && config.prompt.template == "{problem}");
+    assert_eq!(train(&config.to_toml(), &[]).unwrap(), config);
+    assert_eq!(with("system = \"short\"\n").prompt.system, "short");
+    let config = with("[reward]\nname = \"exact\"\n");
+    assert_eq!((config.reward.format, config.reward.strict), (AnswerFormat::ThinkAnswer, false));
+    assert!(!with("[reward]\nstrict = false\n").reward.strict);
+    let config = train(LEAST, &["prompt.preset=dgpo", "reward.name=math_pm1"]).unwrap();
+    assert_eq!((config.reward.format, config.reward.strict), (AnswerFormat::Boxed, true));
 }
 
 #[test]

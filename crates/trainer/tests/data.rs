@@ -5,7 +5,7 @@ use std::path::Path;
 
 use surefoot_trainer::config::Data;
 use surefoot_trainer::config::choice::Incomplete;
-use surefoot_trainer::data::{DataError, Dataset, Problem, Wanted};
+use surefoot_trainer::data::{DataError, Dataset, Order, Problem, Wanted};
 
 fn load(text: &str, wanted: Wanted<'_>) -> Result<Dataset, DataError> {
     let folder = tempfile::tempdir().unwrap();
@@ -174,6 +174,53 @@ fn limits_and_tasks_work() {
             .to_string()
             .contains("did you mean `addition`?")
     );
+}
+
+#[test]
+fn difficulties_are_numbers_or_texts_with_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.jsonl");
+    let mut data = Data { train: vec![path.to_string_lossy().into_owned()], ..Data::default() };
+    data.difficulty_key = Some("level".into());
+    let with = |values: &[&str]| {
+        let row = |(number, value): (usize, &&str)| {
+            format!("{{\"problem\": \"{number}\", \"answer\": 1, \"level\": {value}}}\n")
+        };
+        std::fs::write(&path, values.iter().enumerate().map(row).collect::<String>()).unwrap();
+        Dataset::load(&data, Wanted::Answer).map_err(|error| error.to_string())
+    };
+    let marks = with(&["3", "\"Level 2\"", "-1.5", "\"1\""]).unwrap().marks;
+    assert_eq!(marks.iter().map(|mark| mark.difficulty).collect::<Vec<_>>(), [3.0, 2.0, -1.5, 1.0]);
+    for (value, found) in [("\"hard\"", "\"hard\""), ("null", "null"), ("\"2 of 5\"", "\"2 of 5\""), ("[1]", "[1]")] {
+        let message = with(&["1", value]).unwrap_err();
+        let wanted = format!(
+            "rows.jsonl:2: data.difficulty_key = \"level\": expected a number, or a text with one, found {found}"
+        );
+        assert!(message.ends_with(&wanted), "{message}");
+    }
+    data.difficulty_key = Some("hardness".into());
+    let message = Dataset::load(&data, Wanted::Answer).unwrap_err().to_string();
+    assert!(message.ends_with("found only the keys `problem`, `answer`, `level`"), "{message}");
+}
+
+#[test]
+fn rows_know_their_files_and_a_file_without_rows_has_no_share() {
+    let train = ["task:addition,rows=20,seed=1,digits=2", "task:gcd,rows=9", "task:addition,rows=20,seed=1,digits=2"];
+    let mut data = Data { train: train.map(String::from).to_vec(), weights: vec![1.0, 2.0, 1.0], ..Data::default() };
+    let mut dataset = Dataset::load(&data, Wanted::Answer).unwrap();
+    let count = |dataset: &Dataset, file| dataset.marks.iter().filter(|mark| mark.file == file).count();
+    assert_eq!((dataset.rows.len(), dataset.marks.len()), (29, 29));
+    assert_eq!((count(&dataset, 0), count(&dataset, 1), count(&dataset, 2)), (20, 9, 0), "the third repeats the first");
+    let message = Order::of(&data, &dataset.marks, 1, 1).unwrap_err().to_string();
+    assert!(
+        message.starts_with("data.weights gives task:addition,rows=20") && message.contains("a duplicate"),
+        "{message}"
+    );
+    data.train.pop();
+    data.weights.pop();
+    assert!(Order::of(&data, &dataset.marks, 1, 1).is_ok());
+    dataset.retain(&(0..29).map(|row| row % 2 == 0).collect::<Vec<_>>());
+    assert_eq!((dataset.rows.len(), count(&dataset, 0), count(&dataset, 1)), (15, 10, 5));
 }
 
 #[test]

@@ -2,10 +2,11 @@
 #![allow(clippy::unwrap_used)]
 
 use std::io::Write;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use surefoot_trainer::config::choice::Best;
 use surefoot_trainer::config::{Config, Purpose};
+use surefoot_trainer::journey::{Ending, Outcome};
 use surefoot_trainer::metrics::definition::*;
 use surefoot_trainer::metrics::{Metric, Record};
 use surefoot_trainer::progress::{Progress, Terminal, header_of, row, summary, warnings};
@@ -55,8 +56,15 @@ fn lines_are_aligned() {
 
 #[test]
 fn the_summary_says_what_was_learned_and_what_is_next() {
-    let config = Config::defaults(Purpose::Train);
-    let text = summary(&run(&[]), &config, Path::new("runs/a"), Some(Path::new("runs/a/checkpoints/step-20")));
+    let mut config = Config::defaults(Purpose::Train);
+    let outcome = |records, checkpoint: Option<&str>, best: Option<(&str, f64)>| Outcome {
+        ending: Ending::Finished,
+        records,
+        run: "runs/a".into(),
+        checkpoint: checkpoint.map(Into::into),
+        best: best.map(|(path, score)| (path.into(), score)),
+    };
+    let text = summary(&config, &outcome(run(&[]), Some("runs/a/checkpoints/step-20"), None));
     for part in [
         "20 steps in 30.0 s, 81.9k tokens sampled",
         "reward     0.2158 →   0.7842",
@@ -67,7 +75,14 @@ fn the_summary_says_what_was_learned_and_what_is_next() {
         assert!(text.contains(part), "{part:?} is missing in {text}");
     }
     assert!(!text.contains("warning"), "{text}");
-    let empty = summary(&[], &config, Path::new("r"), None);
+    let best = Some(("runs/a/checkpoints/step-8", 0.75));
+    config.checkpoint.best = Best::EvalAvg;
+    let text = summary(&config, &outcome(run(&[]), Some("runs/a/checkpoints/step-20"), best));
+    assert!(
+        text.contains("best checkpoint: step-8 (eval/avg 0.7500)\n")
+            && text.contains("--model runs/a/checkpoints/step-8 ")
+    );
+    let empty = summary(&config, &outcome(Vec::new(), None, None));
     assert!(empty.contains("0 steps") && !empty.contains("NaN"), "{empty}");
 }
 

@@ -1,8 +1,8 @@
 //! Rewards: the built-in ones, and a user's program that works, crashes, hangs or prints rubbish.
 #![allow(clippy::unwrap_used)]
 
-use surefoot_trainer::config::Reward;
 use surefoot_trainer::config::choice::{AnswerFormat, RewardName};
+use surefoot_trainer::config::{Config, Purpose, Reward};
 use surefoot_trainer::reward::{Judged, Rewarder, Sample, Verdict};
 
 /// Greatest number of tokens of a completion.
@@ -59,6 +59,22 @@ fn the_template_of_thought_and_answer_earns_its_bonus() {
         ("72", "so 71"),
     ];
     assert_eq!(score(&config, &pairs).rewards(5), [1.5, -0.5, 1.0, -1.0, -1.0]);
+}
+
+/// What the presets of `[prompt]` ask for earns the reward, and the same answer in another form does not.
+#[test]
+fn presets_fit_their_strict_rewards() {
+    let of = |preset: &str| {
+        let text = format!("[model]\npath = \"m\"\n[data]\ntrain = \"d\"\n[prompt]\npreset = \"{preset}\"\n");
+        Config::from_text("run.toml".as_ref(), &text, &[], Purpose::Train).unwrap()
+    };
+    let cpgd = "<think>Since $1 + 1 = 2$, so the answer is 2. </think><answer>The answer is $\\boxed{2}$ </answer>";
+    let boxed = "So it is \\boxed{2}.";
+    let pairs = [("2", cpgd), ("2", boxed), ("2", "So it is 2.")];
+    assert!(of("cpgd").prompt.system.contains(cpgd), "the example of the prompt");
+    assert_eq!(score(&of("cpgd").reward, &pairs).rewards(3), [1.0, 0.0, 0.0]);
+    assert_eq!(score(&of("dgpo").reward, &pairs).rewards(3), [1.0, 1.0, 0.0]);
+    assert_eq!(score(&of("none").reward, &pairs).rewards(3), [1.0, 1.0, 1.0]);
 }
 
 #[test]

@@ -76,10 +76,14 @@ fn only_complete_checkpoints_are_found() {
     let partial = checkpoints.begin(105).unwrap();
     assert_eq!(fs::read_dir(partial.path()).unwrap().count(), 0);
     drop(partial);
-    checkpoints.prune(2).unwrap();
-    let steps: Vec<u64> = checkpoints.list().unwrap().into_iter().map(|(step, _)| step).collect();
-    assert_eq!(steps, [10, 100]);
-    assert_eq!(fs::read_dir(parent.path().join("checkpoints")).unwrap().count(), 2, "leftovers");
+    let steps = || checkpoints.list().unwrap().into_iter().map(|(step, _)| step).collect::<Vec<u64>>();
+    checkpoints.prune(1, Some(5)).unwrap();
+    assert_eq!(steps(), [5, 100], "the best stays");
+    checkpoints.prune(2, None).unwrap();
+    assert_eq!(steps(), [5, 100]);
+    checkpoints.prune(1, Some(100)).unwrap();
+    assert_eq!(steps(), [100]);
+    assert_eq!(fs::read_dir(parent.path().join("checkpoints")).unwrap().count(), 1, "leftovers");
 }
 
 #[test]
@@ -136,11 +140,8 @@ fn values_that_are_not_finite_are_null() {
     assert_eq!(Record::from_line("{\"loss\": 1}"), None);
 }
 
-#[test]
-fn rollouts_read_back_as_they_were_written() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("step-000003.parquet");
-    let samples: Vec<Sample> = (0..20)
+fn samples(by_token: bool) -> Vec<Sample> {
+    (0..20)
         .map(|index| Sample {
             step: 3,
             row: index / 4,
@@ -158,10 +159,19 @@ fn rollouts_read_back_as_they_were_written() {
             mini_batch: index as u32 / 8,
             logp: (0..index * 3 % 11).map(|token| -(token as f32) / 9.0).collect(),
             logp_ref: (0..index % 3).map(|token| -(token as f32) / 11.0).collect(),
+            advantages: if by_token { vec![0.5; index as usize % 4] } else { Vec::new() },
         })
-        .collect();
-    rollouts::write(&path, &samples).unwrap();
-    assert_eq!(rollouts::read(&path).unwrap(), samples);
+        .collect()
+}
+
+#[test]
+fn rollouts_read_back_as_they_were_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("step-000003.parquet");
+    for by_token in [false, true] {
+        rollouts::write(&path, &samples(by_token)).unwrap();
+        assert_eq!(rollouts::read(&path).unwrap(), samples(by_token));
+    }
     rollouts::write(&path, &[]).unwrap();
     assert_eq!(rollouts::read(&path).unwrap(), []);
     fs::write(&path, b"PAR1 nonsense").unwrap();

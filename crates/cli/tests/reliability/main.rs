@@ -2,10 +2,19 @@
 //! full disk or from numbers that are not finite. Every test drives the binary.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod adapters;
 mod bad_input;
+mod best;
+mod collapse;
+mod cut_evaluation;
 mod disk;
 mod interrupt;
+mod kills;
+mod mixture;
 mod nonfinite;
+#[cfg(target_os = "linux")]
+mod page;
+mod reference;
 mod resume;
 mod tiny;
 mod weights;

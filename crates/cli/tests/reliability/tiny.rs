@@ -65,8 +65,13 @@ impl Tiny {
 
     /// `surefoot train --resume` of the run `name`, or the start of it where there is no run yet.
     pub fn go_on(&self, name: &str) -> Command {
+        self.go_on_with(name, &[])
+    }
+
+    /// As [`Tiny::go_on`], for a run that begins with `sets`.
+    pub fn go_on_with(&self, name: &str, sets: &[&str]) -> Command {
         if !self.path(name).join("config.toml").exists() {
-            return self.train(name, &[]);
+            return self.train(name, sets);
         }
         let mut command = surefoot(["train", "--resume"]);
         command.arg(self.path(name));
@@ -77,6 +82,19 @@ impl Tiny {
     pub fn finish(&self, name: &str, sets: &[&str]) -> Finished {
         done(&self.train(name, sets).output().unwrap());
         Finished::read(&self.path(name))
+    }
+}
+
+/// Numbers in [0, 1) for the moments of kills (xorshift64*).
+pub struct Draw(pub u64);
+
+impl Draw {
+    /// The next number.
+    pub fn next(&mut self) -> f64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11) as f64 / (1u64 << 53) as f64
     }
 }
 
@@ -135,7 +153,11 @@ impl Finished {
 
 fn collect(folder: &Path, prefix: &str, files: &mut Vec<(String, Vec<u8>)>) {
     for name in names(folder) {
-        files.push((format!("{prefix}/{name}"), fs::read(folder.join(&name)).unwrap()));
+        let (path, name) = (folder.join(&name), format!("{prefix}/{name}"));
+        match path.is_dir() {
+            true => collect(&path, &name, files),
+            false => files.push((name, fs::read(path).unwrap())),
+        }
     }
 }
 

@@ -31,7 +31,7 @@ macro_rules! kernel {
 pub(crate) use kernel;
 
 /// The instruction set that the kernels of this process use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// The compilation target's own instructions.
     Portable,
@@ -41,7 +41,8 @@ pub enum Level {
     Avx512,
 }
 
-/// The instruction set of this machine, detected once.
+/// The instruction set of this machine, detected once. The environment variable `SUREFOOT_INSTRUCTIONS` set to `portable` or
+/// `avx2` keeps it from taking a better one, so that a test can compare their bits.
 #[inline]
 pub fn level() -> Level {
     match FOUND.load(Ordering::Relaxed) {
@@ -57,26 +58,34 @@ static FOUND: AtomicU8 = AtomicU8::new(0);
 
 #[cold]
 fn detect() -> Level {
-    let (level, number) = best();
-    FOUND.store(number, Ordering::Relaxed);
+    let allowed = match std::env::var("SUREFOOT_INSTRUCTIONS").as_deref() {
+        Ok("portable") => Level::Portable,
+        Ok("avx2") => Level::Avx2,
+        _ => Level::Avx512,
+    };
+    let level = best(allowed);
+    FOUND.store(level as u8 + 1, Ordering::Relaxed);
     level
 }
 
-fn best() -> (Level, u8) {
+fn best(allowed: Level) -> Level {
     #[cfg(target_arch = "x86_64")]
     {
-        if is_x86_feature_detected!("avx512f")
+        if allowed == Level::Avx512
+            && is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512bw")
         {
-            return (Level::Avx512, 3);
+            return Level::Avx512;
         }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            return (Level::Avx2, 2);
+        if allowed >= Level::Avx2 && is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            return Level::Avx2;
         }
     }
-    (Level::Portable, 1)
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = allowed;
+    Level::Portable
 }
 
 /// Asks for the cache lines of `data`, which will be read soon.

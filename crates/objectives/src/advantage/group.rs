@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{AdvantageError, AdvantageEstimator, Estimator, RewardBatch, STD_EPSILON, Weight};
+use super::{AdvantageError, AdvantageEstimator, Estimator, STD_EPSILON, Weight};
 
 /// How many groups have something to say.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -15,7 +15,10 @@ pub struct GroupSignal {
 
 /// Counts the groups whose rewards are all equal. `rewards` and `groups` are `[N]`.
 pub fn group_signal(rewards: &[f32], groups: &[u32]) -> GroupSignal {
-    let members = members(groups);
+    signal(rewards, &members(groups))
+}
+
+fn signal<R: PartialEq>(rewards: &[R], members: &BTreeMap<u32, Vec<usize>>) -> GroupSignal {
     let without_signal = members.values().filter(|members| all_equal(rewards, members)).count();
     GroupSignal { groups: members.len(), without_signal }
 }
@@ -29,7 +32,7 @@ pub(super) fn members(groups: &[u32]) -> BTreeMap<u32, Vec<usize>> {
     members
 }
 
-fn all_equal(rewards: &[f32], members: &[usize]) -> bool {
+fn all_equal<R: PartialEq>(rewards: &[R], members: &[usize]) -> bool {
     members.iter().all(|&sequence| rewards[sequence] == rewards[members[0]])
 }
 
@@ -41,20 +44,25 @@ pub(super) fn check_sizes(members: &BTreeMap<u32, Vec<usize>>, estimator: Estima
     }
 }
 
-pub(super) fn advantages(options: &AdvantageEstimator, batch: &RewardBatch<'_>) -> Result<Vec<f32>, AdvantageError> {
-    let members = members(batch.groups);
+/// One advantage a sequence; `rewards` and `groups` are `[N]`.
+pub(super) fn advantages(
+    options: &AdvantageEstimator,
+    rewards: &[f64],
+    groups: &[u32],
+) -> Result<Vec<f32>, AdvantageError> {
+    let members = members(groups);
     check_sizes(&members, options.estimator)?;
-    let signal = group_signal(batch.rewards, batch.groups);
+    let signal = signal(rewards, &members);
     let with_signal = signal.groups - signal.without_signal;
-    let mut advantages = vec![0.0; batch.rewards.len()];
+    let mut advantages = vec![0.0; rewards.len()];
     for sequences in members.values() {
-        if all_equal(batch.rewards, sequences) {
+        if all_equal(rewards, sequences) {
             continue;
         }
-        let rewards: Vec<f64> = sequences.iter().map(|&s| f64::from(batch.rewards[s])).collect();
-        let n = rewards.len() as f64;
-        let total: f64 = rewards.iter().sum();
-        let deviation = || options.std.of(&rewards) + STD_EPSILON;
+        let own: Vec<f64> = sequences.iter().map(|&s| rewards[s]).collect();
+        let n = own.len() as f64;
+        let total: f64 = own.iter().sum();
+        let deviation = || options.std.of(&own) + STD_EPSILON;
         let scale = match (options.estimator, options.weight) {
             (Estimator::Grpo, _) | (Estimator::DrGrpo, Weight::Std) => 1.0 / deviation(),
             (Estimator::DrGrpo, Weight::ClipFilter) => {
@@ -64,7 +72,7 @@ pub(super) fn advantages(options: &AdvantageEstimator, batch: &RewardBatch<'_>) 
             (Estimator::Rloo, _) => n / (n - 1.0),
             (Estimator::DrGrpo | Estimator::Raw | Estimator::ReinforcePlusPlus | Estimator::RlooNormalized, _) => 1.0,
         };
-        for (&sequence, reward) in sequences.iter().zip(&rewards) {
+        for (&sequence, reward) in sequences.iter().zip(&own) {
             advantages[sequence] = ((reward - total / n) * scale) as f32;
         }
     }

@@ -4,6 +4,7 @@
 //! `f64`. A group whose rewards are all equal has advantage exactly 0.
 
 mod group;
+mod penalty;
 mod returns;
 mod shaping;
 
@@ -11,6 +12,7 @@ use crate::batch::Advantages;
 use crate::keyed::keyed_enum;
 use crate::nearest::nearest;
 use crate::option::{self, Entry, OptionError, Range, Setting, Value};
+use crate::regularizer::ReferenceEstimator;
 
 pub use group::{GroupSignal, group_signal};
 pub use shaping::overlong_penalty;
@@ -30,7 +32,7 @@ keyed_enum! {
         Raw => "raw",
         /// `R` less the mean of the group's other samples (RLOO).
         Rloo => "rloo",
-        /// By token: `G_i = R − β·Σ_{j≥i}(log π_old − log π_ref)_j`, normalised over all tokens (CPGD §3.2).
+        /// By token: `G_i = R − β·Σ_{j≥i} k_j`, normalised over all tokens (CPGD §3.2, with `k = log π_old − log π_ref`).
         ReinforcePlusPlus => "reinforce_plus_plus",
         /// By token: `G_i` less the mean of the group's other `G_i`, normalised over all tokens (CPGD's RLOO, §3.2).
         RlooNormalized => "rloo_normalized",
@@ -217,14 +219,24 @@ pub struct AdvantageEstimator {
     pub weight_bound: f64,
     /// `sample` by default.
     pub std: Std,
-    /// `β` of the divergence penalty in the returns of `reinforce_plus_plus` and `rloo_normalized`; 0 by default.
+    /// `β` of the divergence penalty in the reward; 0 by default. `reinforce_plus_plus` and `rloo_normalized` take it from the
+    /// returns token by token; for the others the reward becomes `R − β·Σ_j k_j`, before it is compared.
     pub kl_coefficient: f64,
+    /// How the divergence `k` of `log π_old` from `log π_ref` is estimated, k1 by default (CPGD §3.2).
+    pub kl_estimator: ReferenceEstimator,
 }
 
 impl AdvantageEstimator {
     /// An estimator with the default options.
     pub const fn of(estimator: Estimator) -> Self {
-        Self { estimator, weight: Weight::Equal, weight_bound: 3.0, std: Std::Sample, kl_coefficient: 0.0 }
+        Self {
+            estimator,
+            weight: Weight::Equal,
+            weight_bound: 3.0,
+            std: Std::Sample,
+            kl_coefficient: 0.0,
+            kl_estimator: ReferenceEstimator::K1,
+        }
     }
 
     /// The estimator with this key.
@@ -255,8 +267,9 @@ impl AdvantageEstimator {
                 "kl_coefficient",
                 &mut self.kl_coefficient,
                 Range::NonNegative,
-                "β of the divergence penalty in the returns of reinforce_plus_plus and rloo_normalized (CPGD §3.2)",
+                "β of the divergence from the reference policy in the reward (CPGD §3.2)",
             ),
+            Entry::choice("kl_estimator", &mut self.kl_estimator, "its estimator (Schulman 2020)"),
         ]
     }
 
@@ -294,13 +307,27 @@ impl AdvantageEstimator {
     /// token, a log-probability that is not finite.
     pub fn compute(&self, batch: &RewardBatch<'_>) -> Result<AdvantageValues, AdvantageError> {
         match self.estimator {
-            Estimator::Raw => Ok(AdvantageValues::PerSequence(batch.rewards.to_vec())),
+            Estimator::Raw => {
+                let rewards = penalty::rewards(self, batch)?;
+                Ok(AdvantageValues::PerSequence(rewards.into_iter().map(|reward| reward as f32).collect()))
+            }
             Estimator::Grpo | Estimator::DrGrpo | Estimator::Rloo => {
-                group::advantages(self, batch).map(AdvantageValues::PerSequence)
+                let rewards = penalty::rewards(self, batch)?;
+                group::advantages(self, &rewards, batch.groups).map(AdvantageValues::PerSequence)
             }
             Estimator::ReinforcePlusPlus | Estimator::RlooNormalized => {
                 returns::advantages(self, batch).map(AdvantageValues::PerToken)
             }
+        }
+    }
+}
+
+impl Estimator {
+    /// Whether advantages are one a token: then they differ within a sequence when there is a divergence penalty.
+    pub const fn by_token(self) -> bool {
+        match self {
+            Self::ReinforcePlusPlus | Self::RlooNormalized => true,
+            Self::Grpo | Self::DrGrpo | Self::Raw | Self::Rloo => false,
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Advantages by token from returns with a divergence penalty, normalised over the whole batch (CPGD §3.2).
 
-use super::{AdvantageError, AdvantageEstimator, Estimator, RewardBatch, STD_EPSILON, group};
+use super::{AdvantageError, AdvantageEstimator, Estimator, RewardBatch, STD_EPSILON, group, penalty};
 
-/// The returns `G_i = R − β·Σ_{j≥i}(log π_old − log π_ref)_j` of one sequence's trained tokens, `i` counted from 0.
+/// The returns `G_i = R − β·Σ_{j≥i} k_j` of one sequence's trained tokens, `i` counted from 0.
 struct Returns {
     reward: f64,
     values: Vec<f64>,
@@ -17,31 +17,17 @@ impl Returns {
 
 pub(super) fn advantages(options: &AdvantageEstimator, batch: &RewardBatch<'_>) -> Result<Vec<f32>, AdvantageError> {
     let estimator = options.estimator;
-    let missing = |field, method| AdvantageError::Missing { estimator, field, method };
-    let offsets = batch.offsets.ok_or(missing("offsets", "with_tokens"))?;
-    let logp = match (options.kl_coefficient != 0.0, batch.logp_old, batch.logp_ref) {
-        (false, _, _) => None,
-        (true, Some(logp_old), Some(logp_ref)) => Some((logp_old, logp_ref)),
-        (true, _, _) => return Err(missing("logp_old and logp_ref", "with_logp")),
-    };
-    let trained: Vec<Vec<usize>> = offsets
-        .windows(2)
-        .map(|span| (span[0]..span[1]).filter(|&token| batch.mask.is_none_or(|mask| mask[token])).collect())
-        .collect();
+    let offsets = batch.offsets.ok_or(penalty::missing(estimator, "offsets", "with_tokens"))?;
+    let trained = penalty::trained(offsets, batch.mask);
+    let penalties = penalty::of(options, batch)?;
     let mut returns = Vec::with_capacity(batch.rewards.len());
     for (sequence, tokens) in trained.iter().enumerate() {
         let reward = f64::from(batch.rewards[sequence]);
         let mut values = vec![reward; tokens.len()];
-        if let Some((logp_old, logp_ref)) = logp {
+        if let Some(penalties) = &penalties {
             let mut penalty = 0.0;
             for (value, &token) in values.iter_mut().zip(tokens).rev() {
-                for (field, x) in [("logp_old", logp_old[token]), ("logp_ref", logp_ref[token])] {
-                    if !x.is_finite() {
-                        let position = token - offsets[sequence];
-                        return Err(AdvantageError::TokenNotFinite { field, value: x, sequence, position });
-                    }
-                }
-                penalty += options.kl_coefficient * (f64::from(logp_old[token]) - f64::from(logp_ref[token]));
+                penalty += penalties[token];
                 *value -= penalty;
             }
         }

@@ -33,6 +33,7 @@ impl Config {
         estimator.std = self.advantage.std;
         estimator.set("weight_bound", self.advantage.weight_bound)?;
         estimator.set("kl_coefficient", self.advantage.kl_coefficient)?;
+        estimator.kl_estimator = self.advantage.kl_estimator;
         estimator.check()?;
         Ok(estimator)
     }

@@ -1,9 +1,13 @@
 //! Values that make no sense, alone or together, found before anything is loaded.
 
+use surefoot_engine::lora::MODULES;
 use surefoot_objectives::advantage::{Estimator, Weight};
 
 use super::choice::{AnswerFormat, RewardName, Schedule};
-use super::{Config, Purpose};
+use super::{Config, Lora, Purpose, nearest};
+
+mod data;
+mod lasting;
 
 /// Learning rate from which a few updates take f32 weights beyond their range.
 const LARGEST_RATE: f64 = 1e30;
@@ -35,6 +39,7 @@ pub(super) fn check(config: &Config) -> Vec<(String, String)> {
             advantage(config, &mut found);
             update(config, &mut found);
             eval(config, &mut found);
+            lasting::stop(config, &mut found);
         }
         Purpose::Eval => {
             positive(&mut found, "rollout.batch", config.rollout.batch);
@@ -73,12 +78,15 @@ fn shared(config: &Config, found: &mut Found) {
     if model.path.is_empty() {
         found.push(("model.path", "is not set: name the folder of a Hugging Face model".to_string()));
     }
+    data::check(config, found);
+    lasting::checkpoint(config, found);
     if config.purpose != Purpose::Eval && (data.train.is_empty() || data.train.iter().any(String::is_empty)) {
         found.push((
             "data.train",
             "is not set: name a JSONL or parquet file, or a built-in task as \"task:addition\"".to_string(),
         ));
     }
+    lora(config, found);
     if data.limit == Some(0) {
         found.push(("data.limit", "is 0, which leaves no row; leave it out to use every row".to_string()));
     }
@@ -94,6 +102,9 @@ fn shared(config: &Config, found: &mut Found) {
     }
     let eps = optimizer.eps;
     within(found, "optimizer.eps", eps, eps >= SMALLEST && eps.is_finite(), &format!("at least {SMALLEST:e}"));
+    if let Some(base) = optimizer.base_parameters {
+        within(found, "optimizer.base_parameters", base, base >= 1.0, "at least 1");
+    }
     let decay = optimizer.weight_decay;
     within(found, "optimizer.weight_decay", decay, decay >= 0.0, "0 or more");
     if rate > 0.0 && decay * rate > 1.0 {
@@ -113,6 +124,28 @@ fn shared(config: &Config, found: &mut Found) {
     positive(found, "update.tokens_per_micro_batch", update.tokens_per_micro_batch);
     within(found, "update.clip_grad_norm", update.clip_grad_norm, update.clip_grad_norm >= 0.0, "0 (off) or more");
     positive(found, "checkpoint.keep", checkpoint.keep);
+}
+
+fn lora(config: &Config, found: &mut Found) {
+    let Lora { rank, alpha, targets } = &config.lora;
+    if *rank == 0 {
+        return;
+    }
+    within(found, "lora.alpha", *alpha, *alpha > 0.0, "greater than 0");
+    if targets.is_empty() {
+        found.push(("lora.targets", "is empty, so nothing would learn".to_string()));
+    }
+    for target in targets.iter().filter(|target| !MODULES.contains(&target.as_str())) {
+        let known = MODULES.join(", ");
+        let near = nearest(target, MODULES).map_or(String::new(), |near| format!("did you mean {near}? "));
+        found.push(("lora.targets", format!("has {target:?}; {near}there are {known}")));
+    }
+    if !config.model.frozen.is_empty() {
+        found.push((
+            "model.frozen",
+            "has no meaning with lora.rank: the model's own weights keep their values".to_string(),
+        ));
+    }
 }
 
 fn rollout(config: &Config, found: &mut Found) {
@@ -225,13 +258,8 @@ fn advantage(config: &Config, found: &mut Found) {
             "is 1, but advantage.estimator = \"{name}\" compares the samples of a group: use at least 2, or \"reinforce_plus_plus\""
         )));
     }
-    if advantage.kl_coefficient > 0.0 {
-        found.push((
-            "advantage.kl_coefficient",
-            "is not available in this trainer yet; use regularizer.reference_coefficient for a KL penalty in the loss"
-                .to_string(),
-        ));
-    }
+    let kl = advantage.kl_coefficient;
+    within(found, "advantage.kl_coefficient", kl, kl >= 0.0, "0 (off) or more");
     within(found, "advantage.weight_bound", advantage.weight_bound, advantage.weight_bound >= 1.0, "at least 1");
     let key = if advantage.weight == Weight::Equal { "advantage.estimator" } else { "advantage.weight" };
     if let Err(error) = config.advantage_estimator() {

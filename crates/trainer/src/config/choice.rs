@@ -6,6 +6,7 @@ use toml::Value;
 
 use super::entry::{Entry, Mismatch};
 use super::nearest::nearest;
+use crate::metrics::{Metric, definition};
 
 /// Declares an enum whose variants have names in the configuration.
 macro_rules! choice {
@@ -55,6 +56,34 @@ choice! {
         Jsonl = "jsonl",
         /// Apache Parquet.
         Parquet = "parquet",
+    }
+}
+
+choice! {
+    /// A prompt with the form of the answer that it asks for.
+    Preset {
+        /// Nothing but what is set.
+        None = "none",
+        /// CPGD, appendix B, Table 3.
+        Cpgd = "cpgd",
+        /// DGPO, appendix B.2.
+        Dgpo = "dgpo",
+    }
+}
+
+choice! {
+    /// By which metric the best checkpoint is chosen.
+    Best {
+        /// None is kept for its worth.
+        Off = "off",
+        /// Mean reward of the steps since the checkpoint before.
+        Reward = "reward/mean",
+        /// Right completions of the evaluation.
+        EvalAvg = "eval/avg",
+        /// Problems that the evaluation solved at least once.
+        EvalPass = "eval/pass",
+        /// Problems of the evaluation whose most frequent answer is right.
+        EvalMajority = "eval/majority",
     }
 }
 
@@ -177,6 +206,24 @@ choice! {
         Answer = "answer",
         /// A last line `#### 72`.
         Hashes = "hashes",
+    }
+}
+
+impl Best {
+    /// The metric; `None` when it is off.
+    pub fn metric(self) -> Option<Metric> {
+        match self {
+            Best::Off => None,
+            Best::Reward => Some(definition::REWARD_MEAN),
+            Best::EvalAvg => Some(definition::EVAL_AVG),
+            Best::EvalPass => Some(definition::EVAL_PASS),
+            Best::EvalMajority => Some(definition::EVAL_MAJORITY),
+        }
+    }
+
+    /// Whether an evaluation gives it.
+    pub fn of_evaluation(self) -> bool {
+        matches!(self, Best::EvalAvg | Best::EvalPass | Best::EvalMajority)
     }
 }
 

@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::check;
 use super::nearest::{nearest, nearest_key};
+use super::preset;
 use super::{Config, ConfigError, Mismatch, Origin, Problem, ProblemKind, Purpose};
 
 /// Where each key that was set came from, by `section.key`.
@@ -28,6 +29,7 @@ pub(super) fn resolve(path: &Path, text: &str, sets: &[String], purpose: Purpose
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         config.log.run_dir = format!("runs/{}", if stem.is_empty() { purpose.command() } else { stem.as_str() });
     }
+    preset::apply(&mut config, &|key| origins.contains_key(key));
     // A named objective's defaults are its paper's, the advantages included.
     if !origins.contains_key("advantage.estimator")
         && let Ok(objective) = config.build_objective()

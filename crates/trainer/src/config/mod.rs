@@ -12,6 +12,7 @@ mod entry;
 mod error;
 mod load;
 mod nearest;
+mod preset;
 pub use nearest::nearest;
 pub mod objective;
 pub mod stages;
@@ -23,7 +24,8 @@ pub use entry::{Entry, Mismatch};
 pub use error::{ConfigError, Origin, Problem, ProblemKind};
 pub use objective::{Objective, OptionValue};
 pub use stages::{
-    Advantage, Checkpoint, Data, Eval, Log, Model, Optimizer, Prompt, Regularizer, Reward, Rollout, Sft, Train, Update,
+    Advantage, Checkpoint, Data, Eval, Log, Lora, Model, Optimizer, Prompt, Regularizer, Reward, Rollout, Sft, Stop,
+    Train, Update,
 };
 pub use table::{KeyDoc, Stage};
 
@@ -45,6 +47,7 @@ impl Purpose {
             Purpose::Train | Purpose::Eval => &[
                 "train",
                 "model",
+                "lora",
                 "data",
                 "prompt",
                 "rollout",
@@ -56,9 +59,12 @@ impl Purpose {
                 "update",
                 "eval",
                 "checkpoint",
+                "stop",
                 "log",
             ],
-            Purpose::Sft => &["train", "model", "data", "prompt", "sft", "optimizer", "update", "checkpoint", "log"],
+            Purpose::Sft => {
+                &["train", "model", "lora", "data", "prompt", "sft", "optimizer", "update", "checkpoint", "log"]
+            }
         }
     }
 
@@ -92,6 +98,8 @@ pub struct Config {
     pub train: Train,
     /// `[model]`
     pub model: Model,
+    /// `[lora]`
+    pub lora: Lora,
     /// `[data]`
     pub data: Data,
     /// `[prompt]`
@@ -116,6 +124,8 @@ pub struct Config {
     pub eval: Eval,
     /// `[checkpoint]`
     pub checkpoint: Checkpoint,
+    /// `[stop]`
+    pub stop: Stop,
     /// `[log]`
     pub log: Log,
 }
@@ -137,6 +147,7 @@ impl Config {
             purpose,
             train: Train::default(),
             model: Model::default(),
+            lora: Lora::default(),
             data: Data::default(),
             prompt: Prompt::default(),
             rollout: Rollout::default(),
@@ -149,6 +160,7 @@ impl Config {
             update: Update::default(),
             eval: Eval::default(),
             checkpoint: Checkpoint::default(),
+            stop: Stop::default(),
             log: Log::default(),
         };
         if purpose == Purpose::Sft {
@@ -193,9 +205,10 @@ impl Config {
 
     /// The sections of this purpose, in the order of [`Purpose::sections`].
     pub fn stages(&self) -> Vec<&dyn Stage> {
-        let all: [&dyn Stage; 15] = [
+        let all: [&dyn Stage; 17] = [
             &self.train,
             &self.model,
+            &self.lora,
             &self.data,
             &self.prompt,
             &self.rollout,
@@ -208,15 +221,17 @@ impl Config {
             &self.update,
             &self.eval,
             &self.checkpoint,
+            &self.stop,
             &self.log,
         ];
         all.into_iter().filter(|stage| self.purpose.sections().contains(&stage.section())).collect()
     }
 
     fn stage_mut(&mut self, section: &str) -> Option<&mut dyn Stage> {
-        let all: [&mut dyn Stage; 15] = [
+        let all: [&mut dyn Stage; 17] = [
             &mut self.train,
             &mut self.model,
+            &mut self.lora,
             &mut self.data,
             &mut self.prompt,
             &mut self.rollout,
@@ -229,6 +244,7 @@ impl Config {
             &mut self.update,
             &mut self.eval,
             &mut self.checkpoint,
+            &mut self.stop,
             &mut self.log,
         ];
         let known = self.purpose.sections();

@@ -82,4 +82,12 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("output_dir", "log.run_dir"),
     ("train_files", "data.train"),
     ("system_prompt", "prompt.system"),
+    ("data_weights", "data.weights"),
+    ("interleave_probs", "data.weights"),
+    ("kl_penalty", "advantage.kl_estimator"),
+    ("kl_coef", "advantage.kl_coefficient"),
+    ("use_kl_in_reward", "advantage.kl_coefficient"),
+    ("metric_for_best_model", "checkpoint.best"),
+    ("load_best_model_at_end", "checkpoint.best"),
+    ("early_stopping_patience", "stop.patience"),
 ];

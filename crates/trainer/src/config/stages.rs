@@ -4,12 +4,13 @@
 //! prints its objective's parameters and its response lengths; "the remainder of the training pipeline follows standard
 //! practices" (section 4.1), so the rest follows what the neighbouring papers print and the trainers in use do.
 
+use surefoot_engine::lora::MODULES;
 use surefoot_objectives::ReferenceEstimator;
 use surefoot_objectives::advantage::{Estimator, Std, Weight};
 
 use super::choice::{
-    AnswerFormat, Chat, DataFormat, Incomplete, OnNonfinite, Overlong, Precision, Recompute, RewardName, Schedule,
-    Truncated,
+    AnswerFormat, Best, Chat, DataFormat, Incomplete, OnNonfinite, Overlong, Precision, Preset, Recompute, RewardName,
+    Schedule, Truncated,
 };
 use super::table::stage;
 
@@ -33,6 +34,20 @@ stage! {
     Model in "model" {
         /// Folder of a Hugging Face model. Must be given.
         path: String = String::new(), "none";
+        /// Parameters that keep their values: those whose names contain one of these texts, as `embed_tokens`, `layers.0.` or `norm`.
+        frozen: Vec<String> = Vec::new(), "ours: every parameter learns";
+    }
+}
+
+stage! {
+    /// Low-rank adapters: what learns instead of the model's own weights.
+    Lora in "lora" {
+        /// Rank of the adapters; 0 is off. Checkpoints then hold the sum as a model, and the adapters for `peft` in `adapter/`.
+        rank: usize = 0, "verl `model.lora_rank`";
+        /// The product of the adapters is scaled by this over the rank.
+        alpha: f64 = 16.0, "verl `model.lora_alpha`";
+        /// Matrices of every layer that get adapters.
+        targets: Vec<String> = MODULES.map(String::from).to_vec(), "verl `model.target_modules = \"all-linear\"`";
     }
 }
 
@@ -51,14 +66,20 @@ stage! {
         incomplete: Incomplete = Incomplete::Error, "ours: a wrong column name must not pass";
         /// Only the first so many rows of all files together.
         limit: Option<usize> = None, "verl `data.train_max_samples`";
-        /// A new order in each epoch, drawn from `train.seed`.
+        /// A new order in each epoch, drawn from `train.seed`; `false` keeps the order of the files.
         shuffle: bool = true, "verl `data.shuffle`";
+        /// Weights of the files of `data.train`, one each: of any number of rows handed out, each file has given its share to within a few rows, and begins anew when it is through. Empty: the files are one, and each row comes once an epoch.
+        weights: Vec<f64> = Vec::new(), "none";
+        /// Curriculum: column with a number, or a text with one (`Level 3`). Rows come from the least to the greatest, in each epoch; equal ones shuffled, or in the order of the files.
+        difficulty_key: Option<String> = None, "none";
     }
 }
 
 stage! {
     /// From a problem to the tokens that the model continues.
     Prompt in "prompt" {
+        /// Values for `prompt.system`, `reward.format` and `reward.strict` where they are not set: `cpgd` is the prompt of CPGD's Table 3 with `think-answer`, `dgpo` asks for the form that DGPO's reward checks, `boxed` (the paper prints no prompt; the words are ours). `reward.strict` only with `math` or `math_pm1`.
+        preset: Preset = Preset::None, "none";
         /// System message; empty for none. Without a chat template it stands before the problem.
         system: String = String::new(), "ours";
         /// The user's message; `{problem}` is replaced. Rows that are chats already are left as they are.
@@ -133,8 +154,10 @@ stage! {
         weight_bound: f64 = 3.0, "CPGD, released code";
         /// The standard deviation that `grpo` divides by.
         std: Std = Std::Sample, "TRL, verl";
-        /// Weight of the divergence from the reference in the returns of `reinforce_plus_plus` and `rloo_normalized`.
-        kl_coefficient: f64 = 0.0, "MHPO Algorithm 1 has none";
+        /// Weight of the divergence of a sample's tokens from the model that the run began with, as a part of the reward; 0 is off. `reinforce_plus_plus` and `rloo_normalized` take it token by token, from the returns; for the others it is summed and taken from the reward before that is compared.
+        kl_coefficient: f64 = 0.0, "MHPO Algorithm 1 has none; verl `algorithm.use_kl_in_reward`";
+        /// Its estimator.
+        kl_estimator: ReferenceEstimator = ReferenceEstimator::K1, "CPGD 3.2; verl `algorithm.kl_penalty`";
     }
 }
 
@@ -157,6 +180,8 @@ stage! {
     Optimizer in "optimizer" {
         /// Peak learning rate.
         learning_rate: f64 = 1e-6, "CPGD 5.1, DGPO Table 12 (1.5B)";
+        /// Parameters of the model that the rate is meant for: a model of N parameters gets `learning_rate · √(base_parameters / N)`, which keeps the variance of an update's length. Not set: the rate as it stands.
+        base_parameters: Option<f64> = None, "DGPO A.4, eq. 45 (there 1.5e9)";
         /// Decay of the two moments.
         betas: [f64; 2] = [0.9, 0.95], "DGPO B.3";
         /// Added to the root of the second moment.
@@ -233,8 +258,10 @@ stage! {
     Checkpoint in "checkpoint" {
         /// Steps between checkpoints; the last step always has one. 0 writes only that.
         every: u64 = 20, "ours";
-        /// Checkpoints that are kept.
+        /// Newest checkpoints that are kept.
         keep: usize = 2, "ours: the newest, and one in case";
+        /// The checkpoint that is kept beside them, however old: the one with the greatest value. For `reward/mean` the value is the mean over the last `checkpoint.every` steps; for the others it is that of the step's evaluation, and steps with an evaluation have a checkpoint.
+        best: Best = Best::Off, "none";
         /// Number format of the Hugging Face weights; a resume uses the exact ones in either case.
         dtype: Precision = Precision::F32, "ours: exact";
     }
@@ -249,5 +276,33 @@ stage! {
         tensorboard: bool = true, "ours";
         /// Steps between files in `rollouts/` (prompts, completions, rewards, log-probabilities); 0 writes none.
         rollouts_every: u64 = 1, "ours";
+    }
+}
+
+stage! {
+    /// When a run ends early because it has collapsed: with exit code 5, the detector's name, step and value, and a checkpoint. A detector whose limit is not set is off.
+    Stop in "stop" {
+        /// Steps in a row that must be beyond a limit. Steps without the metric count neither way; a value that is not finite is beyond every limit.
+        patience: usize = 3, "ours";
+        /// Steps at the beginning that are not looked at.
+        after: u64 = 0, "ours";
+        /// Least `rollout/entropy`, in nats: below it, samples hardly differ.
+        entropy_min: Option<f64> = None, "none";
+        /// Greatest `rollout/entropy`, in nats: above it, samples are noise.
+        entropy_max: Option<f64> = None, "none";
+        /// Greatest `update/ratio_max`.
+        ratio_max: Option<f64> = None, "none";
+        /// Least `rollout/length_mean`, in tokens.
+        length_min: Option<f64> = None, "none";
+        /// Greatest `rollout/length_mean`, in tokens.
+        length_max: Option<f64> = None, "none";
+        /// Least `reward/mean`.
+        reward_min: Option<f64> = None, "none";
+        /// Greatest fall of `reward/mean`: of its mean over the last `patience` steps below the greatest mean over so many steps in a row.
+        reward_drop: Option<f64> = None, "none";
+        /// Greatest `update/grad_norm_max`.
+        grad_norm_max: Option<f64> = None, "none";
+        /// Greatest `update/skipped_steps`: more of a step's updates were skipped because something was not finite.
+        skipped_max: Option<f64> = None, "none";
     }
 }

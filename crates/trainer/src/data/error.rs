@@ -94,6 +94,24 @@ pub enum DataError {
         /// The key that holds the solution.
         key: String,
     },
+    /// A row whose place in the curriculum is unknown.
+    #[error("{place}: data.difficulty_key = \"{key}\": expected a number, or a text with one, found {found}")]
+    NoDifficulty {
+        /// Where.
+        place: Place,
+        /// The key.
+        key: String,
+        /// What stands there.
+        found: String,
+    },
+    /// A file that is to have a share and has no row.
+    #[error(
+        "data.weights gives {file} a share, and none of its rows is left: each is too long, a duplicate, without answer or beyond data.limit"
+    )]
+    NoShare {
+        /// The entry of `data.train`.
+        file: String,
+    },
     /// A value of a shape that cannot be used.
     #[error("{place}: `{key}` must be {expected}, found {found}")]
     Shape {
@@ -119,7 +137,7 @@ pub enum DataError {
     Task(#[from] TaskError),
     /// A position that belongs to other data.
     #[error(
-        "the run was on row {offset} of epoch {epoch} of other data ({saved} rows, now {now}, or their content changed); resume with the data that it began with"
+        "the run was on row {offset} of epoch {epoch} of other data ({saved} rows, now {now}, or their content, weights or difficulties changed); resume with the data that it began with"
     )]
     OtherData {
         /// Saved epoch.

@@ -31,7 +31,7 @@ pub(super) fn read(path: &Path, columns: &Columns<'_>, take: &mut Take<'_>) -> R
         let Value::Object(row) = value else {
             return Err(DataError::NotObject { place: place(), found: kind(&value) });
         };
-        if !take(columns.row(&row, &place))? {
+        if !take(columns.read(&row, &place))? {
             break;
         }
     }

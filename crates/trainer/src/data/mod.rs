@@ -30,14 +30,25 @@ pub const TASK_PREFIX: &str = "task:";
 pub struct Dataset {
     /// Every row, in the order of the files.
     pub rows: Vec<Row>,
+    /// Where each row comes from, and how hard it is.
+    pub marks: Vec<Mark>,
     /// Rows left out because an equal one stands before them (DAPO-Math-17k repeats each of its rows a hundred times).
     pub duplicates: usize,
     /// Rows left out because they have no answer (`data.incomplete = "drop"`).
     pub incomplete: usize,
 }
 
-/// Takes what a row of a file gives; says whether more rows are wanted.
-type Take<'a> = dyn FnMut(Result<Row, DataError>) -> Result<bool, DataError> + 'a;
+/// What a run's order of the rows depends on.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Mark {
+    /// Number of the row's file in `data.train`.
+    pub file: usize,
+    /// Value of the column `data.difficulty_key`; 0 without one.
+    pub difficulty: f64,
+}
+
+/// Takes what a row of a file gives, with its difficulty; says whether more rows are wanted.
+type Take<'a> = dyn FnMut(Result<(Row, f64), DataError>) -> Result<bool, DataError> + 'a;
 
 impl Dataset {
     /// Reads what `[data]` names. `wanted` says what a row must hold: a gold answer, or a text to learn from `target_key`.
@@ -55,16 +66,18 @@ impl Dataset {
     /// # Errors
     /// [`DataError`] names the file and the line or row.
     pub fn load(data: &Data, wanted: Wanted<'_>) -> Result<Self, DataError> {
-        let columns = Columns { problem: data.problem_key.as_deref(), answer: data.answer_key.as_deref(), wanted };
-        let mut rows = Collector { data, dataset: Dataset::default(), seen: HashSet::new(), read: 0 };
-        for name in &data.train {
+        let (problem, answer) = (data.problem_key.as_deref(), data.answer_key.as_deref());
+        let columns = Columns { problem, answer, difficulty: data.difficulty_key.as_deref(), wanted };
+        let mut rows = Collector { data, dataset: Dataset::default(), seen: HashSet::new(), read: 0, file: 0 };
+        for (file, name) in data.train.iter().enumerate() {
             if rows.full() {
                 break;
             }
             let before = rows.read;
+            rows.file = file;
             if let Some(spec) = name.strip_prefix(TASK_PREFIX) {
                 for (problem, answer) in TaskSpec::parse(spec)?.rows() {
-                    rows.take(Ok(Row { problem: Problem::Text(problem), answer }))?;
+                    rows.take(Ok((Row { problem: Problem::Text(problem), answer }, 0.0)))?;
                 }
                 continue;
             }
@@ -98,6 +111,13 @@ impl Dataset {
         }
         hash.0
     }
+
+    /// Leaves only the rows of which `keep`, with one entry a row, says so.
+    pub fn retain(&mut self, keep: &[bool]) {
+        let (mut rows, mut marks) = (keep.iter(), keep.iter());
+        self.rows.retain(|_| rows.next() == Some(&true));
+        self.marks.retain(|_| marks.next() == Some(&true));
+    }
 }
 
 /// FNV-1a, because a fingerprint that is saved must not depend on the standard library's version.
@@ -105,7 +125,11 @@ struct Fnv(u64);
 
 impl Fnv {
     fn text(&mut self, text: &str) {
-        for byte in text.bytes().chain([0xff]) {
+        self.bytes(text.bytes().chain([0xff]));
+    }
+
+    fn bytes(&mut self, bytes: impl IntoIterator<Item = u8>) {
+        for byte in bytes {
             self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }
     }
@@ -116,16 +140,21 @@ struct Collector<'a> {
     dataset: Dataset,
     seen: HashSet<(u64, u64)>,
     read: usize,
+    /// Number of the file that is being read.
+    file: usize,
 }
 
 impl Collector<'_> {
-    fn take(&mut self, row: Result<Row, DataError>) -> Result<bool, DataError> {
+    fn take(&mut self, row: Result<(Row, f64), DataError>) -> Result<bool, DataError> {
         if self.full() {
             return Ok(false);
         }
         self.read += 1;
         match row {
-            Ok(row) if self.seen.insert(digest(&row)) => self.dataset.rows.push(row),
+            Ok((row, difficulty)) if self.seen.insert(digest(&row)) => {
+                self.dataset.rows.push(row);
+                self.dataset.marks.push(Mark { file: self.file, difficulty });
+            }
             Ok(_) => self.dataset.duplicates += 1,
             Err(DataError::NoAnswer { .. } | DataError::NoFinalAnswer { .. })
                 if self.data.incomplete == Incomplete::Drop =>

@@ -43,7 +43,7 @@ fn decode(path: &Path, columns: &Columns<'_>, take: &mut Take<'_>) -> Result<(),
         let Value::Object(row) = value else {
             return Err(DataError::NotObject { place: place(), found: kind(&value) });
         };
-        if !take(columns.row(&row, &place))? {
+        if !take(columns.read(&row, &place))? {
             break;
         }
     }

@@ -48,6 +48,8 @@ pub struct Columns<'a> {
     pub problem: Option<&'a str>,
     /// `data.answer_key`.
     pub answer: Option<&'a str>,
+    /// `data.difficulty_key`.
+    pub difficulty: Option<&'a str>,
     /// What a row must hold.
     pub wanted: Wanted<'a>,
 }
@@ -68,14 +70,19 @@ impl Columns<'_> {
         all.extend([REWARD_MODEL, MESSAGES]);
         all.extend(self.problem);
         all.extend(self.answer);
+        all.extend(self.difficulty);
         if let Wanted::Target(Some(key)) = self.wanted {
             all.push(key);
         }
         all
     }
 
-    /// Reads one row; `place` is called for its place when something is wrong.
-    pub(super) fn row(&self, row: &Map<String, Value>, place: &dyn Fn() -> Place) -> Result<Row, DataError> {
+    /// Reads one row and its difficulty; `place` is called for its place when something is wrong.
+    pub(super) fn read(&self, row: &Map<String, Value>, place: &dyn Fn() -> Place) -> Result<(Row, f64), DataError> {
+        Ok((self.row(row, place)?, self.difficulty.map_or(Ok(0.0), |key| difficulty(key, row, place))?))
+    }
+
+    fn row(&self, row: &Map<String, Value>, place: &dyn Fn() -> Place) -> Result<Row, DataError> {
         if let (Wanted::Target(None), None, Some(Value::Array(messages))) =
             (self.wanted, self.problem, row.get(MESSAGES))
         {
@@ -139,6 +146,22 @@ impl Columns<'_> {
         let expected = format!("{}, `reward_model.ground_truth` or `solution`", list(ANSWER));
         Err(DataError::NoAnswer { place: place(), expected, found: keys(row) })
     }
+}
+
+/// A number, or the one number of a text such as `Level 3`.
+fn difficulty(key: &str, row: &Map<String, Value>, place: &dyn Fn() -> Place) -> Result<f64, DataError> {
+    let wrong = |found: String| DataError::NoDifficulty { place: place(), key: key.into(), found };
+    let value = row.get(key).ok_or_else(|| wrong(format!("only the keys {}", keys(row))))?;
+    let number = match value {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => {
+            let digit = |c: char| c.is_ascii_digit() || c == '.' || c == '-';
+            let mut numbers = text.split(|c| !digit(c)).filter_map(|part| part.parse::<f64>().ok());
+            numbers.next().filter(|_| numbers.next().is_none())
+        }
+        _ => None,
+    };
+    number.filter(|number| number.is_finite()).ok_or_else(|| wrong(value.to_string()))
 }
 
 /// A `messages` row: the last message is the text to learn.

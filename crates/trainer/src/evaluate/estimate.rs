@@ -6,7 +6,12 @@ const RESAMPLES: usize = 2000;
 /// Seed of the resamples: the same results give the same intervals.
 const SEED: u64 = 0x5eed_ab1e;
 
-/// A mean over problems with its 95% interval.
+/// A mean over problems with its 95% interval: the percentile bootstrap over problems.
+///
+/// Where all problems have the same value, as when none is solved, every resample is the same and the bootstrap would claim
+/// certainty. Then the interval is what the number of problems alone allows: with n equal values, at most
+/// `u = 1 − 0.025^(1/n)` of such problems have another one (the exact bound of Clopper and Pearson 1934 for none of n), so the
+/// mean lies between `value·(1 − u) + u·least` and `value·(1 − u) + u·greatest` possible value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Interval {
     /// The mean.
@@ -15,6 +20,18 @@ pub struct Interval {
     pub low: f64,
     /// 2.5% of the bootstrap's means lie above.
     pub high: f64,
+}
+
+/// Half of what a 95% interval leaves out.
+const TAIL: f64 = 0.025;
+
+impl Interval {
+    /// The interval of `problems` equal values between `least` and `greatest`.
+    pub(super) fn of_equal(value: f64, problems: usize, [least, greatest]: [f64; 2]) -> Self {
+        let others = 1.0 - TAIL.powf(1.0 / problems as f64);
+        let toward = |end: f64| value * (1.0 - others) + end * others;
+        Interval { value, low: toward(least), high: toward(greatest) }
+    }
 }
 
 /// Probability that at least one of `k` samples is right, estimated without bias from `samples` of which `correct` are:
@@ -47,8 +64,8 @@ pub fn powers(samples: usize) -> Vec<usize> {
     ks
 }
 
-/// Means of several statistics over the same problems; `rows[p]` holds every statistic of problem `p`. The interval is the
-/// percentile bootstrap over problems: it says how far another draw of such problems could lie.
+/// Means of several statistics over the same problems; `rows[p]` holds every statistic of problem `p`, each between 0 and 1.
+/// The interval says how far another draw of such problems could lie.
 pub fn bootstrap(rows: &[Vec<f64>]) -> Vec<Interval> {
     let Some(width) = rows.first().map(Vec::len) else { return Vec::new() };
     let mean_of = |draw: &mut dyn FnMut() -> usize| {
@@ -68,7 +85,10 @@ pub fn bootstrap(rows: &[Vec<f64>]) -> Vec<Interval> {
     means
         .into_iter()
         .enumerate()
-        .map(|(s, value)| interval(value, drawn.iter().map(|means| means[s]).collect()))
+        .map(|(s, value)| match rows.iter().all(|row| row[s] == rows[0][s]) {
+            true => Interval::of_equal(rows[0][s], rows.len(), [0.0, 1.0]),
+            false => interval(value, drawn.iter().map(|means| means[s]).collect()),
+        })
         .collect()
 }
 
@@ -112,6 +132,24 @@ mod tests {
         let found = bootstrap(&rows);
         assert_eq!(found[0].value, 0.5);
         assert!((found[0].low - 0.451).abs() < 0.005 && (found[0].high - 0.549).abs() < 0.005, "{found:?}");
-        assert_eq!(found[1], Interval { value: 0.25, low: 0.25, high: 0.25 });
+        assert_eq!(found[1].value, 0.25);
+    }
+
+    /// Clopper and Pearson's 95% bounds for 0 of 10 and of 50, from their tables: 0.3085 and 0.0711.
+    #[test]
+    fn equal_values_have_the_exact_binomial_bound() {
+        for (n, bound) in [(10, 0.3085), (50, 0.0711)] {
+            let found = bootstrap(&vec![vec![0.0, 1.0, 0.25]; n]);
+            let near = |found: Interval, value: f64, low: f64, high: f64| {
+                let close = |a: f64, b: f64| (a - b).abs() < 5e-5;
+                assert!(
+                    close(found.value, value) && close(found.low, low) && close(found.high, high),
+                    "{n}: {found:?}"
+                );
+            };
+            near(found[0], 0.0, 0.0, bound);
+            near(found[1], 1.0, 1.0 - bound, 1.0);
+            near(found[2], 0.25, 0.25 * (1.0 - bound), 0.25 + 0.75 * bound);
+        }
     }
 }

@@ -63,8 +63,9 @@ impl Benchmark {
             let mut data = config.data.clone();
             data.train = vec![file.to_string()];
             data.limit = config.eval.limit;
+            data.difficulty_key = None;
             let mut dataset = Dataset::load(&data, Wanted::Answer)?;
-            let overlong = prompter.keep_short(&mut dataset.rows)?;
+            let overlong = prompter.keep_short(&mut dataset)?;
             let fingerprint = dataset.fingerprint();
             benchmarks.push(Benchmark {
                 name,

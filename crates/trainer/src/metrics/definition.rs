@@ -38,6 +38,7 @@ metrics! {
     REWARD_OVER_BUDGET = "reward/over_budget", "share", "samples that could not be judged within the verifier's budget; they get their group's mean", "";
     REWARD_UNJUDGED = "reward/unjudged", "share", "samples whose gold answer cannot be read or whose reward program failed; they get their group's mean", "";
     REWARD_FAILED = "reward/failed", "share", "samples whose reward program gave no reward: crash, timeout, or an answer that is none; part of `reward/unjudged`", "";
+    REWARD_KL = "reward/kl", "nats", "mean divergence of the trained samples from the reference policy, summed over their tokens, with `advantage.kl_coefficient`", "mean Σ_j k(logp_old − logp_ref)";
     REWARD_FORMAT = "reward/format", "share", "samples that have the form of `reward.format`", "";
 
     ROLLOUT_LENGTH_MEAN = "rollout/length_mean", "tokens", "mean length of the completions, end token included", "";

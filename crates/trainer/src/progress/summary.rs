@@ -1,18 +1,18 @@
 //! What was learned, and what to type next.
 
-use std::path::Path;
-
 use super::number::{seconds, short};
 use super::warnings::{mean_of_first, mean_of_last, warnings, window};
 use crate::config::{Config, Purpose};
+use crate::journey::Outcome;
+use crate::metrics::Metric;
 use crate::metrics::definition::{
     REWARD_CORRECT, REWARD_MEAN, ROLLOUT_ENTROPY, ROLLOUT_LENGTH_MEAN, ROLLOUT_TOKENS, SFT_LOSS, TIME_STEP,
     UPDATE_TOKENS,
 };
-use crate::metrics::{Metric, Record};
 
-/// The closing text of a run: metrics from beginning to end, warnings, and the next commands. `checkpoint` is the last one.
-pub fn summary(records: &[Record], config: &Config, run: &Path, checkpoint: Option<&Path>) -> String {
+/// The closing text of a run: metrics from beginning to end, warnings, and the next commands.
+pub fn summary(config: &Config, outcome: &Outcome) -> String {
+    let Outcome { records, run, checkpoint, best, .. } = outcome;
     let mut text = String::new();
     let count = window(records);
     let steps = records.last().map_or(0, |record| record.step);
@@ -47,8 +47,12 @@ pub fn summary(records: &[Record], config: &Config, run: &Path, checkpoint: Opti
     for warning in warnings(records, config) {
         text.push_str(&format!("warning: {warning}\n"));
     }
+    if let Some((path, score)) = best {
+        let (metric, name) = (config.checkpoint.best.name(), path.file_name().unwrap_or_default());
+        text.push_str(&format!("best checkpoint: {} ({metric} {})\n", name.display(), short(*score)));
+    }
     text.push_str("\nnext:\n");
-    if let Some(checkpoint) = checkpoint {
+    if let Some(checkpoint) = best.as_ref().map(|(path, _)| path).or(checkpoint.as_ref()) {
         text.push_str(&format!("  surefoot generate --model {} --prompt \"…\"\n", checkpoint.display()));
     }
     text.push_str(&format!("  surefoot report {}\n", run.display()));

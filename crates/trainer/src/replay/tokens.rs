@@ -14,6 +14,8 @@ pub struct StepTokens {
     pub step: u64,
     /// Samples with an advantage that no update took.
     pub refused: usize,
+    /// Whether a token has an advantage of its own.
+    by_token: bool,
     mini_batches: Vec<MiniBatch>,
 }
 
@@ -27,6 +29,7 @@ struct MiniBatch {
     logp: Vec<f32>,
     logp_old: Vec<f32>,
     logp_ref: Vec<f32>,
+    /// One a sequence, or one a token where the run's differ within a sequence.
     advantages: Vec<f32>,
 }
 
@@ -58,7 +61,8 @@ impl StepTokens {
         let samples = rollouts::read(path)?;
         for sample in &samples {
             let tokens = sample.tokens.len();
-            let may_be_absent = [("logp", &sample.logp), ("logp_ref", &sample.logp_ref)];
+            let may_be_absent =
+                [("logp", &sample.logp), ("logp_ref", &sample.logp_ref), ("advantages", &sample.advantages)];
             let lists = may_be_absent.into_iter().filter(|(_, list)| !list.is_empty());
             for (field, list) in std::iter::once(("logp_old", &sample.logp_old)).chain(lists) {
                 if list.len() != tokens {
@@ -73,7 +77,8 @@ impl StepTokens {
 
     fn of(samples: &[Sample]) -> Self {
         let step = samples.first().map_or(0, |sample| sample.step);
-        let mut tokens = StepTokens { step, refused: 0, mini_batches: Vec::new() };
+        let by_token = samples.iter().any(|sample| !sample.advantages.is_empty());
+        let mut tokens = StepTokens { step, refused: 0, by_token, mini_batches: Vec::new() };
         // The same row of the data may come twice in a step; its first sample begins a group.
         let mut group = 0;
         for (index, sample) in samples.iter().enumerate() {
@@ -92,7 +97,10 @@ impl StepTokens {
             batch.logp.extend(&sample.logp);
             batch.logp_old.extend(&sample.logp_old);
             batch.logp_ref.extend(&sample.logp_ref);
-            batch.advantages.push(sample.advantage);
+            match sample.advantages.is_empty() {
+                true => batch.advantages.push(sample.advantage),
+                false => batch.advantages.extend(&sample.advantages),
+            }
         }
         tokens
     }
@@ -105,7 +113,10 @@ impl StepTokens {
         let (mut gradient, mut stats) = (Vec::new(), Stats::empty());
         for batch in self.mini_batches.iter().filter(|batch| !batch.logp.is_empty()) {
             let denominators = objective.denominators_from(Counts::of(&batch.all.offsets, None, &batch.all.groups)?)?;
-            let advantages = Advantages::PerSequence(&batch.advantages);
+            let advantages = match self.by_token {
+                true => Advantages::PerToken(&batch.advantages),
+                false => Advantages::PerSequence(&batch.advantages),
+            };
             let Layout { offsets, groups } = &batch.trained;
             let mut tokens = TokenBatch::new(&batch.logp, &batch.logp_old, advantages, offsets, groups)?;
             if batch.logp_ref.len() == batch.logp.len() {

@@ -76,13 +76,13 @@ impl Checkpoints {
         Ok(PartialCheckpoint { temporary, target })
     }
 
-    /// Removes all but the newest `keep` checkpoints.
+    /// Removes all but the newest `keep` checkpoints and that of the step `best`.
     ///
     /// # Errors
     /// [`RunFolderError::File`].
-    pub fn prune(&self, keep: usize) -> Result<(), RunFolderError> {
+    pub fn prune(&self, keep: usize, best: Option<u64>) -> Result<(), RunFolderError> {
         let all = self.list()?;
-        for (_, path) in &all[..all.len().saturating_sub(keep)] {
+        for (_, path) in all[..all.len().saturating_sub(keep)].iter().filter(|(step, _)| Some(*step) != best) {
             remove(path)?;
         }
         Ok(())

@@ -67,6 +67,9 @@ impl RunFolder {
             std::fs::create_dir_all(&part).map_err(RunFolderError::file("make", &part))?;
             atomic::clear_leftovers(&part).map_err(RunFolderError::file("clear", &part))?;
         }
+        for (_, checkpoint) in folder.checkpoints().list()? {
+            atomic::clear_leftovers(&checkpoint).map_err(RunFolderError::file("clear", &checkpoint))?;
+        }
         Ok(folder)
     }
 

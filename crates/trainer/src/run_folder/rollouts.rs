@@ -37,6 +37,9 @@ const SCHEMA: &str = "message rollout {
     required group logp (LIST) { repeated group list { required float element; } }
     required group logp_ref (LIST) { repeated group list { required float element; } }
 }";
+/// A last column where a sample's tokens have different advantages.
+const BY_TOKEN: &str = "    required group advantages (LIST) { repeated group list { required float element; } }
+}";
 
 /// One sample of a rollout.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -57,7 +60,7 @@ pub struct Sample {
     pub reward: Option<f32>,
     /// What the reward function said: `correct`, `wrong`, `unparseable`, `over-budget`, ….
     pub verdict: String,
-    /// The advantage that it got.
+    /// The advantage that it got; the mean of `advantages` where there are any.
     pub advantage: f32,
     /// Whether it was cut at the greatest length.
     pub truncated: bool,
@@ -72,8 +75,10 @@ pub struct Sample {
     /// Their log-probabilities as its last update saw them: under the policy right before that update. Empty for a sample
     /// that none had to look at (advantage 0 and no regulariser), and where they were not finite.
     pub logp: Vec<f32>,
-    /// The same under the reference policy; empty without one.
+    /// The same under the reference policy; empty without one. With `advantage.kl_coefficient`, every sample has them.
     pub logp_ref: Vec<f32>,
+    /// Advantage of each token, where they differ: with `advantage.kl_coefficient` and an estimator by token.
+    pub advantages: Vec<f32>,
 }
 
 /// Writes the samples of a step, whole or not at all.
@@ -81,7 +86,12 @@ pub struct Sample {
 /// # Errors
 /// [`RunFolderError`] names the file.
 pub fn write(path: &Path, samples: &[Sample]) -> Result<(), RunFolderError> {
-    let fill = |file: &mut std::io::BufWriter<File>| fill(file, samples).map_err(std::io::Error::other);
+    // What the system said, where it is the system that refused.
+    let reason = |error| match error {
+        ParquetError::External(inner) => inner.downcast().map_or_else(std::io::Error::other, |system| *system),
+        other => std::io::Error::other(other),
+    };
+    let fill = |file: &mut std::io::BufWriter<File>| fill(file, samples).map_err(reason);
     write_atomically(path, fill).map_err(RunFolderError::file("write", path))
 }
 
@@ -108,10 +118,12 @@ fn decode(file: File, broken: &impl Fn(String) -> RunFolderError) -> Result<Vec<
 }
 
 fn fill(file: &mut std::io::BufWriter<File>, samples: &[Sample]) -> ParquetResult<()> {
-    let schema = Arc::new(parse_message_type(SCHEMA)?);
+    let by_token = samples.iter().any(|sample| !sample.advantages.is_empty());
+    let text = if by_token { SCHEMA.trim_end_matches('}').to_string() + BY_TOKEN } else { SCHEMA.to_string() };
+    let schema = Arc::new(parse_message_type(&text)?);
     let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
     let mut writer = SerializedFileWriter::new(file, schema, Arc::new(properties))?;
-    row_group(writer.next_row_group()?, samples)?;
+    row_group(writer.next_row_group()?, samples, by_token)?;
     writer.close()?;
     Ok(())
 }
@@ -119,6 +131,7 @@ fn fill(file: &mut std::io::BufWriter<File>, samples: &[Sample]) -> ParquetResul
 fn row_group<W: std::io::Write + Send>(
     group: SerializedRowGroupWriter<'_, W>,
     samples: &[Sample],
+    by_token: bool,
 ) -> ParquetResult<()> {
     let mut columns = Columns { group };
     // In the order of the schema.
@@ -140,6 +153,9 @@ fn row_group<W: std::io::Write + Send>(
     columns.lists::<FloatType>(samples.iter().map(|s| s.logp_behavior.clone()))?;
     columns.lists::<FloatType>(samples.iter().map(|s| s.logp.clone()))?;
     columns.lists::<FloatType>(samples.iter().map(|s| s.logp_ref.clone()))?;
+    if by_token {
+        columns.lists::<FloatType>(samples.iter().map(|s| s.advantages.clone()))?;
+    }
     columns.group.close()?;
     Ok(())
 }
@@ -210,5 +226,6 @@ fn sample(row: &Map<String, Value>) -> Option<Sample> {
         logp_behavior: floats("logp_behavior")?,
         logp: floats("logp")?,
         logp_ref: floats("logp_ref")?,
+        advantages: floats("advantages").unwrap_or_default(),
     })
 }

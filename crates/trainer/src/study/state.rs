@@ -1,6 +1,7 @@
 //! How far a run of a study is, from its folder alone.
 
 use super::{Cell, StudyError};
+use crate::collapse::Detectors;
 use crate::config::{Config, Purpose};
 use crate::metrics;
 use crate::run_folder::{Checkpoints, RunFolder};
@@ -17,12 +18,13 @@ pub enum State {
         /// The process.
         owner: String,
     },
-    /// All its steps are done.
+    /// All its steps are done, or a detector of `[stop]` ended it.
     Finished,
 }
 
 /// Keys that change nothing about what a run learns.
-const FREE: [&str; 5] = ["log.run_dir", "train.threads", "model.path", "checkpoint.every", "checkpoint.keep"];
+const FREE: [&str; 6] =
+    ["log.run_dir", "train.threads", "model.path", "checkpoint.every", "checkpoint.keep", "checkpoint.best"];
 
 impl Cell {
     /// How far the run is.
@@ -44,11 +46,14 @@ impl Cell {
             return Err(StudyError::OtherRun { path: self.run.clone(), differences: differences.join("; ") });
         }
         let readable = metrics::read_what_is_whole(&self.run.join("metrics.jsonl")).unwrap_or_default();
-        let done = readable.records.last().is_some_and(|record| record.step >= self.config.train.steps);
+        let records = &readable.records;
+        // A run that a detector of [stop] ended is as finished as one that made all its steps.
+        let ended = |step| step >= self.config.train.steps || Detectors::new(&there.stop, records).verdict().is_some();
+        let last = records.last().map(|record| record.step).filter(|step| ended(*step));
         // Checkpoints may have been removed to save room; what is there but not the last was left by a kill.
         let kept = Checkpoints::at(&self.run.join("checkpoints")).latest().ok().flatten();
-        let whole = kept.is_none_or(|(step, _)| step >= self.config.train.steps);
-        Ok(if done && whole { State::Finished } else { State::Begun })
+        let whole = |last| kept.is_none_or(|(step, _)| step >= last);
+        Ok(if last.is_some_and(whole) { State::Finished } else { State::Begun })
     }
 }
 

@@ -1,18 +1,20 @@
 //! From a configuration to a run that is ready: everything that can be wrong is found here, before work starts.
 use super::Run;
+use super::credit::Credit;
+use super::reference::Reference;
 use crate::config::Config;
 use crate::data::{DataError, Dataset, Order, Row, Wanted};
 use crate::evaluate::{Benchmark, EvaluateError};
 use crate::journey::{Journey, Start};
 use crate::metrics::MetricsError;
-use crate::policy::{Policy, PolicyError};
+use crate::policy::PolicyError;
 use crate::prompt::{PromptError, Prompter};
 use crate::reward::{Judged, RewardError, Rewarder};
 use crate::rollout::Group;
 use crate::run_folder::rollouts;
 use crate::run_folder::{RunFolder, RunFolderError};
 use crate::state::StateError;
-use crate::update::{UpdateError, Updated, groups_in_mini_batch};
+use crate::update::{Advantage, UpdateError, Updated, groups_in_mini_batch};
 use std::path::PathBuf;
 use surefoot_objectives::OptionError;
 use surefoot_objectives::advantage::AdvantageError;
@@ -87,7 +89,7 @@ impl Run {
         let rewarder = Rewarder::new(&config.reward, config.rollout.max_new_tokens, rayon::current_num_threads())?;
         let prompter = Prompter::load(source, &config)?;
         let mut data = Dataset::load(&config.data, Wanted::Answer)?;
-        let dropped = prompter.keep_short(&mut data.rows)?;
+        let dropped = prompter.keep_short(&mut data)?;
         if dropped > 0 {
             notes
                 .push(format!("{dropped} rows left out: longer than prompt.max_tokens = {}", config.prompt.max_tokens));
@@ -95,18 +97,13 @@ impl Run {
         if data.incomplete > 0 {
             notes.push(format!("{} rows left out: no answer", data.incomplete));
         }
-        let order = Order::new(data.rows.len(), data.fingerprint(), config.train.seed, config.data.shuffle);
+        let order = Order::of(&config.data, &data.marks, data.fingerprint(), config.train.seed)?;
         let benchmarks = if config.eval.every > 0 { Benchmark::load_all(&config, &prompter)? } else { Vec::new() };
         notes.extend(Benchmark::notes(&benchmarks, config.prompt.max_tokens));
         let longest = if benchmarks.is_empty() { 0 } else { config.eval_tokens() };
         let positions = config.prompt.max_tokens + config.rollout.max_new_tokens.max(longest);
         let keys = "prompt.max_tokens, rollout.max_new_tokens or eval.max_new_tokens";
-        let regularized = config.regularizer.reference_coefficient > 0.0;
-        let reference = if regularized {
-            Some(Policy::load(source, positions, keys, config.optimizer.state)?.0.model.weights)
-        } else {
-            None
-        };
+        let reference = Reference::load(&config, source, positions, keys)?;
         let journey = Journey::begin(config, start, order, positions, keys, &mut notes)?;
         Ok((Run { journey, reference, prompter, data, rewarder, objective, estimator, benchmarks }, notes))
     }
@@ -132,7 +129,7 @@ pub(super) fn write_rollout(
     groups: &[Group],
     rows: &[(usize, &Row)],
     judged: &Judged,
-    advantages: &[f32],
+    credit: &Credit,
     updates: &Recorded,
 ) -> Result<(), TrainError> {
     let mut samples = Vec::new();
@@ -141,7 +138,13 @@ pub(super) fn write_rollout(
         for (g, (sample, text)) in group.samples.iter().zip(&group.texts).enumerate() {
             let outcome = &judged.outcomes[samples.len()];
             let seen = updates.updated.seen.get(samples.len()).cloned().unwrap_or_default();
+            // What the advantages depend on is written for every sample, as replays need it only for those that were trained.
+            let logp_ref = credit.logp_ref.get(samples.len()).cloned().unwrap_or(seen.logp_ref);
             let truncated_sampling = sample.logp != sample.logp_behavior;
+            let (advantage, advantages) = match credit.of_sample(samples.len()) {
+                Advantage::Sequence(advantage) => (advantage, Vec::new()),
+                Advantage::Tokens(all) => (all.iter().sum::<f32>() / all.len().max(1) as f32, all.to_vec()),
+            };
             samples.push(rollouts::Sample {
                 step,
                 row: *row as u64,
@@ -151,13 +154,14 @@ pub(super) fn write_rollout(
                 completion: text.clone(),
                 reward: outcome.reward,
                 verdict: outcome.verdict.name().to_string(),
-                advantage: advantages[samples.len()],
+                advantage,
+                advantages,
                 truncated: !sample.finished,
                 tokens: sample.tokens.clone(),
                 logp_old: sample.logp.clone(),
                 mini_batch: (number / size) as u32,
                 logp: seen.logp,
-                logp_ref: seen.logp_ref,
+                logp_ref,
                 logp_behavior: if truncated_sampling { sample.logp_behavior.clone() } else { Vec::new() },
             });
         }

@@ -1,5 +1,24 @@
 //! Groups into micro-batches: prompts once a group, sequences that cannot change anything left out.
 use surefoot_engine::batch::{Packed, Target};
+use surefoot_objectives::Advantages;
+
+/// The advantage of a sample.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Advantage<'a> {
+    /// One for all its tokens.
+    Sequence(f32),
+    /// One a token.
+    Tokens(&'a [f32]),
+}
+
+impl Advantage<'_> {
+    fn all(&self, holds: impl Fn(f32) -> bool) -> bool {
+        match self {
+            Advantage::Sequence(advantage) => holds(*advantage),
+            Advantage::Tokens(advantages) => advantages.iter().all(|&advantage| holds(advantage)),
+        }
+    }
+}
 
 /// A sample as an update reads it.
 #[derive(Clone, Copy, Debug)]
@@ -10,8 +29,10 @@ pub struct TrainedSample<'a> {
     pub tokens: &'a [u32],
     /// Log-probabilities under the policy that sampled it.
     pub logp_old: &'a [f32],
+    /// Log-probabilities under the reference policy; empty where there is none.
+    pub logp_ref: &'a [f32],
     /// Its advantage.
-    pub advantage: f32,
+    pub advantage: Advantage<'a>,
 }
 
 /// A prompt and its samples as an update reads them.
@@ -38,10 +59,14 @@ pub struct MicroBatch {
     pub numbers: Vec<usize>,
     /// Group of each sequence.
     pub groups: Vec<u32>,
-    /// Advantage of each sequence.
-    pub advantages: Vec<f32>,
+    /// Advantage of each sequence, or of each target.
+    advantages: Vec<f32>,
+    /// Whether `advantages` has one a target.
+    by_token: bool,
     /// Log-probability of each target under the policy that sampled it.
     pub logp_old: Vec<f32>,
+    /// Log-probability of each target under the reference policy; empty where there is none.
+    pub logp_ref: Vec<f32>,
 }
 
 impl MicroBatch {
@@ -63,18 +88,33 @@ impl MicroBatch {
         self.offsets.push(self.targets.len());
         self.numbers.push(sample.number);
         self.groups.push(group.id);
-        self.advantages.push(sample.advantage);
+        match sample.advantage {
+            Advantage::Sequence(advantage) => self.advantages.push(advantage),
+            Advantage::Tokens(advantages) => {
+                self.by_token = true;
+                self.advantages.extend_from_slice(advantages);
+            }
+        }
         self.logp_old.extend_from_slice(sample.logp_old);
+        self.logp_ref.extend_from_slice(sample.logp_ref);
+    }
+
+    /// The advantages of its samples, which have either one each or one a token each.
+    pub fn advantages(&self) -> Advantages<'_> {
+        match self.by_token {
+            true => Advantages::PerToken(&self.advantages),
+            false => Advantages::PerSequence(&self.advantages),
+        }
     }
 }
 
-/// Micro-batches of at most `budget` input tokens each (one sequence may exceed it alone). Samples whose advantage is
+/// Micro-batches of at most `budget` input tokens each (one sequence may exceed it alone). Samples whose advantages are all
 /// `inert` are left out: their loss and gradient are exactly zero.
 pub fn pack(groups: &[TrainedGroup], budget: usize, inert: impl Fn(f32) -> bool) -> Vec<MicroBatch> {
     let mut batches: Vec<MicroBatch> = Vec::new();
     for group in groups {
         let mut prefix = None;
-        for sample in group.samples.iter().filter(|s| !s.tokens.is_empty() && !inert(s.advantage)) {
+        for sample in group.samples.iter().filter(|s| !s.tokens.is_empty() && !s.advantage.all(&inert)) {
             let own = sample.tokens.len() - 1;
             let fits = |batch: &MicroBatch, prompt: usize| batch.packed.len() + prompt + own <= budget;
             let prompt = if prefix.is_some() { 0 } else { group.prompt.len() };
@@ -103,7 +143,8 @@ mod tests {
             number: 10 * i,
             tokens: &tokens[i],
             logp_old: &logp[..i + 1],
-            advantage,
+            logp_ref: &[],
+            advantage: Advantage::Sequence(advantage),
         };
         let groups = [
             TrainedGroup {
@@ -120,8 +161,8 @@ mod tests {
         let rows: Vec<u32> = one[0].targets.iter().map(|t| t.row).collect();
         assert_eq!(rows, [2, 2, 3, 4, 5, 2, 6, 7]);
         assert_eq!(
-            (one[0].groups.as_slice(), one[0].advantages.as_slice()),
-            ([3, 3, 3].as_slice(), [1.0, -1.0, 2.0].as_slice())
+            (one[0].groups.as_slice(), one[0].advantages()),
+            ([3, 3, 3].as_slice(), Advantages::PerSequence(&[1.0, -1.0, 2.0]))
         );
         assert_eq!(one[0].numbers, [0, 30, 20]);
         let split = pack(&groups, 7, |a| a == 0.0);
@@ -129,5 +170,10 @@ mod tests {
         assert_eq!(split[1].packed.tokens(), &[9, 8, 7, 0, 1]);
         assert_eq!(pack(&groups, 1, |a| a == 0.0).len(), 3);
         assert_eq!(pack(&groups, 100, |_| false)[0].groups, [3, 3, 3, 3, 5, 5]);
+        // By token: a sample is left out when none of its tokens has an advantage.
+        let with = |advantages| TrainedSample { advantage: Advantage::Tokens(advantages), ..sample(1, 0.0) };
+        let samples = vec![with(&[0.0, 0.0]), with(&[0.0, 2.0])];
+        let by_token = pack(&[TrainedGroup { id: 1, prompt: &[6], samples }], 100, |a| a == 0.0);
+        assert_eq!(by_token[0].advantages(), Advantages::PerToken(&[0.0, 2.0]));
     }
 }

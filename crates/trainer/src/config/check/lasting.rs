@@ -1,0 +1,41 @@
+//! What a run keeps, and when it ends early.
+
+use super::{Found, positive, within};
+use crate::config::choice::Best;
+use crate::config::{Config, Purpose};
+
+pub(super) fn checkpoint(config: &Config, found: &mut Found) {
+    let (best, checkpoint) = (config.checkpoint.best, &config.checkpoint);
+    let wrong = match config.purpose {
+        Purpose::Train if best.of_evaluation() && config.eval.every == 0 => {
+            "is a metric of evaluations, and eval.every = 0 makes none"
+        }
+        Purpose::Train if best == Best::Reward && checkpoint.every == 0 => {
+            "compares checkpoints, and checkpoint.every = 0 writes only the last"
+        }
+        Purpose::Sft if best != Best::Off => "is for `surefoot train`: fine-tuning has neither rewards nor evaluations",
+        _ => return,
+    };
+    found.push(("checkpoint.best", format!("= \"{}\" {wrong}", best.name())));
+}
+
+pub(super) fn stop(config: &Config, found: &mut Found) {
+    let stop = &config.stop;
+    positive(found, "stop.patience", stop.patience);
+    for (low, high, metric) in [
+        (stop.entropy_min, stop.entropy_max, "stop.entropy_max"),
+        (stop.length_min, stop.length_max, "stop.length_max"),
+    ] {
+        if let (Some(low), Some(high)) = (low, high) {
+            within(found, metric, high, high > low, &format!("greater than the least, {low}"));
+        }
+    }
+    for (key, limit) in [("stop.reward_drop", stop.reward_drop), ("stop.grad_norm_max", stop.grad_norm_max)] {
+        if let Some(limit) = limit {
+            within(found, key, limit, limit > 0.0, "greater than 0");
+        }
+    }
+    if let Some(limit) = stop.ratio_max {
+        within(found, "stop.ratio_max", limit, limit > 1.0, "greater than 1, the ratio of an unchanged policy");
+    }
+}
