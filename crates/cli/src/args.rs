@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
 
-pub use objective::{Bias, Curve, Draw, Eval, Figure, Format, List, ObjectiveCommand, Replay, Sign};
+pub use objective::{Bias, Curve, Draw, Eval, Figure, Format, List, ObjectiveCommand, Objectives, Replay, Sign};
 
 /// Train language models by reinforcement learning with verifiable rewards.
 #[derive(Debug, Parser)]
@@ -112,6 +112,8 @@ pub struct Report {
     /// File to write; without it report.html in the folder of the run, or here for several
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub objectives: Objectives,
 }
 
 /// `surefoot study`

@@ -45,7 +45,7 @@ pub use catalog::{RECIPES, Recipe};
 pub use error::ObjectiveError;
 #[doc(hidden)]
 pub use evaluate::Instructions;
-pub use evaluate::{TokenDetail, TokenLoss};
+pub use evaluate::{PlainLoss, TokenDetail, TokenLoss};
 pub use objective::Objective;
 pub use option::{OptionError, Setting, Value};
 pub use region::{Bounds, Region};

@@ -5,6 +5,9 @@ mod compute;
 mod fused;
 mod instructions;
 mod mean;
+mod plain;
+
+pub use plain::PlainLoss;
 
 use crate::aggregation::{Denominators, trained_tokens};
 use crate::batch::{Advantages, TokenBatch};
@@ -140,13 +143,7 @@ struct Evaluation<'a> {
 
 impl<'a> Evaluation<'a> {
     fn new(objective: &'a Objective, batch: &'a TokenBatch<'a>, report: Report) -> Result<Self, ObjectiveError> {
-        let missing = |field, method, reader: String| Err(ObjectiveError::Missing { field, method, reader });
-        if objective.regularizer.reference_coefficient != 0.0 && batch.logp_ref.is_none() {
-            return missing("logp_ref", "with_logp_ref", "the reference constraint".to_owned());
-        }
-        if objective.control.weighs_epochs() && batch.logp_epoch.is_none() {
-            return missing("logp_epoch", "with_logp_epoch", "epoch_weight = \"truncated\"".to_owned());
-        }
+        objective.check_fields(batch)?;
         let tokens = batch.tokens();
         let zeros = || vec![0.0; tokens];
         let bounds = objective.control.bounds().unwrap_or(Bounds::REPORT);
@@ -192,10 +189,7 @@ impl<'a> Evaluation<'a> {
     }
 
     fn run(mut self, denominators: &Denominators) -> Result<TokenLoss, ObjectiveError> {
-        if denominators.aggregation() != self.objective.aggregation {
-            let (expected, got) = (self.objective.aggregation, denominators.aggregation());
-            return Err(ObjectiveError::OtherAggregation { expected, got });
-        }
+        self.objective.check_aggregation(denominators)?;
         let batch = self.batch;
         let mut picked = Vec::new();
         for (sequence, span) in batch.offsets.windows(2).enumerate() {
