@@ -68,6 +68,9 @@ pub struct Train {
     /// Go on with the run in this folder, from its newest checkpoint
     #[arg(long, value_name = "RUN")]
     pub resume: Option<PathBuf>,
+    /// Show the run on the full screen, with live curves and samples
+    #[arg(long)]
+    pub tui: bool,
 }
 
 /// `surefoot eval`

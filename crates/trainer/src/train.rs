@@ -78,6 +78,7 @@ impl Steps for Run {
             let (failed, all) = (sampled.judged.counts().failed, sampled.judged.outcomes.len());
             progress.warning(&format!("step {step}: {failed} of {all} rewards failed; the first: {first}"));
         }
+        progress.samples(|| sampled.shown(&self.data.rows));
         let config = &self.journey.config;
         let (prompts, samples) = (config.rollout.prompts, config.rollout.samples);
         let mut record = Record::new(step);

@@ -1,8 +1,8 @@
 //! The samples of a step: one rollout, or several until enough groups have a signal (dynamic sampling, DAPO section 3.2).
 use super::{Run, TrainError};
 use crate::data::Row;
-use crate::progress::Progress;
-use crate::reward::Judged;
+use crate::progress::{Progress, Shown};
+use crate::reward::{Judged, Outcome};
 use crate::rollout::{Group, Plan, Watch, rollout};
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,19 @@ impl Gathered {
     /// Rewards in the order of the samples.
     pub fn rewards(&self) -> Vec<f32> {
         self.judged.rewards(self.samples)
+    }
+
+    /// The samples for a person; `data` has the expected answers.
+    pub fn shown(&self, data: &[Row]) -> Vec<Shown> {
+        let texts = self.groups.iter().flat_map(|group| group.texts.iter().map(move |text| (group, text)));
+        let show = |((group, text), outcome): ((&Group, &String), &Outcome)| Shown {
+            prompt: group.prompt.text.clone(),
+            completion: text.clone(),
+            answer: data[group.row].answer.clone(),
+            verdict: outcome.verdict.name().to_string(),
+            reward: outcome.reward.map(f64::from),
+        };
+        texts.zip(&self.judged.outcomes).map(show).collect()
     }
 
     /// Leaves `count` groups: those with a signal first, then others, in the order of sampling.

@@ -1,6 +1,6 @@
 //! The reference policy: the model that the run began with, whose log-probabilities are computed once a rollout.
 use crate::config::Config;
-use crate::policy::{Policy, PolicyError};
+use crate::policy::{Policy, PolicyError, Workspace};
 use crate::rollout::Group;
 use crate::update::{Advantage, TrainedGroup, TrainedSample, pack};
 use std::path::Path;
@@ -48,7 +48,7 @@ impl Reference {
         let scale = 1.0 / config.rollout.temperature as f32;
         let mut found = vec![Vec::new(); groups.iter().map(|group| group.samples.len()).sum()];
         for batch in pack(&all, config.update.tokens_per_micro_batch, |_| false) {
-            let (decoder, _, tape, _) = policy.workspace(batch.packed.len(), config.update.recompute);
+            let Workspace { decoder, tape, .. } = policy.workspace(batch.packed.len(), config.update.recompute);
             let weights = Weights { arena: &self.0, packed: None };
             let logp = decoder.forward(weights, &batch.packed, &batch.targets, scale, tape).logp;
             for (&number, span) in batch.numbers.iter().zip(batch.offsets.windows(2)) {
