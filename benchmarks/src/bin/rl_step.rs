@@ -169,8 +169,8 @@ fn one(
                         number: g * arguments.samples + i,
                         tokens: &s.tokens,
                         logp_old: &s.logp,
-                        logp_ref: &[],
                         advantage: Advantage::Sequence(advantage),
+                        logp_ref: &[],
                     })
                     .collect(),
             }

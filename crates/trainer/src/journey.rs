@@ -161,6 +161,11 @@ fn load(
     if !unused.is_empty() {
         notes.push(format!("tensors that the model does not use: {}", unused.join(", ")));
     }
+    let (learning, all) = (policy.learning(), policy.model.weights.len());
+    if learning < all {
+        let share = 100.0 * learning as f64 / all as f64;
+        notes.push(format!("{learning} parameters learn, beside {all} of the model ({share:.2}%)"));
+    }
     if let Some(base) = config.optimizer.base_parameters {
         let (rate, parameters) = (config.optimizer.learning_rate, policy.model.weights.len());
         let scaled = policy.peak_rate(config);
@@ -170,11 +175,6 @@ fn load(
         if scaled * config.optimizer.weight_decay > 1.0 {
             return Err(PolicyError::Rate { rate: scaled, decay: config.optimizer.weight_decay });
         }
-    }
-    let (learning, all) = (policy.learning(), policy.model.weights.len());
-    if learning < all {
-        let share = 100.0 * learning as f64 / all as f64;
-        notes.push(format!("{learning} parameters learn, beside {all} of the model ({share:.2}%)"));
     }
     Ok(policy)
 }

@@ -77,7 +77,7 @@ fn curve(frame: &mut Frame<'_>, area: Rect, state: &State, title: &str, metric: 
         .data(&points);
     let chart = Chart::new(vec![line])
         .block(block)
-        .x_axis(axis([first.0, last.0.max(first.0 + 1.0)], vec![short(first.0), short(last.0)]))
+        .x_axis(axis([first.0, last.0.max(first.0 + 1.0)], vec![first.0.to_string(), last.0.to_string()]))
         .y_axis(axis([low, high], vec![short(low), short(high)]));
     frame.render_widget(chart, area);
 }
