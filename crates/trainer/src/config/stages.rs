@@ -180,7 +180,7 @@ stage! {
     Optimizer in "optimizer" {
         /// Peak learning rate.
         learning_rate: f64 = 1e-6, "CPGD 5.1, DGPO Table 12 (1.5B)";
-        /// Parameters of the model that the rate is meant for: a model of N parameters gets `learning_rate · √(base_parameters / N)`, which keeps the variance of an update's length. Not set: the rate as it stands.
+        /// Parameters of the model that the rate is meant for: a model of N parameters, frozen or not and without adapters, gets `learning_rate · √(base_parameters / N)`, which keeps the variance of an update's length. Not set: the rate as it stands.
         base_parameters: Option<f64> = None, "DGPO A.4, eq. 45 (there 1.5e9)";
         /// Decay of the two moments.
         betas: [f64; 2] = [0.9, 0.95], "DGPO B.3";
