@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
 
-pub use objective::{Bias, Curve, Draw, Eval, Figure, Format, List, ObjectiveCommand, Replay, Sign};
+pub use objective::{Bias, Curve, Draw, Eval, Figure, Format, List, ObjectiveCommand, Objectives, Replay, Sign};
 
 /// Train language models by reinforcement learning with verifiable rewards.
 #[derive(Debug, Parser)]
@@ -112,6 +112,8 @@ pub struct Report {
     /// File to write; without it report.html in the folder of the run, or here for several
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub objectives: Objectives,
 }
 
 /// `surefoot study`
@@ -277,6 +279,9 @@ pub struct Verify {
     /// Wall-clock limit of one comparison, in milliseconds
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     pub budget_ms: u64,
+    /// With --jsonl: longer lines are not kept; their rows say so
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 24, value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_line_bytes: u64,
 }
 
 /// What several boxes in one text mean.

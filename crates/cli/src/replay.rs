@@ -4,37 +4,18 @@ use std::path::Path;
 
 use anyhow::Context;
 use serde_json::{Map, Value as Json, json};
-use surefoot_trainer::objectives::{RECIPES, Stats};
+use surefoot_trainer::objectives::RECIPES;
 use surefoot_trainer::plot::{Axis, Line, Panel, Sheet, Stroke};
-use surefoot_trainer::replay::{Contender, Outcome, Replay};
+use surefoot_trainer::replay::{Contender, Outcome, QUANTITIES, Quantity, Replay};
 
-use crate::args::{Format, Replay as Args};
+use crate::args::{Format, Objectives, Replay as Args};
 use crate::exit::Exit;
 use crate::objective::{parse, row, table};
 use crate::output;
 
 /// Evaluates the objectives on the run's tokens.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
-    let mut texts = args.objective.clone();
-    if args.all {
-        texts.extend(RECIPES.iter().map(|recipe| recipe.key.to_string()));
-    }
-    let objectives = texts.iter().map(|text| parse(text)).collect::<anyhow::Result<Vec<_>>>()?;
-    let (mut replay, config) = Replay::open(&args.run)?;
-    for (text, objective) in texts.iter().zip(objectives) {
-        let contender = Contender::of(text.clone(), objective, &config)?;
-        // The run's own is there already.
-        if contender.objective != replay.contenders[0].objective {
-            replay.contenders.push(contender);
-        }
-    }
-    let outcomes = replay.run()?;
-    if replay.refused > 0 {
-        output::note(&format!(
-            "{} samples left out: their updates were refused, as their numbers were not finite",
-            replay.refused
-        ));
-    }
+    let (replay, outcomes) = replayed(&args.run, &args.objectives)?;
     match args.format {
         Format::Table => output::lines(&table(&rows(&replay, &outcomes)))?,
         Format::Json => {
@@ -49,14 +30,30 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// A statistic by the name that docs/statistics.md gives it.
-fn statistic(stats: &Stats, name: &str) -> Option<f64> {
-    stats.metrics().into_iter().find(|(known, _)| *known == name).map(|(_, value)| value)
-}
-
-fn name(replay: &Replay, contender: usize) -> String {
-    let label = &replay.contenders[contender].label;
-    if contender == 0 { format!("{label} (the run's)") } else { label.clone() }
+/// The objectives on the tokens of the run in `folder`.
+pub fn replayed(folder: &Path, asked: &Objectives) -> anyhow::Result<(Replay, Vec<Outcome>)> {
+    let mut texts = asked.objective.clone();
+    if asked.all {
+        texts.extend(RECIPES.iter().map(|recipe| recipe.key.to_string()));
+    }
+    let objectives = texts.iter().map(|text| parse(text)).collect::<anyhow::Result<Vec<_>>>()?;
+    let (mut replay, config) = Replay::open(folder)?;
+    for (text, objective) in texts.iter().zip(objectives) {
+        let contender = Contender::of(text.clone(), objective, &config)?;
+        // The run's own is there already.
+        if contender.objective != replay.contenders[0].objective {
+            replay.contenders.push(contender);
+        }
+    }
+    let outcomes = replay.run()?;
+    if replay.refused > 0 {
+        output::note(&format!(
+            "{}: {} samples left out: their updates were refused, as their numbers were not finite",
+            folder.display(),
+            replay.refused
+        ));
+    }
+    Ok((replay, outcomes))
 }
 
 /// Columns of the table after step, objective and tokens: title and statistic.
@@ -69,9 +66,6 @@ const COLUMNS: [(&str, &str); 6] = [
     ("max", "multiplier/max"),
 ];
 
-/// Label of the cosines' axis.
-const COSINE: &str = "cosine";
-
 fn rows(replay: &Replay, outcomes: &[Outcome]) -> Vec<Vec<String>> {
     let mut head = row(["step", "objective", "tokens", "cosine", "norm"]);
     head.extend(COLUMNS.iter().map(|(title, _)| title.to_string()));
@@ -79,12 +73,12 @@ fn rows(replay: &Replay, outcomes: &[Outcome]) -> Vec<Vec<String>> {
     let cells = |outcome: &Outcome| {
         let mut cells = vec![
             outcome.step.map_or_else(|| "all".to_string(), |step| step.to_string()),
-            name(replay, outcome.contender),
+            replay.name(outcome.contender),
             outcome.stats.tokens.to_string(),
             number(outcome.gradient.cosine()),
             number(outcome.gradient.relative_norm()),
         ];
-        cells.extend(COLUMNS.iter().map(|(_, key)| number(statistic(&outcome.stats, key))));
+        cells.extend(COLUMNS.iter().map(|(_, key)| number(outcome.statistic(key))));
         cells
     };
     std::iter::once(head).chain(outcomes.iter().map(cells)).collect()
@@ -110,38 +104,29 @@ fn line(replay: &Replay, outcome: &Outcome) -> Json {
 fn sheet(replay: &Replay, outcomes: &[Outcome], run: &Path) -> Sheet {
     let steps: Vec<f64> = outcomes.iter().filter_map(|outcome| outcome.step).map(|step| step as f64).collect();
     let (first, last) = (steps.first().copied().unwrap_or(0.0), steps.last().copied().unwrap_or(1.0));
-    let panel = |title: &str, label: &str, of: &dyn Fn(&Outcome) -> Option<f64>| {
+    let panel = |quantity: &Quantity| {
         let lines: Vec<Line> = (0..replay.contenders.len())
             .map(|contender| Line {
-                name: name(replay, contender),
+                name: replay.name(contender),
                 points: outcomes
                     .iter()
                     .filter(|outcome| outcome.contender == contender)
-                    .filter_map(|outcome| Some((outcome.step? as f64, of(outcome).unwrap_or(f64::NAN))))
+                    .filter_map(|outcome| Some((outcome.step? as f64, (quantity.of)(outcome).unwrap_or(f64::NAN))))
                     .collect(),
                 stroke: Stroke::of(contender),
             })
             .collect();
         let values = lines.iter().flat_map(|line| line.points.iter().map(|point| point.1));
         // Cosines are near 1, and what matters is how near.
-        let y = if label == COSINE { Axis::fitting(label, values) } else { Axis::around(label, values) };
+        let fitting = quantity.id == "cosine";
+        let y = if fitting { Axis::fitting(quantity.axis, values) } else { Axis::around(quantity.axis, values) };
         let x = Axis::linear("step", first, if last > first { last } else { first + 1.0 });
-        Panel { title: title.into(), x, y, lines, marks: vec![] }
-    };
-    let spread = |outcome: &Outcome| {
-        Some(statistic(&outcome.stats, "multiplier/p95")? - statistic(&outcome.stats, "multiplier/p05")?)
+        Panel { title: quantity.title.into(), x, y, lines, marks: vec![] }
     };
     Sheet {
         title: format!("{}: what other objectives would have done", run.display()),
         note: "Gradients by the log-probabilities of the recorded tokens, with the recorded advantages".into(),
         columns: 2,
-        panels: vec![
-            panel("cosine with the run's own gradient", COSINE, &|outcome| outcome.gradient.cosine()),
-            panel("norm of the gradient over the run's own", "norm", &|outcome| outcome.gradient.relative_norm()),
-            panel("tokens without a gradient", "share of tokens", &|outcome| {
-                statistic(&outcome.stats, "gradient/zeroed")
-            }),
-            panel("spread of the multiplier", "p95 − p05 of F", &spread),
-        ],
+        panels: QUANTITIES.iter().map(panel).collect(),
     }
 }

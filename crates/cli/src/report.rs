@@ -3,16 +3,30 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use surefoot_trainer::report::Report as Page;
+use surefoot_trainer::replay::ReplayError;
+use surefoot_trainer::report::{Replayed, Report as Page};
 use surefoot_trainer::run_folder::atomic;
 
 use crate::args::Report;
 use crate::exit::Exit;
 use crate::output;
+use crate::replay::replayed;
 
 /// Writes the page, and names the file on stdout. Folders without metrics are told; only when no folder has any, it fails.
 pub fn run(args: &Report) -> anyhow::Result<Exit> {
-    let page = Page::of_runs(&args.runs);
+    let mut page = Page::of_runs(&args.runs);
+    if args.objectives.all || !args.objectives.objective.is_empty() {
+        for run in &args.runs {
+            // A run that recorded no tokens is told, and the rest is still shown.
+            match replayed(run, &args.objectives) {
+                Ok((replay, outcomes)) => {
+                    page.replays.push(Replayed { run: run.display().to_string(), replay, outcomes });
+                }
+                Err(error) if error.is::<ReplayError>() => page.notices.push(format!("not replayed: {error}")),
+                Err(error) => return Err(error),
+            }
+        }
+    }
     for notice in &page.notices {
         output::note(&format!("warning: {notice}"));
     }

@@ -153,18 +153,26 @@ pub struct Bias {
     pub format: Format,
 }
 
+/// Objectives that are tried on a run's tokens.
+#[derive(Debug, Arguments)]
+pub struct Objectives {
+    /// An objective to try on the run's tokens; may be repeated
+    #[arg(long, value_name = "KEY[,OPTION=VALUE]...")]
+    pub objective: Vec<String>,
+    /// Try every objective on them
+    #[arg(long)]
+    pub all: bool,
+}
+
 /// `surefoot replay`
 #[derive(Debug, Arguments)]
 #[command(after_help = OBJECTIVE_HELP)]
+#[command(group = clap::ArgGroup::new("tried").args(["objective", "all"]).required(true).multiple(true))]
 pub struct Replay {
     /// The run folder
     pub run: PathBuf,
-    /// An objective to try; may be repeated
-    #[arg(long, value_name = "KEY[,OPTION=VALUE]...", required_unless_present = "all")]
-    pub objective: Vec<String>,
-    /// Try every objective
-    #[arg(long)]
-    pub all: bool,
+    #[command(flatten)]
+    pub objectives: Objectives,
     /// How to write it; json is a line a step and objective
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,

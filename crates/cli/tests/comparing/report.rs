@@ -166,3 +166,21 @@ fn a_real_run_has_the_tokens_that_its_updates_saw() {
     let page = fs::read_to_string(at.path().join("runs/tiny/report.html")).unwrap();
     assert_figures(&page, &["reward", "scatter", "multipliers", "regions", "timing"]);
 }
+
+#[test]
+fn a_replay_is_part_of_the_report() {
+    let at = tempfile::tempdir().unwrap();
+    tiny_config(at.path());
+    assert_eq!(ended(at.path(), &["train", "tiny.toml", "--set", "log.run_dir=\"run\""]).0, 0);
+    folder(at.path(), "bare", 4, 0.25, "addition");
+    let (code, _, stderr) = ended(at.path(), &["report", "run", "bare", "--all", "-o", "page.html"]);
+    assert!(code == 0 && stderr.contains("not replayed: ") && stderr.contains("holds no rollouts"), "{stderr}");
+    let page = fs::read_to_string(at.path().join("page.html")).unwrap();
+    assert_figures(&page, &["reward", "cosine", "norm", "zeroed", "spread"]);
+    let figure = page.split("<figure id=\"zeroed\"").nth(1).unwrap().split("</figure>").next().unwrap();
+    for name in ["mhpo (the run&#39;s)", "grpo", "dgpo", "aspo"] {
+        assert!(figure.contains(&format!("</i>{name}</li>")) && figure.contains(&format!("run: {name}<")), "{name}");
+    }
+    // MHPO sets no token's gradient to zero.
+    assert!(figure.contains("<td>0</td>"), "{figure}");
+}

@@ -265,8 +265,15 @@ fn advantage(config: &Config, found: &mut Found) {
     if let Err(error) = config.advantage_estimator() {
         found.push((key, format!("does not fit: {error}")));
     }
-    if let Err((key, error)) = config.try_objective() {
-        found.push((&key, format!("does not fit: {error}")));
+    match config.try_objective() {
+        Err((key, error)) => found.push((&key, format!("does not fit: {error}"))),
+        Ok(objective) if objective.control.weighs_epochs() => found.push((
+            "objective.epoch_weight",
+            "is \"truncated\", which needs each token's log-probability at the start of the epoch; the trainer does not keep \
+             it yet: use \"off\" (`surefoot objective eval` takes it as logp_epoch)"
+                .to_string(),
+        )),
+        Ok(_) => {}
     }
 }
 

@@ -6,6 +6,7 @@
 //! left out of its updates are left out here, and still count in the denominators. Advantages are the recorded ones.
 
 mod contender;
+mod quantity;
 mod tokens;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use crate::config::{Config, ConfigError, Purpose};
 use crate::run_folder::RunFolderError;
 
 pub use contender::Contender;
+pub use quantity::{QUANTITIES, Quantity};
 pub use tokens::StepTokens;
 
 /// Why a run cannot be replayed.
@@ -144,6 +146,12 @@ impl Replay {
         let config = Config::load(&config, &[], Purpose::Train)?;
         let own = Contender::own(&config)?;
         Ok((Replay { files, contenders: vec![own], refused: 0 }, config))
+    }
+
+    /// The name of a contender, with a mark at the run's own.
+    pub fn name(&self, contender: usize) -> String {
+        let label = &self.contenders[contender].label;
+        if contender == 0 { format!("{label} (the run's)") } else { label.clone() }
     }
 
     /// Every contender on every recorded step, then each on all steps together; steps ascending.

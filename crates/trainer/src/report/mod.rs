@@ -8,7 +8,7 @@
 //! | `run.rs`, `tokens.rs` | what a run folder holds |
 //! | `series.rs`, `axis.rs`, `plot.rs` | steps thinned, scales, SVG |
 //! | `figure.rs` | title, legend, drawing and the table behind it |
-//! | `curves.rs`, `shares.rs`, `scatter.rs`, `multipliers.rs` | the figures |
+//! | `curves.rs`, `shares.rs`, `scatter.rs`, `multipliers.rs`, `replayed.rs` | the figures |
 //! | `overview.rs`, `samples.rs`, `settings.rs` | the tables and texts around them |
 //! | `page.rs`, `page.css`, `page.js` | the page |
 
@@ -19,6 +19,7 @@ mod multipliers;
 mod overview;
 mod page;
 mod plot;
+mod replayed;
 mod run;
 mod samples;
 mod scatter;
@@ -30,6 +31,7 @@ mod tokens;
 
 use std::path::PathBuf;
 
+pub use replayed::Replayed;
 pub use run::RunData;
 use series::Buckets;
 
@@ -62,6 +64,8 @@ pub struct Report {
     pub notices: Vec<String>,
     /// HTML that stands before the figures, as a study's table.
     pub opening: String,
+    /// What other objectives would have done with the tokens of runs.
+    pub replays: Vec<Replayed>,
 }
 
 /// A table as HTML, with a note above it.
@@ -89,12 +93,12 @@ impl Report {
             [one] => one.label.clone(),
             several => format!("{} runs", several.len()),
         };
-        Self { title, groups, notices, opening: String::new() }.compared()
+        Self { title, groups, notices, opening: String::new(), replays: Vec::new() }.compared()
     }
 
     /// A report on groups that the caller put together; `notices` come first.
     pub fn of_groups(title: String, groups: Vec<Group>, notices: Vec<String>, opening: String) -> Self {
-        Self { title, groups, notices, opening }.compared()
+        Self { title, groups, notices, opening, replays: Vec::new() }.compared()
     }
 
     /// Adds what makes a comparison misleading.

@@ -1,6 +1,7 @@
 //! The page around figures and tables.
 
-use super::{Report, curves, multipliers, overview, samples, scatter, settings, shares};
+use super::figure::Figure;
+use super::{Report, curves, multipliers, overview, replayed, samples, scatter, settings, shares};
 use crate::markup::escape;
 
 /// Nothing may be loaded from anywhere, whatever a completion holds.
@@ -36,13 +37,25 @@ pub(super) fn page(report: &Report) -> String {
         figures.extend(scatter::scatter(report));
         figures.extend(multipliers::histogram(report));
         figures.extend(shares::timing(report));
-        let drawn: String = figures.iter().map(super::figure::Figure::html).collect();
-        section(&mut html, "Figures", &format!("<div class=\"figures\">{drawn}</div>"));
+        section(&mut html, "Figures", &drawn(&figures));
+        section(
+            &mut html,
+            "Replay: what other objectives would have done",
+            &drawn(&replayed::figures(report, buckets)),
+        );
         section(&mut html, "Samples", &samples::samples(report));
         section(&mut html, "Configuration", &settings::settings(report));
     }
     html.push_str(&format!("</main>\n<script>\n{}</script>\n</body>\n</html>\n", include_str!("page.js")));
     html
+}
+
+fn drawn(figures: &[Figure]) -> String {
+    if figures.is_empty() {
+        return String::new();
+    }
+    let drawn: String = figures.iter().map(Figure::html).collect();
+    format!("<div class=\"figures\">{drawn}</div>")
 }
 
 fn section(html: &mut String, title: &str, body: &str) {

@@ -1,0 +1,96 @@
+//! What other objectives would have done with the tokens of the runs.
+
+use super::axis::Scale;
+use super::figure::{Figure, Mark, Table};
+use super::plot::Frame;
+use super::series::{Buckets, Summary};
+use super::{COLOURS, Report};
+use crate::progress::short;
+use crate::replay::{Outcome, QUANTITIES, Quantity, Replay};
+
+/// Line styles, one for each round through the colours.
+const STYLES: [&str; 3] = ["", "dashed", "dotted"];
+
+/// A run whose tokens were given to other objectives.
+#[derive(Debug)]
+pub struct Replayed {
+    /// The run's name on the page.
+    pub run: String,
+    /// The objectives.
+    pub replay: Replay,
+    /// What they came to.
+    pub outcomes: Vec<Outcome>,
+}
+
+impl Replayed {
+    /// The values of an objective by stretches of steps.
+    fn line(&self, contender: usize, quantity: &Quantity, buckets: Buckets) -> Vec<(f64, Option<Summary>)> {
+        let within = |index: usize, outcome: &Outcome| {
+            outcome.step.is_some_and(|step| (step.saturating_sub(1) / buckets.width) as usize == index)
+        };
+        let of = |index: usize| {
+            let outcomes = self.outcomes.iter().filter(|o| o.contender == contender && within(index, o));
+            Summary::of(outcomes.filter_map(quantity.of))
+        };
+        (0..buckets.count()).map(|index| (buckets.middle(index), of(index))).collect()
+    }
+}
+
+/// One figure a quantity, with a drawing a run; none without replays.
+pub(super) fn figures(report: &Report, buckets: Buckets) -> Vec<Figure> {
+    if report.replays.is_empty() {
+        return Vec::new();
+    }
+    QUANTITIES.iter().filter_map(|quantity| figure(&report.replays, quantity, buckets)).collect()
+}
+
+fn figure(replays: &[Replayed], quantity: &Quantity, buckets: Buckets) -> Option<Figure> {
+    let mut names: Vec<String> = Vec::new();
+    for replayed in replays {
+        for contender in 0..replayed.replay.contenders.len() {
+            let name = replayed.replay.name(contender);
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    let class = |name: &String| {
+        let at = names.iter().position(|known| known == name).unwrap_or(0);
+        format!("c{} {}", at % COLOURS, STYLES[at / COLOURS % STYLES.len()])
+    };
+    let lines: Vec<Vec<_>> = replays
+        .iter()
+        .map(|r| (0..r.replay.contenders.len()).map(|c| r.line(c, quantity, buckets)).collect())
+        .collect();
+    let mut values: Vec<f64> = lines.iter().flatten().flatten().filter_map(|(_, s)| Some((*s)?.mean)).collect();
+    values.sort_by(f64::total_cmp);
+    let (low, typical, high) = (*values.first()?, *values.get(values.len() / 2)?, *values.last()?);
+    let drawings = replays.iter().zip(&lines).map(|(replayed, lines)| {
+        let scale = Scale::fitting(low, typical, high);
+        let mut frame = Frame::new(quantity.title, Scale::steps(buckets.last), "step", scale, quantity.axis);
+        for (contender, line) in lines.iter().enumerate().rev() {
+            frame.line(&class(&replayed.replay.name(contender)), line);
+        }
+        (Some(replayed.run.clone()), frame.finish())
+    });
+    Some(Figure {
+        id: quantity.id,
+        title: quantity.title.to_string(),
+        about: quantity.about.to_string(),
+        legend: names.iter().map(|name| (Mark::Line, class(name), name.clone())).collect(),
+        drawings: drawings.collect(),
+        table: table(replays, &lines, buckets),
+    })
+}
+
+fn table(replays: &[Replayed], lines: &[Vec<Vec<(f64, Option<Summary>)>>], buckets: Buckets) -> Table {
+    let of_run = |r: &Replayed| -> Vec<String> {
+        (0..r.replay.contenders.len()).map(|c| format!("{}: {}", r.run, r.replay.name(c))).collect()
+    };
+    let head = std::iter::once("step".to_string()).chain(replays.iter().flat_map(of_run)).collect();
+    let rows = (0..buckets.count()).map(|index| {
+        let cells = lines.iter().flatten().map(|line| line[index].1.map_or_else(String::new, |s| short(s.mean)));
+        (Some(buckets.middle(index)), std::iter::once(buckets.name(index)).chain(cells).collect())
+    });
+    Table { head, rows: rows.collect(), note: "Means over the updates of the recorded steps.".to_string() }
+}
