@@ -3,26 +3,12 @@ Objectives and verifier of surefoot, in Rust.
 """
 
 import typing
-from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
 import numpy as np
 import numpy.typing as npt
+from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = [
-    "__version__",
-    "AdvantageEstimator",
-    "Correction",
-    "Counts",
-    "Evaluation",
-    "Objective",
-    "Report",
-    "Verifier",
-    "advantage_estimators",
-    "merge_stats",
-    "objectives",
-    "overlong_penalty",
-    "region_names",
-]
+__all__ = ["__version__", "AdvantageEstimator", "Correction", "Counts", "Evaluation", "Objective", "Report", "Verifier", "advantage_estimators", "merge_stats", "objectives", "overlong_penalty", "region_names"]
 
 __version__: Final[str]
 
@@ -35,21 +21,11 @@ class AdvantageEstimator:
     array([ 0.5, -0.5], dtype=float32)
     """
     def __eq__(self, value: object, /) -> bool: ...
-    def __getnewargs_ex__(self, /) -> tuple[tuple[str], dict[str, float | str]]: ...
+    def __getnewargs_ex__(self, /) -> "tuple[tuple[str], dict[str, float | str]]": ...
     def __ne__(self, value: object, /) -> bool: ...
-    def __new__(cls, name: str, /, **options: float | str | bool) -> AdvantageEstimator: ...
+    def __new__(cls, name: "str", /, **options: "float | str | bool") -> AdvantageEstimator: ...
     def __repr__(self, /) -> str: ...
-    def compute(
-        self,
-        /,
-        rewards: npt.ArrayLike,
-        groups: npt.ArrayLike,
-        *,
-        mask: npt.ArrayLike | None = None,
-        offsets: npt.ArrayLike | None = None,
-        logp_old: npt.ArrayLike | None = None,
-        logp_ref: npt.ArrayLike | None = None,
-    ) -> npt.NDArray[np.float32]:
+    def compute(self, /, rewards: "npt.ArrayLike", groups: "npt.ArrayLike", *, mask: "npt.ArrayLike | None" = None, offsets: "npt.ArrayLike | None" = None, logp_old: "npt.ArrayLike | None" = None, logp_ref: "npt.ArrayLike | None" = None) -> "npt.NDArray[np.float32]":
         """
         The advantages: one a sequence `[N]`, or one a token for reinforce_plus_plus and rloo_normalized.
 
@@ -78,19 +54,11 @@ class Correction:
     >>> surefoot.Correction(rollout_is="token", rollout_is_threshold=2.0)
     """
     def __eq__(self, value: object, /) -> bool: ...
-    def __getnewargs_ex__(self, /) -> tuple[tuple[()], dict[str, float | str]]: ...
+    def __getnewargs_ex__(self, /) -> "tuple[tuple[()], dict[str, float | str]]": ...
     def __ne__(self, value: object, /) -> bool: ...
-    def __new__(cls, /, **options: float | str | bool) -> Correction: ...
+    def __new__(cls, /, **options: "float | str | bool") -> Correction: ...
     def __repr__(self, /) -> str: ...
-    def apply(
-        self,
-        /,
-        logp_old: npt.ArrayLike,
-        logp_behavior: npt.ArrayLike,
-        mask: npt.ArrayLike | None = None,
-        *,
-        offsets: npt.ArrayLike | None = None,
-    ) -> tuple[npt.NDArray[np.float32] | None, npt.NDArray[np.bool_] | None, dict[str, float]]:
+    def apply(self, /, logp_old: "npt.ArrayLike", logp_behavior: "npt.ArrayLike", mask: "npt.ArrayLike | None" = None, *, offsets: "npt.ArrayLike | None" = None) -> "tuple[npt.NDArray[np.float32] | None, npt.NDArray[np.bool_] | None, dict[str, float]]":
         """
         Token weights (`None` without importance weights), the mask less rejected tokens (`None` without rejections)
         and statistics, from the log-probabilities of both engines `[N, T]`, or `[T]` with offsets.
@@ -118,13 +86,7 @@ class Counts:
     def __eq__(self, value: object, /) -> bool: ...
     def __getnewargs__(self, /) -> tuple[int, int, dict[int, int]]: ...
     def __ne__(self, value: object, /) -> bool: ...
-    def __new__(
-        cls,
-        /,
-        tokens: SupportsIndex = 0,
-        sequences: SupportsIndex = 0,
-        groups: dict[SupportsIndex, SupportsIndex] | None = None,
-    ) -> Counts: ...
+    def __new__(cls, /, tokens: SupportsIndex = 0, sequences: SupportsIndex = 0, groups: dict[SupportsIndex, SupportsIndex] | None = None) -> Counts: ...
     def __repr__(self, /) -> str: ...
     @property
     def groups(self, /) -> dict[int, int]:
@@ -132,7 +94,7 @@ class Counts:
         Trained tokens of each group.
         """
     @staticmethod
-    def of(mask: npt.ArrayLike, *, offsets: npt.ArrayLike | None = None, groups: npt.ArrayLike | None = None) -> Counts:
+    def of(mask: "npt.ArrayLike", *, offsets: "npt.ArrayLike | None" = None, groups: "npt.ArrayLike | None" = None) -> Counts:
         """
         Counts a mini-batch by its mask `[N, T]`, or `[T]` with the boundaries of packed sequences.
         """
@@ -186,9 +148,9 @@ class Objective:
     options that contradict each other.
     """
     def __eq__(self, value: object, /) -> bool: ...
-    def __getnewargs_ex__(self, /) -> tuple[tuple[str], dict[str, float | str]]: ...
+    def __getnewargs_ex__(self, /) -> "tuple[tuple[str], dict[str, float | str]]": ...
     def __ne__(self, value: object, /) -> bool: ...
-    def __new__(cls, name: str, /, **options: float | str | bool) -> Objective: ...
+    def __new__(cls, name: "str", /, **options: "float | str | bool") -> Objective: ...
     def __repr__(self, /) -> str: ...
     @property
     def advantage_estimator(self, /) -> str:
@@ -200,23 +162,7 @@ class Objective:
         """
         How token terms become one loss.
         """
-    def evaluate(
-        self,
-        /,
-        logp: npt.ArrayLike,
-        logp_old: npt.ArrayLike,
-        advantages: npt.ArrayLike,
-        mask: npt.ArrayLike | None = None,
-        *,
-        offsets: npt.ArrayLike | None = None,
-        groups: npt.ArrayLike | None = None,
-        logp_ref: npt.ArrayLike | None = None,
-        logp_epoch: npt.ArrayLike | None = None,
-        token_weights: npt.ArrayLike | None = None,
-        counts: Counts | None = None,
-        stats: bool = True,
-        detail: bool = False,
-    ) -> Evaluation:
+    def evaluate(self, /, logp: "npt.ArrayLike", logp_old: "npt.ArrayLike", advantages: "npt.ArrayLike", mask: "npt.ArrayLike | None" = None, *, offsets: "npt.ArrayLike | None" = None, groups: "npt.ArrayLike | None" = None, logp_ref: "npt.ArrayLike | None" = None, logp_epoch: "npt.ArrayLike | None" = None, token_weights: "npt.ArrayLike | None" = None, counts: "Counts | None" = None, stats: "bool" = True, detail: "bool" = False) -> "Evaluation":
         """
         Loss, `dL/dlogp` and statistics of N sequences with T tokens.
 
@@ -257,7 +203,7 @@ class Objective:
         """
         What it is, in a few words.
         """
-    def with_options(self, /, **options: float | str | bool) -> Objective:
+    def with_options(self, /, **options: "float | str | bool") -> "Objective":
         """
         A copy with other options.
         """
@@ -269,22 +215,9 @@ class Report:
     """
     def __bool__(self, /) -> bool: ...
     def __eq__(self, value: object, /) -> bool: ...
-    def __getnewargs__(self, /) -> tuple[typing.Any, ...]: ...
+    def __getnewargs__(self, /) -> "tuple[typing.Any, ...]": ...
     def __ne__(self, value: object, /) -> bool: ...
-    def __new__(
-        cls,
-        /,
-        verdict: str,
-        side: str | None,
-        reason: str | None,
-        rule: str | None,
-        decision: str | None,
-        gold: str,
-        answer: str,
-        gold_form: str,
-        answer_form: str,
-        steps: SupportsIndex,
-    ) -> Report: ...
+    def __new__(cls, /, verdict: str, side: str | None, reason: str | None, rule: str | None, decision: str | None, gold: str, answer: str, gold_form: str, answer_form: str, steps: SupportsIndex) -> Report: ...
     def __repr__(self, /) -> str: ...
     @property
     def answer(self, /) -> str:
@@ -365,24 +298,11 @@ class Verifier:
     - seed: of the random points at which expressions are compared
     """
     def __eq__(self, value: object, /) -> bool: ...
-    def __getnewargs_ex__(self, /) -> tuple[tuple[()], dict[str, typing.Any]]: ...
+    def __getnewargs_ex__(self, /) -> "tuple[tuple[()], dict[str, typing.Any]]": ...
     def __ne__(self, value: object, /) -> bool: ...
-    def __new__(
-        cls,
-        /,
-        *,
-        format: str | None = None,
-        boxes: str = "agree",
-        percent: str = "either",
-        at_gold_precision: bool = True,
-        digits_for_exact_gold: SupportsIndex | None = ...,
-        max_steps: SupportsIndex = 400000,
-        deadline_ms: SupportsIndex | None = ...,
-        max_answer_bytes: SupportsIndex = 20000,
-        seed: SupportsIndex = 0,
-    ) -> Verifier: ...
+    def __new__(cls, /, *, format: str | None = None, boxes: str = "agree", percent: str = "either", at_gold_precision: bool = True, digits_for_exact_gold: SupportsIndex | None = ..., max_steps: SupportsIndex = 400000, deadline_ms: SupportsIndex | None = ..., max_answer_bytes: SupportsIndex = 20000, seed: SupportsIndex = 0) -> Verifier: ...
     def __repr__(self, /) -> str: ...
-    def finds_answer(self, /, text: str) -> bool:
+    def finds_answer(self, /, text: "str") -> "bool":
         """
         Whether an answer is found in the text: with a `format`, whether the text has that form.
         """
@@ -391,21 +311,19 @@ class Verifier:
         """
         Every option with its present value.
         """
-    def read_answer(self, /, text: str) -> tuple[str, str]:
+    def read_answer(self, /, text: "str") -> "tuple[str, str]":
         """
         The answer that is found in a text, and how it reads. Raises ValueError where there is none or it cannot be read.
         """
-    def read_gold(self, /, gold: str) -> str:
+    def read_gold(self, /, gold: "str") -> "str":
         """
         How a gold answer reads. Raises ValueError where it cannot be read.
         """
-    def verify(self, /, gold: str, answer: str) -> Report:
+    def verify(self, /, gold: "str", answer: "str") -> "Report":
         """
         Judges whether the text `answer` gives the gold answer.
         """
-    def verify_batch(
-        self, /, golds: typing.Sequence[str], answers: typing.Sequence[str], *, threads: int | None = None
-    ) -> list[Report]:
+    def verify_batch(self, /, golds: "typing.Sequence[str]", answers: "typing.Sequence[str]", *, threads: "int | None" = None) -> "list[Report]":
         """
         Judges many pairs on all cores, or on `threads` of them, in order.
         """
@@ -415,7 +333,7 @@ def advantage_estimators() -> list[str]:
     The keys of all advantage estimators.
     """
 
-def merge_stats(evaluations: typing.Sequence[Evaluation]) -> dict[str, float]:
+def merge_stats(evaluations: "typing.Sequence[Evaluation]") -> "dict[str, float]":
     """
     The statistics of several micro-batches together, as if they had been evaluated as one.
     """
@@ -425,9 +343,7 @@ def objectives() -> list[str]:
     The keys of all objectives.
     """
 
-def overlong_penalty(
-    length: SupportsIndex, limit: SupportsIndex, buffer: SupportsIndex, factor: SupportsFloat | SupportsIndex = 1.0
-) -> float:
+def overlong_penalty(length: SupportsIndex, limit: SupportsIndex, buffer: SupportsIndex, factor: SupportsFloat | SupportsIndex = 1.0) -> float:
     """
     DAPO's soft punishment: 0 up to `limit - buffer` tokens, then in a line to `-factor` at `limit` and beyond.
     """
