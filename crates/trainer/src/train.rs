@@ -1,30 +1,36 @@
 //! `surefoot train`: the loop (MHPO Algorithm 1).
+mod ahead;
+mod behavior;
 mod credit;
 mod gather;
 mod measure;
 mod reference;
 mod setup;
+pub(crate) mod versions;
 
 use crate::config::choice::Truncated;
-use crate::data::{Dataset, Row};
+use crate::data::Row;
 use crate::evaluate::{self, Benchmark, Evaluator};
 use crate::journey::{Journey, Outcome, Stepped, Steps, travel};
 use crate::metrics::{Record, definition as metrics};
 use crate::progress::Progress;
-use crate::prompt::Prompter;
-use crate::reward::{Judged, Rewarder};
-use crate::rollout::{Group, judgements};
+use crate::rollout::{Group, Sampler};
 use crate::state::{Pending, StateError};
 use crate::update::{Rule, TrainedGroup, TrainedSample, Updated, groups_in_mini_batch, update};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use surefoot_objectives::Objective;
 use surefoot_objectives::advantage::AdvantageEstimator;
+use surefoot_objectives::correction::Correction;
 
+use ahead::Ahead;
+use behavior::Corrected;
 use credit::Credit;
-use gather::Gathered;
+use gather::{Gathered, Gatherer, Source};
 use reference::Reference;
 use setup::Recorded;
+use versions::wanted;
 
 pub use setup::TrainError;
 
@@ -32,11 +38,11 @@ pub use setup::TrainError;
 pub struct Run {
     journey: Journey,
     reference: Option<Reference>,
-    prompter: Prompter,
-    data: Dataset,
-    rewarder: Rewarder,
+    gatherer: Arc<Gatherer>,
+    ahead: Option<Ahead>,
     objective: Objective,
     estimator: AdvantageEstimator,
+    correction: Correction,
     benchmarks: Vec<Benchmark>,
 }
 
@@ -69,11 +75,9 @@ impl Steps for Run {
         if cancelled() {
             return Ok(Stepped::Cancelled);
         }
-        let (step, before) = (self.journey.step + 1, self.journey.order.position());
-        let Some(sampled) = self.gather(step, progress, &cancelled)? else {
-            self.journey.order.restore(before)?;
-            return Ok(Stepped::Cancelled);
-        };
+        let step = self.journey.step + 1;
+        let Some(sampled) = self.sampled(step, progress, &cancelled)? else { return Ok(Stepped::Cancelled) };
+        let waited = started.elapsed();
         if let Some(first) = sampled.judged.first_failure() {
             let (failed, all) = (sampled.judged.counts().failed, sampled.judged.outcomes.len());
             progress.warning(&format!("step {step}: {failed} of {all} rewards failed; the first: {first}"));
@@ -87,10 +91,22 @@ impl Steps for Run {
             record.set(metrics::ROLLOUT_ROUNDS, sampled.rounds as f64);
             record.set(metrics::ROLLOUT_DISCARDED, 1.0 - prompts as f64 / sampled.groups.len() as f64);
         }
-        let sampled = sampled.keep(prompts);
+        measure::source(&mut record, config, &sampled, waited);
+        let mut sampled = sampled.keep(prompts);
         progress.phase("update");
         let updating = Instant::now();
         let policy = &mut self.journey.policy;
+        let mut corrected = Corrected::default();
+        if config.decoupled() {
+            behavior::anchor(policy, config, &mut sampled.groups);
+        }
+        if config.corrects() {
+            corrected = Corrected::of(&self.correction, config, &sampled.groups)?;
+            measure::corrections(&mut record, &corrected.stats);
+        }
+        if config.remote() {
+            measure::entropy(&mut record, &sampled.groups);
+        }
         let logp_ref = self.reference.as_ref().map(|r| r.logp(policy, &self.journey.config, &sampled.groups));
         let logp_ref = logp_ref.unwrap_or_default();
         let credit = Credit::of(&self.estimator, &sampled.groups, &sampled.rewards(), &logp_ref)?;
@@ -99,14 +115,21 @@ impl Steps for Run {
         }
         let Gathered { groups, judged, .. } = &sampled;
         let mut updated = Updated::new(credit.len());
-        let training = Training { journey: &mut self.journey, objective: &self.objective, logp_ref: &logp_ref };
+        let training = Training {
+            journey: &mut self.journey,
+            objective: &self.objective,
+            logp_ref: &logp_ref,
+            corrected: &corrected,
+        };
         let outcome = training.update(step, groups, &credit, &mut updated);
         let took = updating.elapsed();
         let every = self.journey.config.log.rollouts_every;
         if every > 0 && step.is_multiple_of(every) {
             // Also when the update failed: then it is most needed.
-            let updates = Recorded { updated: &updated, mini_batches: self.journey.config.update.mini_batches };
-            let rows: Vec<(usize, &Row)> = sampled.rows().into_iter().map(|i| (i, &self.data.rows[i])).collect();
+            let (version, mini_batches) = (sampled.version, self.journey.config.update.mini_batches);
+            let updates = Recorded { updated: &updated, mini_batches, version };
+            let rows = &self.gatherer.data.rows;
+            let rows: Vec<(usize, &Row)> = sampled.rows().into_iter().map(|i| (i, &rows[i])).collect();
             setup::write_rollout(&self.journey.folder, step, groups, &rows, judged, &credit, &updates)?;
         }
         outcome?;
@@ -142,8 +165,8 @@ impl Run {
         let started = Instant::now();
         let evaluator = Evaluator {
             config: &self.journey.config,
-            prompter: &self.prompter,
-            rewarder: &self.rewarder,
+            prompter: &self.gatherer.prompter,
+            rewarder: &self.gatherer.rewarder,
             benchmarks: &self.benchmarks,
         };
         let folder = evaluate::step_folder(self.journey.folder.path(), record.step);
@@ -155,8 +178,45 @@ impl Run {
         Ok(scores.is_some())
     }
 
-    fn judge(&self, groups: &[Group], rows: &[(usize, &Row)]) -> Result<Judged, TrainError> {
-        Ok(self.rewarder.score(&judgements(groups, rows))?)
+    /// The samples of the next step, drawn now or ahead. `None`, and nothing is kept, if it was cancelled.
+    fn sampled(
+        &mut self,
+        step: u64,
+        progress: &mut Progress,
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Option<Gathered>, TrainError> {
+        let Self { journey, gatherer, .. } = self;
+        journey.versions.keep(&journey.config, step - 1, &journey.policy.model);
+        if journey.config.rollout.staleness > 0 {
+            progress.phase("rollout");
+            let ahead = match &mut self.ahead {
+                Some(ahead) => ahead,
+                none => none.insert(Ahead::start(gatherer.clone(), journey)?),
+            };
+            ahead.ask(journey, &journey.versions);
+            let Some((sampled, order)) = ahead.next(cancelled)? else { return Ok(None) };
+            journey.order = order;
+            return Ok(Some(sampled));
+        }
+        let kept = journey.versions.get(wanted(&journey.config, step));
+        let Journey { policy, order, .. } = journey;
+        let (version, source) = match &gatherer.server {
+            Some(server) => {
+                progress.phase("weights");
+                let (version, model) = kept.as_ref().map_or((step - 1, &policy.model), |(v, model)| (*v, model));
+                (server.publish(version, model, cancelled)?, Source::Server(server))
+            }
+            None => {
+                let sampler = Sampler { decoder: &policy.sampler, workers: policy.workers };
+                (step - 1, Source::Engine(sampler, &policy.model.weights))
+            }
+        };
+        let before = order.position();
+        let sampled = gatherer.gather((step, version), source, order, &mut |phase| progress.phase(phase), cancelled)?;
+        if sampled.is_none() {
+            order.restore(before)?;
+        }
+        Ok(sampled)
     }
 }
 
@@ -166,6 +226,7 @@ struct Training<'a> {
     objective: &'a Objective,
     /// Of each sample, where there is a reference policy.
     logp_ref: &'a [Vec<f32>],
+    corrected: &'a Corrected,
 }
 
 impl Training<'_> {
@@ -182,6 +243,8 @@ impl Training<'_> {
                 logp_old: &s.logp,
                 logp_ref: self.logp_ref.get(number).map_or(&[], Vec::as_slice),
                 advantage: credit.of_sample(number),
+                token_weights: self.corrected.weights(number),
+                mask: self.corrected.mask(number),
             });
             trained.push(TrainedGroup { id, prompt: &group.prompt.tokens, samples: samples.collect() });
         }

@@ -144,6 +144,7 @@ fn samples(by_token: bool) -> Vec<Sample> {
     (0..20)
         .map(|index| Sample {
             step: 3,
+            policy_version: 1,
             row: index / 4,
             sample: (index % 4) as u32,
             prompt: format!("problem {} \u{2264} 3\n", index / 4),

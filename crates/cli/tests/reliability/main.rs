@@ -2,6 +2,7 @@
 //! full disk or from numbers that are not finite. Every test drives the binary.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod ahead;
 mod bad_input;
 mod best;
 mod collapse;
@@ -15,5 +16,7 @@ mod nonfinite;
 mod page;
 mod reference;
 mod resume;
+mod server;
+mod serving;
 mod tiny;
 mod weights;

@@ -5,6 +5,7 @@ use surefoot_objectives::advantage::{Estimator, Weight};
 use super::choice::{AnswerFormat, RewardName, Schedule};
 use super::{Config, Purpose};
 
+mod behavior;
 mod data;
 mod lasting;
 
@@ -39,6 +40,8 @@ pub(super) fn check(config: &Config) -> Vec<(String, String)> {
             update(config, &mut found);
             eval(config, &mut found);
             lasting::stop(config, &mut found);
+            behavior::correction(config, &mut found);
+            behavior::server(config, &mut found);
         }
         Purpose::Eval => {
             positive(&mut found, "rollout.batch", config.rollout.batch);
