@@ -150,6 +150,8 @@ fn bad_input_is_named() {
     done(&command(&out, &[]).output().unwrap());
     let other = failed(&command(&out, &["--set", "eval.top_p=0.5"]).output().unwrap());
     assert!(other.contains("another top_p"), "{other}");
+    let other = failed(&command(&out, &["--set", "reward.name=math", "--set", "prompt.preset=dgpo"]).output().unwrap());
+    assert!(other.contains("another system, reward, form"), "{other}");
     let surefoot =
         |arguments: &[&str]| Command::new(env!("CARGO_BIN_EXE_surefoot")).arg("eval").args(arguments).output().unwrap();
     let model = demo_model().display().to_string();

@@ -4,12 +4,14 @@
 //! `h = norm(x)`. What `config.json` says decides about biases, QK-norm and a tied head.
 pub mod infer;
 mod train;
+mod trained;
 
 use crate::config::ModelConfig;
 use crate::device::{Device, Heads};
 use crate::layout::Layout;
 
 pub use train::{Activations, Predictions, Tape};
+pub use trained::{Frozen, Trained};
 
 /// A model's structure on a device; its weights are passed to each call.
 pub struct Decoder<D: Device> {

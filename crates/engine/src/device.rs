@@ -120,7 +120,7 @@ pub trait Device: Send + Sync {
         eps: f32,
         y: &mut Self::Buffer,
     );
-    /// `dx += d(norm)/dx . dy` and the weight's gradient.
+    /// `dx += d(norm)/dx . dy`, and adds the weight's gradient if it has one.
     fn norm_backward(
         &self,
         rows: usize,
@@ -130,7 +130,7 @@ pub trait Device: Send + Sync {
         eps: f32,
         dy: &Self::Buffer,
         dx: &mut Self::Buffer,
-        grads: &mut Self::Buffer,
+        grads: Option<&mut Self::Buffer>,
     );
     /// `sum = x + delta`.
     fn add(&self, len: usize, x: &Self::Buffer, delta: &Self::Buffer, sum: &mut Self::Buffer);
@@ -167,7 +167,7 @@ pub trait Device: Send + Sync {
         eps: f32,
         qkv: &mut Self::Buffer,
     );
-    /// Gradient of [`Device::qk_norm`], in place in `dqkv`.
+    /// Gradient of [`Device::qk_norm`], in place in `dqkv`; adds the weights' if they have one.
     fn qk_norm_backward(
         &self,
         rows: usize,
@@ -177,7 +177,7 @@ pub trait Device: Send + Sync {
         norms: &(Range<usize>, Range<usize>),
         eps: f32,
         dqkv: &mut Self::Buffer,
-        grads: &mut Self::Buffer,
+        grads: Option<&mut Self::Buffer>,
     );
     /// Rotates query and key heads in place.
     fn rope(
@@ -224,7 +224,7 @@ pub trait Device: Send + Sync {
         targets: &[Target],
         state: &mut Self::HeadState,
     ) -> TargetStatistics;
-    /// Gradient of `sum_i grad_logp[i] logp[i]`: writes `dhidden`, adds the weight's.
+    /// Gradient of `sum_i grad_logp[i] logp[i]`: writes `dhidden`, adds the weight's if it has one.
     fn head_backward(
         &self,
         rows: usize,
@@ -236,7 +236,7 @@ pub trait Device: Send + Sync {
         grad_logp: &[f32],
         state: &mut Self::HeadState,
         dhidden: &mut Self::Buffer,
-        grads: &mut Self::Buffer,
+        grads: Option<&mut Self::Buffer>,
     );
 
     /// An empty cache for `layers` layers, that continues `prefix` if given.

@@ -20,6 +20,7 @@
 //! | [`device`] | the operators that a device implements |
 //! | [`cpu`] | the operators on the CPU, one file each |
 //! | [`decoder`] | forward and backward over packed sequences; prefill and decoding over caches |
+//! | [`lora`] | low-rank adapters of frozen weights |
 //! | [`generate`] | many samples with continuous batching |
 //! | [`random`] | counter-based random numbers |
 //!
@@ -63,6 +64,7 @@ pub mod folder;
 pub mod generate;
 pub mod gguf;
 pub mod layout;
+pub mod lora;
 pub mod model;
 pub mod random;
 pub mod tokenizer;

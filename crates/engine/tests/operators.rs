@@ -130,7 +130,7 @@ fn norm_and_its_gradients() {
     norm::normalise(POOL, rows, &x, &weight, eps, &mut y);
     close("norm", &y, &plain(&widen(&x), &widen(&weight)));
     let (mut dx, mut dw) = (vec![0.0; rows * n], vec![0.0; n]);
-    norm::backward(POOL, rows, &x, &weight, eps, &dy, &mut dx, &mut dw);
+    norm::backward(POOL, rows, &x, &weight, eps, &dy, &mut dx, Some(&mut dw));
     close("norm dx", &dx, &differences(&x, &dy, |x| plain(x, &widen(&weight))));
     close("norm dw", &dw, &differences(&weight, &dy, |w| plain(&widen(&x), w)));
 }
@@ -203,7 +203,19 @@ fn head_statistics_and_gradients() {
     close("entropy", &found.entropy, &targets.iter().map(entropy).collect::<Vec<_>>());
     let (mut dhidden, mut dw) = (vec![f32::NAN; rows * width], vec![0.0; vocabulary * width]);
     let mut packed = Vec::new();
-    head::backward(POOL, rows, &hidden, weight, scale, &targets, &grad, &mut kept, &mut packed, &mut dhidden, &mut dw);
+    head::backward(
+        POOL,
+        rows,
+        &hidden,
+        weight,
+        scale,
+        &targets,
+        &grad,
+        &mut kept,
+        &mut packed,
+        &mut dhidden,
+        Some(&mut dw),
+    );
     close("head dhidden", &dhidden, &differences(&hidden, &grad, |h| plain(h, &widen(&weights))));
     close("head dw", &dw, &differences(&weights, &grad, |w| plain(&widen(&hidden), w)));
 }

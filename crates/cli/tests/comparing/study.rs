@@ -157,3 +157,17 @@ fn a_wrong_study_is_refused_before_any_run() {
         assert!(stderr.contains(told), "{told}: {stderr}");
     }
 }
+
+#[test]
+fn a_run_that_a_detector_ended_is_finished() {
+    let at = tempfile::tempdir().unwrap();
+    let at = at.path();
+    tiny_config(at);
+    let study = "config = \"tiny.toml\"\nobjectives = [\"mhpo\"]\nseeds = [1]\nset = [\"stop.length_min=1000\"]\n";
+    fs::write(at.join("s.toml"), study).unwrap();
+    for said in ["finished mhpo.seed-1 (1 of 1)", "1 runs, 1 finished"] {
+        let (code, table, stderr) = ended(at, &["study", "s.toml"]);
+        assert!(code == 0 && stderr.contains(said) && table.contains("| mhpo |"), "{code} {stderr}");
+        assert_eq!(lines(at, "mhpo.seed-1"), 3, "three steps in a row end it");
+    }
+}

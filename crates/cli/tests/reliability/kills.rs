@@ -163,7 +163,7 @@ fn kills_at_random_moments_change_no_bit() {
     evaluation(10, &mut met);
 }
 
-/// The figures of docs/reliability.md: `cargo test --release -p surefoot --test reliability two_hundred -- --ignored --nocapture`
+/// The figures of docs/reliability.md: `cargo test -p surefoot --test reliability two_hundred -- --ignored --nocapture`
 #[test]
 #[ignore = "takes minutes"]
 fn two_hundred_kills() {

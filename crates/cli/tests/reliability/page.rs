@@ -56,6 +56,10 @@ impl Table {
     }
 }
 
+fn lines(file: &Path) -> usize {
+    fs::read_to_string(file).map_or(0, |text| text.lines().count())
+}
+
 /// Runs this binary with files of at most so many blocks of 512 bytes.
 fn limited(blocks: u32, arguments: &[&str]) -> Output {
     let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\"");
@@ -80,12 +84,19 @@ fn stops(table: &mut Table) {
     let output = table.tiny.go_on("busy").output().unwrap();
     table.last("A second run on the folder of one that is going on", &output);
     first.kill().unwrap();
-    table.row("SIGKILL, or the system's memory ends", &first.wait_with_output().unwrap(), |line| {
-        line.starts_with(" step")
-    });
-    let output = table.tiny.go_on_with("busy", &[]).args(["--set", "train.steps=1"]).output().unwrap();
-    assert_eq!(ended(&output).0, Some(0));
+    first.wait().unwrap();
     table.run("A new run in the folder of another", "busy", &[]);
+    table.tiny.finish("killed", &["train.steps=3"]);
+    let sets = ["--set", "train.steps=4000", "--set", "checkpoint.every=0"];
+    let mut killed = table.tiny.go_on("killed").args(sets).spawn().unwrap();
+    while lines(&table.tiny.path("killed/metrics.jsonl")) < 5 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let output = table.tiny.go_on("killed").args(["--set", "train.steps=4"]).output().unwrap();
+    let after = "`--resume` after SIGKILL, or after the system's memory ended";
+    table.row(after, &output, |line| line.starts_with("resuming"));
     let short = ["stop.length_min=100"];
     table.run("A collapse that a detector of `[stop]` sees", "collapse", &short);
 }

@@ -159,9 +159,10 @@ impl Device for Cpu {
         eps: f32,
         dy: &Vec<f32>,
         dx: &mut Vec<f32>,
-        grads: &mut Vec<f32>,
+        grads: Option<&mut Vec<f32>>,
     ) {
-        norm::backward(self.threading, rows, x, &w.arena[weight.clone()], eps, dy, dx, &mut grads[weight.clone()]);
+        let dw = grads.map(|grads| &mut grads[weight.clone()]);
+        norm::backward(self.threading, rows, x, &w.arena[weight.clone()], eps, dy, dx, dw);
     }
 
     fn add(&self, len: usize, x: &Vec<f32>, delta: &Vec<f32>, sum: &mut Vec<f32>) {
@@ -226,10 +227,10 @@ impl Device for Cpu {
         norms: &(Range<usize>, Range<usize>),
         eps: f32,
         dqkv: &mut Vec<f32>,
-        grads: &mut Vec<f32>,
+        mut grads: Option<&mut Vec<f32>>,
     ) {
         for (part, weight) in head_parts(heads, norms) {
-            let dw = &mut grads[weight.clone()];
+            let dw = grads.as_deref_mut().map(|grads| &mut grads[weight.clone()]);
             norm::heads_backward(self.threading, rows, part, raw, &w.arena[weight.clone()], eps, dqkv, dw);
         }
     }
@@ -295,9 +296,9 @@ impl Device for Cpu {
         grad_logp: &[f32],
         state: &mut Kept,
         dhidden: &mut Vec<f32>,
-        grads: &mut Vec<f32>,
+        grads: Option<&mut Vec<f32>>,
     ) {
-        let dw = &mut grads[m.weight.clone()];
+        let dw = grads.map(|grads| &mut grads[m.weight.clone()]);
         head::backward(
             self.threading,
             rows,

@@ -146,7 +146,7 @@ fn statistics(threading: Threading, scale: f32, vocabulary: usize, logits: &[f32
     });
 }
 
-/// Gradient of `sum_i grad_logp[i] * logp[i]`: `dhidden` is written, `dw` is added to.
+/// Gradient of `sum_i grad_logp[i] * logp[i]`: `dhidden` is written, `dw` is added to if there is one.
 pub fn backward(
     threading: Threading,
     rows: usize,
@@ -158,7 +158,7 @@ pub fn backward(
     kept: &mut Kept,
     packed: &mut Vec<f32>,
     dhidden: &mut [f32],
-    dw: &mut [f32],
+    mut dw: Option<&mut [f32]>,
 ) {
     let (vocabulary, width) = (head.outputs, head.inputs);
     let block = block_rows(vocabulary);
@@ -183,6 +183,8 @@ pub fn backward(
         });
         linear::backward_input(threading, count, &kept.logits, head, &mut dhidden[first * width..], false);
         let hidden = &hidden[first * width..][..count * width];
-        linear::backward_weight(threading, count, &kept.logits, vocabulary, vocabulary, hidden, width, packed, dw);
+        if let Some(dw) = dw.as_deref_mut() {
+            linear::backward_weight(threading, count, &kept.logits, vocabulary, vocabulary, hidden, width, packed, dw);
+        }
     }
 }

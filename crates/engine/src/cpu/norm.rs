@@ -105,7 +105,7 @@ pub fn normalise(threading: Threading, rows: usize, x: &[f32], weight: &[f32], e
     });
 }
 
-/// `dx += d(norm)/dx . dy` and `dw += d(norm)/dw . dy`.
+/// `dx += d(norm)/dx . dy` and `dw += d(norm)/dw . dy`, if there is a `dw`.
 pub fn backward(
     threading: Threading,
     rows: usize,
@@ -114,7 +114,7 @@ pub fn backward(
     eps: f32,
     dy: &[f32],
     dx: &mut [f32],
-    dw: &mut [f32],
+    dw: Option<&mut [f32]>,
 ) {
     let n = weight.len();
     with_scratch(rows, |inv| {
@@ -129,6 +129,7 @@ pub fn backward(
                 norm_row_backward(x, weight, inv[i], &dy[row..row + n], dx, true);
             }
         });
+        let Some(dw) = dw else { return };
         let dw = Shared::new(&mut dw[..n]);
         threading.rows(n, 64, |first, count| {
             // SAFETY: each task has its own columns.
@@ -170,7 +171,7 @@ pub fn heads_forward(
     });
 }
 
-/// Turns the gradient of the normalised heads in `d` into that of the raw ones, and adds the weight's to `dw`.
+/// Turns the gradient of the normalised heads in `d` into that of the raw ones, and adds the weight's to `dw`, if there is one.
 pub fn heads_backward(
     threading: Threading,
     rows: usize,
@@ -179,7 +180,7 @@ pub fn heads_backward(
     weight: &[f32],
     eps: f32,
     d: &mut [f32],
-    dw: &mut [f32],
+    dw: Option<&mut [f32]>,
 ) {
     let n = weight.len();
     with_scratch(rows * heads.count * (n + 1), |scratch| {
@@ -200,6 +201,7 @@ pub fn heads_backward(
                 }
             }
         });
+        let Some(dw) = dw else { return };
         // SAFETY: the tasks that wrote are done.
         let products = unsafe { products.slice(0, rows * heads.count * n) };
         for product in products.chunks_exact(n) {

@@ -1,5 +1,5 @@
 //! Forward and backward over packed sequences.
-use super::Decoder;
+use super::{Decoder, Frozen, Trained};
 use crate::batch::{Packed, Target};
 use crate::device::{Device, Direction, TargetStatistics, Weights};
 
@@ -204,8 +204,8 @@ impl<D: Device> Decoder<D> {
         found
     }
 
-    /// Adds the gradient of `sum_i grad_logp[i] logp[i]` to `grads`, for the targets of the last [`Decoder::forward`]
-    /// on this tape, whose activations are used up.
+    /// Adds the gradient of `sum_i grad_logp[i] logp[i]` by every parameter to `grads`, for the targets of the last
+    /// [`Decoder::forward`] on this tape, whose activations are used up.
     pub fn backward(
         &self,
         w: Weights<D>,
@@ -214,8 +214,70 @@ impl<D: Device> Decoder<D> {
         tape: &mut Tape<D>,
         grads: &mut D::Buffer,
     ) {
+        let frozen = &Frozen::default();
+        self.backward_to(w, batch, grad_logp, tape, Trained::Parameters { grads, frozen });
+    }
+
+    /// As [`Decoder::backward`], for what is trained alone.
+    pub fn backward_to(
+        &self,
+        w: Weights<D>,
+        batch: &Packed,
+        grad_logp: &[f32],
+        tape: &mut Tape<D>,
+        mut trained: Trained<D>,
+    ) {
         let (d, rows, eps) = (&self.device, batch.len(), self.eps);
-        let Tape { inputs, layers, x: dx, normed, delta, wide, dqkv, head, .. } = tape;
+        self.backward_of_head(w, grad_logp, tape, &mut trained, rows);
+        let Tape { inputs, layers, x: dx, normed, delta, wide, dqkv, .. } = tape;
+        for (l, layer) in self.layout.layers.iter().enumerate().rev() {
+            if !trained.reaches(l) {
+                return;
+            }
+            let (place, recompute) = (l % layers.len(), layers.len() < inputs.len());
+            let (x, kept) = (&inputs[l], &mut layers[place]);
+            // The last layer's are still those of the forward pass.
+            if recompute && l + 1 < inputs.len() {
+                self.attend(w, batch, l, x, kept, normed, delta);
+            }
+            // Feed-forward part.
+            d.linear_backward_input(rows, dx, w, &layer.down, wide);
+            d.swiglu_backward(rows, self.ffn, &mut kept.gate_up, wide);
+            trained.linear(d, rows, dx, wide, &layer.down);
+            d.norm(rows, &kept.mid, w, &layer.mlp_norm, eps, normed);
+            trained.linear(d, rows, &kept.gate_up, normed, &layer.gate_up);
+            d.linear_backward_input(rows, &kept.gate_up, w, &layer.gate_up, delta);
+            let grads = trained.parameter(&layer.mlp_norm);
+            d.norm_backward(rows, &kept.mid, w, &layer.mlp_norm, eps, delta, dx, grads);
+            // Attention.
+            trained.linear(d, rows, dx, &kept.attended, &layer.output);
+            d.linear_backward_input(rows, dx, w, &layer.output, wide);
+            d.attention_backward(batch, self.heads, &kept.qkv, &kept.attended, &kept.lse, wide, dqkv);
+            d.rope(batch.positions(), self.heads, &self.rotation, dqkv, Direction::Backward);
+            if let (Some(raw), Some(norms)) = (&kept.raw, &layer.qk_norm) {
+                d.qk_norm_backward(rows, self.heads, raw, w, norms, eps, dqkv, trained.norms(norms));
+            }
+            d.norm(rows, x, w, &layer.input_norm, eps, normed);
+            trained.linear(d, rows, dqkv, normed, &layer.qkv);
+            d.linear_backward_input(rows, dqkv, w, &layer.qkv, delta);
+            let grads = trained.parameter(&layer.input_norm);
+            d.norm_backward(rows, x, w, &layer.input_norm, eps, delta, dx, grads);
+        }
+        if let Some(grads) = trained.parameter(&self.layout.embedding.weight) {
+            d.embed_backward(batch.tokens(), dx, &self.layout.embedding, grads);
+        }
+    }
+
+    /// Head and final norm: the gradient of the residual stream is left in `tape.x`.
+    fn backward_of_head(
+        &self,
+        w: Weights<D>,
+        grad_logp: &[f32],
+        tape: &mut Tape<D>,
+        trained: &mut Trained<D>,
+        rows: usize,
+    ) {
+        let (d, Tape { x: dx, normed, delta, head, .. }) = (&self.device, tape);
         let sorted: Vec<f32> = head.order.iter().map(|&i| grad_logp[i]).collect();
         let count = head.rows.len();
         d.head_backward(
@@ -228,39 +290,11 @@ impl<D: Device> Decoder<D> {
             &sorted,
             &mut head.state,
             delta,
-            grads,
+            trained.parameter(&self.layout.head.weight),
         );
         d.clear(normed);
-        d.norm_backward(count, &head.x, w, &self.layout.norm, eps, delta, normed, grads);
+        let grads = trained.parameter(&self.layout.norm);
+        d.norm_backward(count, &head.x, w, &self.layout.norm, self.eps, delta, normed, grads);
         d.scatter(normed, self.hidden, &head.rows, rows, dx);
-        for (l, layer) in self.layout.layers.iter().enumerate().rev() {
-            let (place, recompute) = (l % layers.len(), layers.len() < inputs.len());
-            let (x, kept) = (&inputs[l], &mut layers[place]);
-            // The last layer's are still those of the forward pass.
-            if recompute && l + 1 < inputs.len() {
-                self.attend(w, batch, l, x, kept, normed, delta);
-            }
-            // Feed-forward part.
-            d.linear_backward_input(rows, dx, w, &layer.down, wide);
-            d.swiglu_backward(rows, self.ffn, &mut kept.gate_up, wide);
-            d.linear_backward_weight(rows, dx, wide, &layer.down, grads);
-            d.norm(rows, &kept.mid, w, &layer.mlp_norm, eps, normed);
-            d.linear_backward_weight(rows, &kept.gate_up, normed, &layer.gate_up, grads);
-            d.linear_backward_input(rows, &kept.gate_up, w, &layer.gate_up, delta);
-            d.norm_backward(rows, &kept.mid, w, &layer.mlp_norm, eps, delta, dx, grads);
-            // Attention.
-            d.linear_backward_weight(rows, dx, &kept.attended, &layer.output, grads);
-            d.linear_backward_input(rows, dx, w, &layer.output, wide);
-            d.attention_backward(batch, self.heads, &kept.qkv, &kept.attended, &kept.lse, wide, dqkv);
-            d.rope(batch.positions(), self.heads, &self.rotation, dqkv, Direction::Backward);
-            if let (Some(raw), Some(norms)) = (&kept.raw, &layer.qk_norm) {
-                d.qk_norm_backward(rows, self.heads, raw, w, norms, eps, dqkv, grads);
-            }
-            d.norm(rows, x, w, &layer.input_norm, eps, normed);
-            d.linear_backward_weight(rows, dqkv, normed, &layer.qkv, grads);
-            d.linear_backward_input(rows, dqkv, w, &layer.qkv, delta);
-            d.norm_backward(rows, x, w, &layer.input_norm, eps, delta, dx, grads);
-        }
-        d.embed_backward(batch.tokens(), dx, &self.layout.embedding, grads);
     }
 }

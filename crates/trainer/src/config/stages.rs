@@ -247,7 +247,7 @@ stage! {
         every: u64 = 20, "ours";
         /// Newest checkpoints that are kept.
         keep: usize = 2, "ours: the newest, and one in case";
-        /// The checkpoint that is kept beside them, however old: the one with the greatest value. For `reward/mean` the value is the mean over the steps since the checkpoint before (`checkpoint.every` steps); for the others it is that of the step's evaluation, and steps with an evaluation have a checkpoint.
+        /// The checkpoint that is kept beside them, however old: the one with the greatest value. For `reward/mean` the value is the mean over the last `checkpoint.every` steps; for the others it is that of the step's evaluation, and steps with an evaluation have a checkpoint.
         best: Best = Best::Off, "none";
         /// Number format of the Hugging Face weights; a resume uses the exact ones in either case.
         dtype: Precision = Precision::F32, "ours: exact";

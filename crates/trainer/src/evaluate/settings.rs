@@ -1,6 +1,6 @@
 //! What was evaluated, and how: the identity of an evaluation's folder.
 use super::{Benchmark, EvaluateError};
-use crate::config::Config;
+use crate::config::{Config, choice::AnswerFormat};
 use crate::policy::Policy;
 use crate::run_folder::{RunFolderError, atomic};
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,9 @@ pub struct Settings {
     pub template: String,
     /// Names of the rewards.
     pub reward: String,
+    /// The form of `reward.format`, and whether only an answer in it counts.
+    #[serde(default)]
+    pub form: String,
     /// The benchmarks.
     pub benchmarks: Vec<Identity>,
 }
@@ -65,6 +68,11 @@ impl Settings {
             system: config.prompt.system.clone(),
             template: config.prompt.template.clone(),
             reward: config.reward.name.iter().map(|name| name.name()).collect::<Vec<_>>().join(" + "),
+            form: match (config.reward.format, config.reward.strict) {
+                (AnswerFormat::Any, _) => String::new(),
+                (format, true) => format!("{}, strict", format.name()),
+                (format, false) => format.name().to_string(),
+            },
             benchmarks: benchmarks.iter().map(identity).collect(),
         }
     }

@@ -79,7 +79,7 @@ pub struct Sample {
     /// Their log-probabilities as its last update saw them: under the policy right before that update. Empty for a sample
     /// that none had to look at (advantage 0 and no regulariser), and where they were not finite.
     pub logp: Vec<f32>,
-    /// The same under the reference policy; empty without one.
+    /// The same under the reference policy; empty without one. With `advantage.kl_coefficient`, every sample has them.
     pub logp_ref: Vec<f32>,
     /// Advantage of each token, where they differ: with `advantage.kl_coefficient` and an estimator by token.
     pub advantages: Vec<f32>,
@@ -90,7 +90,12 @@ pub struct Sample {
 /// # Errors
 /// [`RunFolderError`] names the file.
 pub fn write(path: &Path, samples: &[Sample]) -> Result<(), RunFolderError> {
-    let fill = |file: &mut std::io::BufWriter<File>| fill(file, samples).map_err(std::io::Error::other);
+    // What the system said, where it is the system that refused.
+    let reason = |error| match error {
+        ParquetError::External(inner) => inner.downcast().map_or_else(std::io::Error::other, |system| *system),
+        other => std::io::Error::other(other),
+    };
+    let fill = |file: &mut std::io::BufWriter<File>| fill(file, samples).map_err(reason);
     write_atomically(path, fill).map_err(RunFolderError::file("write", path))
 }
 

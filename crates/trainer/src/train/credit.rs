@@ -12,6 +12,8 @@ pub(super) struct Credit {
     offsets: Vec<usize>,
     /// Mean over the samples of the divergence of their tokens, where it is a part of the reward.
     pub divergence: Option<f64>,
+    /// Log-probabilities under the reference policy that the advantages depend on, by sample; empty where they depend on none.
+    pub logp_ref: Vec<Vec<f32>>,
 }
 
 impl Credit {
@@ -40,7 +42,7 @@ impl Credit {
                 }
                 by_sequence => by_sequence,
             };
-            return Ok(Self { values, offsets, divergence: None });
+            return Ok(Self { values, offsets, divergence: None, logp_ref: Vec::new() });
         }
         let (mut old, mut reference) = (Vec::new(), Vec::new());
         for (sample, logp_ref) in samples().zip(logp_ref) {
@@ -55,7 +57,7 @@ impl Credit {
         let k = |(&old, &reference)| estimator.kl_estimator.at(f64::from(old) - f64::from(reference)).0;
         let divergence = old.iter().zip(&reference).map(k).sum::<f64>() / rewards.len().max(1) as f64;
         let values = estimator.compute(&batch.with_logp(&old, &reference)?)?;
-        Ok(Self { values, offsets, divergence: Some(divergence) })
+        Ok(Self { values, offsets, divergence: Some(divergence), logp_ref: logp_ref.to_vec() })
     }
 
     /// Number of samples.

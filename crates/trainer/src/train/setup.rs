@@ -152,6 +152,8 @@ pub(super) fn write_rollout(
         for (g, (sample, text)) in group.samples.iter().zip(&group.texts).enumerate() {
             let outcome = &judged.outcomes[samples.len()];
             let seen = updates.updated.seen.get(samples.len()).cloned().unwrap_or_default();
+            // What the advantages depend on is written for every sample, as replays need it only for those that were trained.
+            let logp_ref = credit.logp_ref.get(samples.len()).cloned().unwrap_or(seen.logp_ref);
             let truncated_sampling = sample.logp != sample.logp_behavior;
             let (advantage, advantages) = match credit.of_sample(samples.len()) {
                 Advantage::Sequence(advantage) => (advantage, Vec::new()),
@@ -174,7 +176,7 @@ pub(super) fn write_rollout(
                 logp_old: sample.logp.clone(),
                 mini_batch: (number / size) as u32,
                 logp: seen.logp,
-                logp_ref: seen.logp_ref,
+                logp_ref,
                 logp_behavior: if truncated_sampling { sample.logp_behavior.clone() } else { Vec::new() },
             });
         }
