@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
+use surefoot_engine::config::ModelConfig;
 use surefoot_engine::cpu::Cpu;
 use surefoot_engine::device::{Device, Weights};
 use surefoot_engine::generate::{Request, Sample, Settings, generate};
@@ -106,11 +107,11 @@ impl Worker {
     fn reload(&mut self, folder: &Path) -> Result<(), String> {
         let loaded = Policy::for_sampling(folder, self.positions, "nothing").map_err(|error| error.to_string())?;
         let policy = loaded.0;
-        if policy.model.config != self.policy.model.config {
-            return Err(format!(
-                "{}: its config.json is of another structure than the model that is served",
-                folder.display()
-            ));
+        let (served, new) = (&self.policy.model.config, &policy.model.config);
+        // The number format of the file and what does not concern the arithmetic may be others.
+        if (ModelConfig { dtype: served.dtype, other: served.other.clone(), ..new.clone() }) != *served {
+            let folder = folder.display();
+            return Err(format!("{folder}: its config.json is of another structure than the model that is served"));
         }
         self.packed = policy.sampler.pack(&policy.model.weights);
         self.policy = policy;
