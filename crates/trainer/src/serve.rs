@@ -64,6 +64,7 @@ struct Shared {
     tokenizer: Arc<Tokenizer>,
     name: String,
     positions: usize,
+    vocabulary: usize,
     connections: AtomicUsize,
 }
 
@@ -100,6 +101,7 @@ impl Server {
             tokenizer: self.worker.tokenizer(),
             name: name.to_string(),
             positions: self.worker.positions(),
+            vocabulary: self.worker.vocabulary(),
             connections: AtomicUsize::new(0),
         });
         let Self { listener, mut worker } = self;
@@ -162,7 +164,7 @@ fn answer(request: &http::Request, shared: &Shared) -> Result<serde_json::Value,
             "object": "list", "data": [{ "id": shared.name, "object": "model", "max_model_len": shared.positions }]
         })),
         ("POST", "/v1/completions") => {
-            let asked = api::Asked::read(&request.body, &shared.tokenizer, shared.positions)?;
+            let asked = api::Asked::read(&request.body, &shared.tokenizer, shared.positions, shared.vocabulary)?;
             let (tell, answer) = channel();
             shared.jobs.send(Job::Complete(asked.clone(), tell)).map_err(|_| (503, "stopping".to_string()))?;
             let samples = answer.recv().map_err(waited)?;

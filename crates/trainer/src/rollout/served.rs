@@ -13,10 +13,13 @@ use crate::config::{Config, choice::ServerPrompt};
 use crate::data::Row;
 use crate::prompt::{Prompt, Prompter};
 use serde_json::{Value, json};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use surefoot_engine::config::ModelConfig;
+use surefoot_engine::folder::FolderError;
 use surefoot_engine::generate::Sample;
 use surefoot_engine::random::philox;
 
@@ -42,6 +45,8 @@ pub struct Tally {
 pub struct Server {
     client: Arc<Client>,
     model: String,
+    /// Tokens of the model.
+    vocabulary: usize,
     config: Config,
     weights: Weights,
     /// The version of the weights that it has.
@@ -82,7 +87,9 @@ impl Server {
                     .to_string(),
             );
         }
-        Ok(Self { client, model, weights: Weights::new(config), config: config.clone(), holds: Mutex::new(None) })
+        let structure = ModelConfig::from_folder(Path::new(&config.model.path)).map_err(FolderError::from)?;
+        let (weights, config, holds) = (Weights::new(config), config.clone(), Mutex::new(None));
+        Ok(Self { client, model, vocabulary: structure.vocab_size, weights, config, holds })
     }
 
     /// Sees that the server has the weights `model`, of `version`; returns the version that it has.
@@ -196,7 +203,9 @@ impl Server {
         Ok(Some(sampled))
     }
 
-    /// A request for one completion. Its seed has 31 bits, as some servers take 32 with a sign. Fields that are not OpenAI's ask for token ids, and for the text that ended it.
+    /// A request for one completion. Its seed has 31 bits, as some servers take 32 with a sign. Fields that are not OpenAI's
+    /// ask for token ids and for the text that ended it, and turn off what servers apply where nothing is said: llama.cpp top-k
+    /// 40 and min-p, vLLM what the model's `generation_config.json` holds.
     fn body(&self, plan: &Plan, prompt: &Prompt, sequence: u64) -> Value {
         let halves = |number: u64| [number as u32, (number >> 32) as u32];
         let [low, high] = halves(sequence);
@@ -211,14 +220,16 @@ impl Server {
             "max_tokens": plan.max_new_tokens,
             "temperature": plan.sampling.temperature,
             "top_p": plan.sampling.top_p,
+            // Off is -1 for some servers and 0 for others; all tokens are all tokens.
+            "top_k": if plan.sampling.top_k > 0 { plan.sampling.top_k } else { self.vocabulary },
+            "min_p": 0.0,
+            "repetition_penalty": 1.0,
+            "repeat_penalty": 1.0,
             "seed": seed,
             "logprobs": 1,
             "return_token_ids": true,
             "return_tokens_as_token_ids": true,
         });
-        if plan.sampling.top_k > 0 {
-            body["top_k"] = json!(plan.sampling.top_k);
-        }
         if !plan.stop.is_empty() {
             body["stop"] = json!(plan.stop);
             body["include_stop_str_in_output"] = json!(true);

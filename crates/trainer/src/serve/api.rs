@@ -12,7 +12,7 @@ const LOWEST_TEMPERATURE: f64 = 1e-3;
 
 /// A request for completions.
 ///
-/// `prompt` (text, or a list of token ids), `max_tokens` (16), `n` (1), `temperature` (1), `top_p` (1), `top_k` (0: off),
+/// `prompt` (text, or a list of token ids), `max_tokens` (16), `n` (1), `temperature` (1), `top_p` (1), `top_k` (0, -1 or all tokens: off),
 /// `seed` (0; completion `i` has the seed `seed + i`), `stop` (text or a list), `include_stop_str_in_output` (false),
 /// `logprobs`, `return_token_ids` (false). Log-probabilities are those of the distribution that is sampled from.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,11 +40,11 @@ pub(super) fn json(body: &str) -> Result<Value, Refused> {
 }
 
 impl Asked {
-    /// Reads a request for a model with so many `positions`.
+    /// Reads a request for a model with so many `positions` and tokens (`vocabulary`).
     ///
     /// # Errors
     /// HTTP status and message.
-    pub fn read(body: &str, tokenizer: &Tokenizer, positions: usize) -> Result<Self, (u16, String)> {
+    pub fn read(body: &str, tokenizer: &Tokenizer, positions: usize, vocabulary: usize) -> Result<Self, (u16, String)> {
         let body = json(body)?;
         let refuse = |key: &str, expected: &str| (400, format!("`{key}` must be {expected}, found {}", body[key]));
         let number = |key: &str, default: f64, least: f64, most: f64| match &body[key] {
@@ -96,6 +96,8 @@ impl Asked {
         if temperature > 0.0 && temperature < LOWEST_TEMPERATURE {
             return Err(refuse("temperature", &format!("0 or at least {LOWEST_TEMPERATURE}")));
         }
+        // -1 is off with vLLM and SGLang.
+        let top_k = if body["top_k"] == json!(-1) { 0 } else { whole("top_k", 0, 0, u64::from(u32::MAX))? as usize };
         let flag = |key: &str| body[key] == Value::Bool(true);
         Ok(Self {
             prompt,
@@ -104,7 +106,7 @@ impl Asked {
             sampling: Sampling {
                 temperature: temperature as f32,
                 top_p: number("top_p", 1.0, 1e-6, 1.0)? as f32,
-                top_k: whole("top_k", 0, 0, u64::from(u32::MAX))? as usize,
+                top_k: if top_k < vocabulary { top_k } else { 0 },
             },
             seed: whole("seed", 0, 0, u64::MAX)?,
             stop: stop.ok_or_else(|| refuse("stop", "a text or a list of texts, none empty"))?,

@@ -47,6 +47,10 @@ impl Worker {
         self.positions
     }
 
+    pub fn vocabulary(&self) -> usize {
+        self.policy.sampler.vocabulary()
+    }
+
     /// Does `job` and all that wait behind it.
     pub fn work(&mut self, job: Job, more: &Receiver<Job>, stop: &AtomicBool) {
         self.waiting.push_back(job);
