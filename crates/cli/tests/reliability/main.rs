@@ -10,6 +10,7 @@ mod cut_evaluation;
 mod disk;
 mod interrupt;
 mod kills;
+mod llama_cpp;
 mod mixture;
 mod nonfinite;
 #[cfg(target_os = "linux")]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use surefoot_trainer::run_folder::rollouts;
 
-use crate::serving::{Fault, Serving};
+use crate::serving::{Change, Fault, Faults, Serving};
 use crate::tiny::{Finished, Tiny, demo_model, done, ended, names};
 
 /// A run on the server at `url`, impatient.
@@ -105,7 +105,7 @@ fn a_server_that_keeps_its_weights_grows_stale() {
 fn what_passes_is_repeated_and_changes_no_bit() {
     let (tiny, serving) = (Tiny::new(), Serving::start(&demo_model()));
     let reference = finish(&tiny, "reference", &serving.url, &[]);
-    let faults: [(&str, fn(usize) -> Fault); 5] = [
+    let faults: [(&str, Faults); 5] = [
         ("stalls", |n| if n.is_multiple_of(23) { Fault::Stall(Duration::from_secs(3)) } else { Fault::None }),
         ("cuts", |n| if n.is_multiple_of(3) { Fault::Cut } else { Fault::None }),
         ("errors", |n| if n.is_multiple_of(3) { Fault::Status("500 Internal Server Error") } else { Fault::None }),
@@ -126,7 +126,7 @@ fn what_passes_is_repeated_and_changes_no_bit() {
 #[test]
 fn what_lasts_ends_the_run_with_what_to_do() {
     let (tiny, serving) = (Tiny::new(), Serving::start(&demo_model()));
-    let lasting: [(&str, fn(usize) -> Fault, &[&str]); 4] = [
+    let lasting: [(&str, Faults, &[&str]); 4] = [
         ("stall", |_| Fault::Stall(Duration::from_secs(5)), &["timeout"]),
         ("cut", |_| Fault::Cut, &[]),
         ("error", |_| Fault::Status("503 Service Unavailable"), &["HTTP status 503", "the model is busy"]),
@@ -148,7 +148,7 @@ fn what_lasts_ends_the_run_with_what_to_do() {
 #[test]
 fn answers_that_do_not_fit_end_the_run_at_once() {
     let (tiny, serving) = (Tiny::new(), Serving::start(&demo_model()));
-    let wrong: [(&str, fn(&mut Value), &[&str]); 6] = [
+    let wrong: [(&str, Change, &[&str]); 6] = [
         (
             "short",
             |a| drop(a["choices"][0]["logprobs"]["token_logprobs"].as_array_mut().unwrap().pop()),

@@ -60,6 +60,12 @@ impl Drop for Serving {
     }
 }
 
+/// What becomes of the answer with this number.
+pub type Faults = fn(usize) -> Fault;
+
+/// A change of an answer's body.
+pub type Change = fn(&mut serde_json::Value);
+
 /// What becomes of an answer.
 #[derive(Clone, Copy)]
 pub enum Fault {
@@ -74,7 +80,7 @@ pub enum Fault {
     /// Something that is no JSON.
     Garbage,
     /// The body, changed.
-    Change(fn(&mut serde_json::Value)),
+    Change(Change),
 }
 
 fn read_request(stream: &mut TcpStream) -> Option<Vec<u8>> {

@@ -68,7 +68,7 @@ impl Server {
     /// [`ServerError`] names the address and what came from there.
     pub fn open(config: &Config, notes: &mut Vec<String>) -> Result<Self, ServerError> {
         let client = Arc::new(Client::new(&config.server)?);
-        let listed = client.get("/v1/models", &AtomicBool::new(false))?;
+        let listed = client.get("/v1/models")?;
         let name = listed["data"][0]["id"].as_str().map(str::to_string);
         let model = match (config.server.model.is_empty(), name) {
             (false, _) => config.server.model.clone(),

@@ -92,8 +92,8 @@ impl Reading<'_> {
             None => named(),
         };
         match ids {
-            Some(ids) if ids.is_empty() => self.from_text(text, &pieces, logp, tally),
-            None => self.from_text(text, &pieces, logp, tally),
+            Some(ids) if ids.is_empty() => self.of_text(text, &pieces, logp, tally),
+            None => self.of_text(text, &pieces, logp, tally),
             Some(ids) if ids.len() == logp.len() => Ok(Tokens { ids, logp }),
             Some(ids) => {
                 let expected = format!("{} log-probabilities for {} tokens", ids.len(), ids.len());
@@ -103,7 +103,7 @@ impl Reading<'_> {
         }
     }
 
-    fn from_text(&self, text: &str, pieces: &[&str], logp: Vec<f32>, tally: &mut Tally) -> Result<Tokens, Refusal> {
+    fn of_text(&self, text: &str, pieces: &[&str], logp: Vec<f32>, tally: &mut Tally) -> Result<Tokens, Refusal> {
         tally.retokenized += 1;
         let whole = |piece: &&str| match self.tokenizer.encode(piece).ok()?.as_slice() {
             [id] if self.tokenizer.decode_verbatim(&[*id]).is_ok_and(|text| text == **piece) => Some(*id),

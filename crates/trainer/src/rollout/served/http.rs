@@ -32,6 +32,20 @@ enum Failure {
     Final(ServerError),
 }
 
+/// A request that may be repeated.
+struct Call<'a> {
+    method: &'a str,
+    path: &'a str,
+    body: &'a str,
+    stop: &'a AtomicBool,
+    retries: &'a AtomicU64,
+}
+
+/// Reads an answer as JSON.
+fn json(text: String) -> Result<Value, String> {
+    serde_json::from_str(&text).map_err(|error| format!("an answer that is no JSON ({error}): {}", shown(&text)))
+}
+
 impl Client {
     pub fn new(server: &Server) -> Result<Self, ServerError> {
         let authorization = match server.api_key_env.as_str() {
@@ -54,48 +68,27 @@ impl Client {
     }
 
     /// The answer to a GET.
-    pub fn get(&self, path: &str, stop: &AtomicBool) -> Result<Value, ServerError> {
-        self.json("GET", path, "", stop, &AtomicU64::new(0))
+    pub fn get(&self, path: &str) -> Result<Value, ServerError> {
+        let (stop, retries) = (AtomicBool::new(false), AtomicU64::new(0));
+        self.patiently(&Call { method: "GET", path, body: "", stop: &stop, retries: &retries }, &json)
     }
 
     /// The answer to a POST of JSON. `stop` ends the waiting between repetitions, which `retries` counts.
     pub fn post(&self, path: &str, body: &str, stop: &AtomicBool, retries: &AtomicU64) -> Result<Value, ServerError> {
-        self.json("POST", path, body, stop, retries)
-    }
-
-    fn json(
-        &self,
-        method: &str,
-        path: &str,
-        body: &str,
-        stop: &AtomicBool,
-        retries: &AtomicU64,
-    ) -> Result<Value, ServerError> {
-        let read = |text: String| {
-            serde_json::from_str(&text)
-                .map_err(|error| format!("an answer that is no JSON ({error}): {}", shown(&text)))
-        };
-        self.patiently(method, path, body, stop, retries, &read)
+        self.patiently(&Call { method: "POST", path, body, stop, retries }, &json)
     }
 
     /// A request whose answer may be anything, as long as its status is good.
     pub fn command(&self, method: &str, path: &str, body: &str) -> Result<String, ServerError> {
-        self.patiently(method, path, body, &AtomicBool::new(false), &AtomicU64::new(0), &Ok)
+        let (stop, retries) = (AtomicBool::new(false), AtomicU64::new(0));
+        self.patiently(&Call { method, path, body, stop: &stop, retries: &retries }, &Ok)
     }
 
-    fn patiently<T>(
-        &self,
-        method: &str,
-        path: &str,
-        body: &str,
-        stop: &AtomicBool,
-        retries: &AtomicU64,
-        read: &dyn Fn(String) -> Result<T, String>,
-    ) -> Result<T, ServerError> {
-        let url = format!("{}{path}", self.url);
+    fn patiently<T>(&self, call: &Call, read: &dyn Fn(String) -> Result<T, String>) -> Result<T, ServerError> {
+        let url = format!("{}{}", self.url, call.path);
         let (mut tries, mut wait) = (0, self.backoff);
         loop {
-            let answer = self.once(method, &url, body);
+            let answer = self.once(call.method, &url, call.body);
             let answer = answer.and_then(|text| read(text).map_err(|what| Failure::Again(what, Duration::ZERO)));
             let (last, least) = match answer {
                 Ok(answer) => return Ok(answer),
@@ -106,10 +99,10 @@ impl Client {
             if tries > self.retries {
                 return Err(ServerError::GaveUp { url, tries, last });
             }
-            retries.fetch_add(1, Ordering::Relaxed);
+            call.retries.fetch_add(1, Ordering::Relaxed);
             let until = Instant::now() + wait.max(least).min(LONGEST_WAIT);
             while Instant::now() < until {
-                if stop.load(Ordering::Relaxed) {
+                if call.stop.load(Ordering::Relaxed) {
                     return Err(ServerError::Stopped { url });
                 }
                 std::thread::sleep(PATIENCE.min(until.saturating_duration_since(Instant::now())));
