@@ -7,6 +7,7 @@ The Rust benchmark writes its tokens, PyTorch reads them; both run on one thread
 (other processes only ever slow one down), in turns. Losses must agree. The table's last column is the ratio of times.
 """
 
+import math
 import subprocess
 import sys
 import tempfile
@@ -53,9 +54,19 @@ def gppo(lp, old, a, beta=1.0):
     return torch.where((r < 0.8) & (a < 0), beta * 0.8 * unit, inner) * a
 
 
-def cpgd(lp, old, a, drift=0.01):
+def aspo(lp, old, a):
+    r = torch.exp(lp - old)
+    frozen = r.detach()
+    live = torch.where(a < 0, frozen, 1 / frozen).clamp(max=3.0) * (r / frozen)
+    inner = torch.where((frozen > 1.2) & (a > 0), 1 / 1.2, live)
+    return torch.where((frozen < 0.8) & (a < 0), 0.8, inner) * a
+
+
+def cpgd(lp, old, a, drift=0.01, clip=True):
     log_ratio = lp - old
-    j = torch.minimum(log_ratio * a, log_ratio.clamp(torch.log(torch.tensor(0.8)), torch.log(torch.tensor(1.2))) * a)
+    j = log_ratio * a
+    if clip:
+        j = torch.minimum(j, log_ratio.clamp(math.log(0.8), math.log(1.2)) * a)
     return j - drift * (torch.exp(log_ratio.detach()) - 1).clamp(max=2.0) * lp if drift else j
 
 
@@ -80,10 +91,12 @@ SURROGATES = {
     "cispo": lambda lp, old, a: torch.exp(lp - old).clamp(0.8, 1.2).detach() * a * lp,
     "gppo": gppo,
     "ce_gppo": lambda lp, old, a: gppo(lp, old, a, 0.75),
+    "aspo": aspo,
     "mhpo": mhpo,
     "dgpo": dgpo,
     "cpgd": cpgd,
     "cpg": lambda lp, old, a: cpgd(lp, old, a, 0.0),
+    "pgd": lambda lp, old, a: cpgd(lp, old, a, clip=False),
 }
 
 
@@ -97,7 +110,7 @@ def rust(folder):
     command = ["cargo", "bench", "-q", "-p", "surefoot-objectives", "--bench", "tokens", "--", str(folder)]
     rows = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
     table = [row.split("\t") for row in rows if "\t" in row]
-    return {key: (float(alone), float(full), float(loss)) for key, alone, full, loss in table[1:]}
+    return {key: (float(alone), float(full), float(loss)) for key, alone, full, loss, _ in table[1:]}
 
 
 def main():

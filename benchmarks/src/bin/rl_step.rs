@@ -16,7 +16,7 @@ use surefoot_trainer::policy::Policy;
 use surefoot_trainer::prompt::{Prompt, Prompter};
 use surefoot_trainer::reward::{Rewarder, Sample as Judgement};
 use surefoot_trainer::rollout::{Plan, Stop};
-use surefoot_trainer::update::{Rule, TrainedGroup, TrainedSample, Updated, update};
+use surefoot_trainer::update::{Advantage, Rule, TrainedGroup, TrainedSample, Updated, update};
 
 #[derive(Parser)]
 struct Arguments {
@@ -85,7 +85,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let config = config(arguments)?;
     let folder = Path::new(&arguments.model);
     let positions = config.prompt.max_tokens + config.rollout.max_new_tokens;
-    let (mut policy, _) = Policy::load(folder, positions, "rollout.max_new_tokens", config.optimizer.state)?;
+    let (mut policy, _) = Policy::load(folder, positions, "rollout.max_new_tokens", &config)?;
     let prompter = Prompter::load(folder, &config)?;
     let data = Dataset::load(&config.data, Wanted::Answer)?;
     let rewarder = Rewarder::new(&config.reward, config.rollout.max_new_tokens, rayon::current_num_threads())?;
@@ -169,13 +169,14 @@ fn one(
                         number: g * arguments.samples + i,
                         tokens: &s.tokens,
                         logp_old: &s.logp,
-                        advantage,
+                        advantage: Advantage::Sequence(advantage),
+                        logp_ref: &[],
                     })
                     .collect(),
             }
         })
         .collect();
-    let rule = Rule { config, objective: &objective, reference: None, total_updates: u64::MAX, step };
+    let rule = Rule { config, objective: &objective, total_updates: u64::MAX, step };
     let mut updated = Updated::new(advantages.len());
     parts.update.time(|| {
         let size = trained.len().div_ceil(arguments.mini_batches);

@@ -70,6 +70,9 @@ pub struct Train {
     /// Go on with the run in this folder, from its newest checkpoint
     #[arg(long, value_name = "RUN")]
     pub resume: Option<PathBuf>,
+    /// Show the run on the full screen, with live curves and samples
+    #[arg(long)]
+    pub tui: bool,
 }
 
 /// `surefoot eval`
@@ -297,6 +300,9 @@ pub struct Verify {
     /// Wall-clock limit of one comparison, in milliseconds
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     pub budget_ms: u64,
+    /// With --jsonl: longer lines are not kept; their rows say so
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 24, value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_line_bytes: u64,
 }
 
 /// What several boxes in one text mean.

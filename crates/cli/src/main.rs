@@ -1,6 +1,7 @@
 //! The binary `surefoot`: arguments, output, exit codes.
 
 mod args;
+mod dashboard;
 mod data;
 mod eval;
 mod exit;

@@ -13,6 +13,7 @@ use surefoot_trainer::train::Run;
 use surefoot_trainer::{demo, run_folder};
 
 use crate::args::Train;
+use crate::dashboard::Dashboard;
 use crate::exit::Exit;
 use crate::output;
 
@@ -22,12 +23,12 @@ pub fn run(args: &Train, purpose: Purpose) -> anyhow::Result<Exit> {
     let stop = stop_on_signal("stopping after a checkpoint; once more to stop at once")?;
     let pool = pool(config.train.threads)?;
     pool.install(|| {
-        let (steps, keep) = (config.train.steps, config.clone());
+        let keep = config.clone();
         let outcome = match purpose {
             Purpose::Train => {
                 let (run, notes) = Run::prepare(config, start)?;
                 notes.iter().for_each(|note| output::note(note));
-                let mut progress = Progress::new(output::terminal(), steps, run.done());
+                let mut progress = progress(args, &keep, run.done(), &stop)?;
                 let outcome = run.run(&mut progress, &stop);
                 progress.finish();
                 outcome?
@@ -35,7 +36,7 @@ pub fn run(args: &Train, purpose: Purpose) -> anyhow::Result<Exit> {
             Purpose::Sft => {
                 let (run, notes) = SftRun::prepare(config, start)?;
                 notes.iter().for_each(|note| output::note(note));
-                let mut progress = Progress::new(output::terminal(), steps, run.done());
+                let mut progress = progress(args, &keep, run.done(), &stop)?;
                 let outcome = run.run(&mut progress, &stop);
                 progress.finish();
                 outcome?
@@ -44,6 +45,16 @@ pub fn run(args: &Train, purpose: Purpose) -> anyhow::Result<Exit> {
         };
         Ok(finish(&outcome, &keep))
     })
+}
+
+/// Lines, or the full screen.
+fn progress(args: &Train, config: &Config, done: u64, stop: &Arc<AtomicBool>) -> anyhow::Result<Progress> {
+    let steps = config.train.steps;
+    if args.tui {
+        let dashboard = Dashboard::open(config.log.run_dir.clone(), steps, done, stop.clone())?;
+        return Ok(Progress::on(Box::new(dashboard)));
+    }
+    Ok(Progress::new(output::terminal(), steps, done))
 }
 
 /// A pool with the threads that a command may use; 0 is one for every core.

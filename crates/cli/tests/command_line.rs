@@ -77,10 +77,28 @@ fn a_bad_row_is_shown_and_the_rest_is_judged() {
     let lines: Vec<&str> = stdout.lines().collect();
     assert_eq!(lines.len(), 5, "{stdout}");
     assert!(lines[0].contains("\"correct\"") && lines[4].contains("\"wrong\""), "{stdout}");
-    assert!(lines[1].starts_with("{\"error\":\"not JSON: expected value"), "{stdout}");
-    assert_eq!(lines[2], "{\"gold\":\"1\",\"id\":\"b\",\"error\":\"expected a text `answer`\"}");
-    assert!(lines[3].contains("expected an object"), "{stdout}");
+    assert!(lines[1].starts_with("{\"error\":\"line 2: not JSON: expected value"), "{stdout}");
+    assert_eq!(lines[2], "{\"gold\":\"1\",\"id\":\"b\",\"error\":\"line 4: expected a text `answer`\"}");
+    assert!(lines[3].contains("line 5: expected an object"), "{stdout}");
     assert_eq!(surefoot(&["verify", "--jsonl"], ""), (0, String::new(), String::new()));
+}
+
+#[test]
+fn a_line_beyond_the_limit_is_skipped_and_named() {
+    let good = "{\"gold\": \"1\", \"answer\": \"1\"}";
+    let limit = good.len().to_string();
+    let long = format!("{{\"gold\": \"1\", \"answer\": \"{}\"}}", "1 ".repeat(400_000));
+    let rows = format!("{good}\n{long}\n{good}\n{good} \n{good}");
+    let (code, stdout, _) = surefoot(&["verify", "--jsonl", "--max-line-bytes", &limit], &rows);
+    assert_eq!(code, 2);
+    let lines: Vec<&str> = stdout.lines().collect();
+    assert_eq!(lines.len(), 5, "{stdout}");
+    for at in [0, 2, 4] {
+        assert!(lines[at].contains("\"correct\""), "{stdout}");
+    }
+    let skipped = format!("longer than {limit} bytes, so it was skipped (--max-line-bytes raises the limit)");
+    assert_eq!(lines[1], format!("{{\"error\":\"line 2: {skipped}\"}}"));
+    assert_eq!(lines[3], format!("{{\"error\":\"line 4: {skipped}\"}}"));
 }
 
 #[test]

@@ -2,12 +2,14 @@
 //! statistics.
 //!
 //! `cargo bench -p surefoot-objectives` prints a table, the best of several runs (other processes
-//! only ever slow one down). With file names, as `-- DIR`, it writes the tokens there for `benchmarks/objectives/`.
+//! only ever slow one down). With `-- DIR` it writes the tokens there for `benchmarks/objectives/`; with `-- --only=mhpo` it
+//! measures one objective. The last columns are loss and gradient alone with each set of
+//! instructions that the machine has, the narrowest first.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 use std::time::Instant;
 
-use surefoot_objectives::{Advantages, Objective, RECIPES, TokenBatch};
+use surefoot_objectives::{Advantages, Instructions, Objective, RECIPES, TokenBatch};
 
 const SEQUENCES: usize = 2048;
 const LENGTH: usize = 512;
@@ -63,8 +65,10 @@ fn main() {
     }
     let advantages = Advantages::PerSequence(&tokens.advantages);
     let batch = TokenBatch::new(&tokens.logp, &tokens.logp_old, advantages, &tokens.offsets, &tokens.groups).unwrap();
-    println!("objective\tns_per_token\twith_statistics\tloss");
-    for recipe in RECIPES {
+    let only = std::env::args().find_map(|argument| argument.strip_prefix("--only=").map(str::to_owned));
+    let instructions = Instructions::available();
+    println!("objective\tns_per_token\twith_statistics\tloss\t{instructions:?}");
+    for recipe in RECIPES.iter().filter(|recipe| only.as_ref().is_none_or(|key| key == recipe.key)) {
         let mut objective = Objective::named(recipe.key).unwrap();
         if objective.aggregation.key() == "seq-mean-token-sum-norm" {
             objective.set("aggregation_length", LENGTH as f64).unwrap();
@@ -81,6 +85,11 @@ fn main() {
         };
         let (alone, loss) = best(&|| objective.loss_and_gradient(&batch, &denominators).unwrap().loss);
         let (with_statistics, _) = best(&|| objective.evaluate(&batch, &denominators).unwrap().loss);
-        println!("{}\t{alone:.2}\t{with_statistics:.2}\t{loss:.9}", recipe.key);
+        let each: Vec<String> = instructions
+            .iter()
+            .map(|with| best(&|| objective.evaluate_with(&batch, &denominators, false, *with).unwrap().loss))
+            .map(|(time, _)| format!("{time:.2}"))
+            .collect();
+        println!("{}\t{alone:.2}\t{with_statistics:.2}\t{loss:.9}\t{}", recipe.key, each.join(" "));
     }
 }

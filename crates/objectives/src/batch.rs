@@ -5,16 +5,18 @@ use crate::error::ObjectiveError;
 
 /// Advantages, one a sequence or one a token.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Advantages<'a> {
+pub enum Advantages<'a, F = f32> {
     /// Shape `[N]`: every token of a sequence has its sequence's advantage.
-    PerSequence(&'a [f32]),
+    PerSequence(&'a [F]),
     /// Shape `[T]`, packed as the tokens are.
-    PerToken(&'a [f32]),
+    PerToken(&'a [F]),
 }
 
 /// T tokens of N sequences, packed one after another: sequence `s` is `offsets[s]..offsets[s + 1]`.
 ///
 /// Only tokens whose mask is true are trained; the others (prompts, tool output) may hold anything and get gradient 0.
+///
+/// Training runs on `f32`; a batch of `f64` is for [`crate::Objective::evaluate_plainly`].
 ///
 /// ```
 /// use surefoot_objectives::{Advantages, TokenBatch};
@@ -25,19 +27,19 @@ pub enum Advantages<'a> {
 /// # Ok::<(), surefoot_objectives::ObjectiveError>(())
 /// ```
 #[derive(Debug, Clone, Copy)]
-pub struct TokenBatch<'a> {
-    pub(crate) logp: &'a [f32],
-    pub(crate) logp_old: &'a [f32],
-    pub(crate) advantages: Advantages<'a>,
+pub struct TokenBatch<'a, F = f32> {
+    pub(crate) logp: &'a [F],
+    pub(crate) logp_old: &'a [F],
+    pub(crate) advantages: Advantages<'a, F>,
     pub(crate) offsets: &'a [usize],
     pub(crate) groups: &'a [u32],
     pub(crate) mask: Option<&'a [bool]>,
-    pub(crate) logp_ref: Option<&'a [f32]>,
-    pub(crate) logp_epoch: Option<&'a [f32]>,
-    pub(crate) token_weights: Option<&'a [f32]>,
+    pub(crate) logp_ref: Option<&'a [F]>,
+    pub(crate) logp_epoch: Option<&'a [F]>,
+    pub(crate) token_weights: Option<&'a [F]>,
 }
 
-impl<'a> TokenBatch<'a> {
+impl<'a, F: Copy> TokenBatch<'a, F> {
     /// A batch of T tokens in N sequences.
     ///
     /// - `logp` `[T]`: `log π_θ` of the policy being trained
@@ -49,9 +51,9 @@ impl<'a> TokenBatch<'a> {
     /// # Errors
     /// [`ObjectiveError::Length`] and [`ObjectiveError::Offsets`].
     pub fn new(
-        logp: &'a [f32],
-        logp_old: &'a [f32],
-        advantages: Advantages<'a>,
+        logp: &'a [F],
+        logp_old: &'a [F],
+        advantages: Advantages<'a, F>,
         offsets: &'a [usize],
         groups: &'a [u32],
     ) -> Result<Self, ObjectiveError> {
@@ -89,7 +91,7 @@ impl<'a> TokenBatch<'a> {
     ///
     /// # Errors
     /// [`ObjectiveError::Length`].
-    pub fn with_logp_ref(self, logp_ref: &'a [f32]) -> Result<Self, ObjectiveError> {
+    pub fn with_logp_ref(self, logp_ref: &'a [F]) -> Result<Self, ObjectiveError> {
         check_length("logp_ref", "token", self.tokens(), logp_ref.len())?;
         Ok(Self { logp_ref: Some(logp_ref), ..self })
     }
@@ -98,7 +100,7 @@ impl<'a> TokenBatch<'a> {
     ///
     /// # Errors
     /// [`ObjectiveError::Length`].
-    pub fn with_logp_epoch(self, logp_epoch: &'a [f32]) -> Result<Self, ObjectiveError> {
+    pub fn with_logp_epoch(self, logp_epoch: &'a [F]) -> Result<Self, ObjectiveError> {
         check_length("logp_epoch", "token", self.tokens(), logp_epoch.len())?;
         Ok(Self { logp_epoch: Some(logp_epoch), ..self })
     }
@@ -108,7 +110,7 @@ impl<'a> TokenBatch<'a> {
     ///
     /// # Errors
     /// [`ObjectiveError::Length`].
-    pub fn with_token_weights(self, token_weights: &'a [f32]) -> Result<Self, ObjectiveError> {
+    pub fn with_token_weights(self, token_weights: &'a [F]) -> Result<Self, ObjectiveError> {
         check_length("token_weights", "token", self.tokens(), token_weights.len())?;
         Ok(Self { token_weights: Some(token_weights), ..self })
     }

@@ -1,5 +1,7 @@
 //! The trained tokens of a batch, some hundred at a time, as columns that stay in the first-level cache.
 
+use std::ops::Range;
+
 use crate::batch::{Advantages, TokenBatch};
 
 /// Tokens a block holds.
@@ -36,8 +38,8 @@ pub(crate) struct SequenceValues {
     pub weight: f32,
     /// The advantage, for advantages by sequence.
     pub advantage: f32,
-    /// The mean log-ratio, for objectives that control it.
-    pub mean_log_ratio: Option<f32>,
+    /// The mean log-ratio and its exponential, for objectives that control it.
+    pub mean: Option<(f32, f32)>,
     /// Trained tokens of the sequence, and how many of them came before.
     pub trained: usize,
     pub before: usize,
@@ -52,9 +54,12 @@ pub(crate) struct Block {
     pub start: usize,
     /// The tokens, in a batch with a mask.
     pub tokens: [u32; BLOCK],
+    /// Whether log-probabilities are read from the batch itself; then `logp` and `log_ratio` are not in use.
+    pub direct: bool,
     pub logp: Column,
     pub log_ratio: Column,
     pub control: Column,
+    pub control_ratio: Column,
     pub advantage: Column,
     pub weight: Column,
     pub token_weight: Column,
@@ -64,15 +69,17 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    pub fn new() -> Self {
+    pub fn new(direct: bool) -> Self {
         let zeros = [0.0; BLOCK];
         Self {
             len: 0,
             start: 0,
             tokens: [0; BLOCK],
+            direct,
             logp: zeros,
             log_ratio: zeros,
             control: zeros,
+            control_ratio: zeros,
             advantage: zeros,
             weight: zeros,
             token_weight: zeros,
@@ -90,23 +97,12 @@ impl Block {
             Pick::Run(_) => {}
             Pick::These(tokens) => self.tokens[at.clone()].copy_from_slice(&tokens[..count]),
         }
-        pick.copy(batch.logp, &mut self.logp[at.clone()]);
-        let log_ratio = &mut self.log_ratio[at.clone()];
-        match pick {
-            Pick::Run(start) => {
-                let (logp, logp_old) = (&batch.logp[start..start + count], &batch.logp_old[start..start + count]);
-                for ((ratio, logp), old) in log_ratio.iter_mut().zip(logp).zip(logp_old) {
-                    *ratio = logp - old;
-                }
-            }
-            Pick::These(tokens) => {
-                for (ratio, &token) in log_ratio.iter_mut().zip(tokens) {
-                    *ratio = batch.logp[token as usize] - batch.logp_old[token as usize];
-                }
-            }
+        if !self.direct {
+            self.copy_logp(batch, pick, at.clone());
         }
-        if let Some(mean) = values.mean_log_ratio {
+        if let Some((mean, ratio)) = values.mean {
             self.control[at.clone()].fill(mean);
+            self.control_ratio[at.clone()].fill(ratio);
         }
         match batch.advantages {
             Advantages::PerSequence(_) => self.advantage[at.clone()].fill(values.advantage),
@@ -136,6 +132,20 @@ impl Block {
         self.len = at.end;
     }
 
+    fn copy_logp(&mut self, batch: &TokenBatch<'_>, pick: Pick<'_>, at: Range<usize>) {
+        let (logp, log_ratio) = (&mut self.logp[at.clone()], &mut self.log_ratio[at]);
+        pick.copy(batch.logp, logp);
+        pick.copy(batch.logp_old, log_ratio);
+        for (old, logp) in log_ratio.iter_mut().zip(logp) {
+            *old = *logp - *old;
+        }
+    }
+
+    /// Fills the log-ratios of a direct block, for [`crate::ObjectiveError`] to name the bad one.
+    pub fn copy_log_ratios(&mut self, batch: &TokenBatch<'_>) {
+        self.copy_logp(batch, Pick::Run(self.start), 0..self.len);
+    }
+
     /// The token in the batch that entry `i` holds.
     pub fn token(&self, batch: &TokenBatch<'_>, i: usize) -> usize {
         match batch.mask {
@@ -147,6 +157,12 @@ impl Block {
 
 /// Whether any value of a column is infinite or not a number.
 pub(crate) fn any_not_finite(column: &[f32]) -> bool {
+    column.iter().map(|&x| u32::from(is_not_finite(x))).sum::<u32>() > 0
+}
+
+/// On the bits, as integers, so that a loop over it becomes vector code.
+#[inline(always)]
+pub(crate) fn is_not_finite(x: f32) -> bool {
     const EXPONENT: u32 = 0x7f80_0000;
-    column.iter().map(|x| u32::from(x.to_bits() & EXPONENT == EXPONENT)).sum::<u32>() > 0
+    x.to_bits() & EXPONENT == EXPONENT
 }

@@ -14,7 +14,7 @@
 //! assert!(result.stats.metrics().contains(&("ratio/mean", 1.0)));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-// one place allows it, and says why: evaluate/compute.rs
+// one place allows it, and says why: evaluate/instructions.rs; what it is worth stands in EXPERIMENTS.md
 #![deny(unsafe_code)]
 
 pub mod advantage;
@@ -43,7 +43,9 @@ pub use aggregation::{Aggregation, Counts, Denominators};
 pub use batch::{Advantages, TokenBatch};
 pub use catalog::{RECIPES, Recipe};
 pub use error::ObjectiveError;
-pub use evaluate::{TokenDetail, TokenLoss};
+#[doc(hidden)]
+pub use evaluate::Instructions;
+pub use evaluate::{PlainLoss, TokenDetail, TokenLoss};
 pub use objective::Objective;
 pub use option::{OptionError, Setting, Value};
 pub use region::{Bounds, Region};

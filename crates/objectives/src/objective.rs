@@ -90,6 +90,21 @@ impl Objective {
         Ok(())
     }
 
+    /// Sets an option of the objective or, where it has none of this key, of its regularisers.
+    ///
+    /// # Errors
+    /// As [`Self::set`]; a key that neither has is explained by the objective, which knows more keys.
+    pub fn set_anywhere(&mut self, key: &str, value: impl Into<Value>) -> Result<(), OptionError> {
+        let value = value.into();
+        match self.set(key, value.clone()) {
+            Err(unknown @ OptionError::UnknownKey { .. }) => match self.regularizer.set(key, value) {
+                Err(OptionError::UnknownKey { .. }) => Err(unknown),
+                other => other,
+            },
+            other => other,
+        }
+    }
+
     /// Every option with its present value (`aggregation_length` is 0 until it is set).
     pub fn settings(&self) -> Vec<Setting> {
         let mut length = self.aggregation_length.unwrap_or(0.0);

@@ -122,3 +122,34 @@ fn tight_to_loose_thresholds_widen_along_the_sequence() {
         assert_eq!(objective.term(token, 0.0).coefficient != 0.0, inside, "{progress} {ratio}");
     }
 }
+
+#[test]
+fn regions_follow_the_objectives_own_bounds() {
+    let mut bounded = 0;
+    for recipe in RECIPES {
+        let mut objective = Objective::named(recipe.key).unwrap();
+        if objective.set("clip_low", 0.5).is_err() {
+            continue;
+        }
+        objective.set("clip_high", 0.9).unwrap();
+        let bounds = objective.control.bounds().unwrap();
+        assert_eq!((bounds.low, bounds.high), (0.5, 0.9), "{}", recipe.key);
+        bounded += 1;
+    }
+    assert!(bounded >= 12, "only {bounded} objectives have bounds");
+}
+
+#[test]
+fn cpgd_loosens_its_bounds_along_a_sequence() {
+    let mut objective = Objective::named("cpg").unwrap();
+    objective.set("clip_schedule", "tight-to-loose").unwrap();
+    objective.set("clip_high", 0.4).unwrap();
+    // λ = 0.5: in the middle of a sequence three quarters of ε hold, 0.15 below and 0.3 above
+    let coefficient = |ratio: f64, advantage: f64, progress: f64| {
+        objective.term(Token { logp: -1.0, log_ratio: ratio.ln(), advantage, progress }, 0.0).coefficient
+    };
+    assert_eq!([coefficient(1.29, 1.0, 0.5), coefficient(1.31, 1.0, 0.5)], [1.0, 0.0]);
+    assert_eq!([coefficient(0.86, -1.0, 0.5), coefficient(0.84, -1.0, 0.5)], [-1.0, 0.0]);
+    assert_eq!([coefficient(1.39, 1.0, 1.0), coefficient(1.41, 1.0, 1.0)], [1.0, 0.0]);
+    assert_eq!([coefficient(0.81, -1.0, 1.0), coefficient(0.79, -1.0, 1.0)], [-1.0, 0.0]);
+}

@@ -44,3 +44,15 @@ fn equal_rewards_have_advantage_zero_to_the_bit() {
     let signal = group_signal(&[0.7, 0.7, 1.0, 0.0, 0.5], &[3, 3, 1, 1, 8]);
     assert_eq!((signal.groups, signal.without_signal), (3, 2));
 }
+
+#[test]
+fn equal_returns_have_advantage_zero_to_the_bit() {
+    // 1 − 0.1·0.6 is no number of 24 bits: the mean of nine differs from it in its last bit
+    let mut estimator = AdvantageEstimator::named("reinforce_plus_plus").unwrap();
+    estimator.set("kl_coefficient", 0.1).unwrap();
+    let batch = RewardBatch::new(&[1.0; 9], &[0; 9]).unwrap();
+    let batch = batch.with_tokens(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9], None).unwrap();
+    let batch = batch.with_logp(&[-0.3; 9], &[-0.9; 9]).unwrap();
+    let AdvantageValues::PerToken(values) = estimator.compute(&batch).unwrap() else { panic!("one a token") };
+    assert_eq!(values, [0.0; 9]);
+}

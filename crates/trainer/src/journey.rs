@@ -109,7 +109,11 @@ impl Journey {
             Start::Resume => {
                 let folder = RunFolder::resume(run_dir)?;
                 let latest = folder.checkpoints().latest()?;
-                let from = latest.as_ref().map_or(&source, |(_, path)| path);
+                let from = match &latest {
+                    // Adapters are added to the base again: a checkpoint's model holds the sum.
+                    Some((_, path)) if config.lora.rank == 0 => path,
+                    _ => &source,
+                };
                 let policy = load(from, positions, keys, &config, notes)?;
                 (folder, latest, policy)
             }
@@ -156,9 +160,14 @@ fn load(
     config: &Config,
     notes: &mut Vec<String>,
 ) -> Result<Policy, PolicyError> {
-    let (policy, unused) = Policy::load(folder, positions, keys, config.optimizer.state)?;
+    let (policy, unused) = Policy::load(folder, positions, keys, config)?;
     if !unused.is_empty() {
         notes.push(format!("tensors that the model does not use: {}", unused.join(", ")));
+    }
+    let (learning, all) = (policy.learning(), policy.model.weights.len());
+    if learning < all {
+        let share = 100.0 * learning as f64 / all as f64;
+        notes.push(format!("{learning} parameters learn, beside {all} of the model ({share:.2}%)"));
     }
     if let Some(base) = config.optimizer.base_parameters {
         let (rate, parameters) = (config.optimizer.learning_rate, policy.model.weights.len());

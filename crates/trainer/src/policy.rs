@@ -1,4 +1,6 @@
 //! The policy that is trained: weights, optimizer, and the decoders that sample from it and train it.
+mod learned;
+
 use crate::config::{
     Config,
     choice::{Precision, Recompute, Schedule},
@@ -6,11 +8,14 @@ use crate::config::{
 use std::path::{Path, PathBuf};
 use surefoot_engine::config::{ConfigError, ModelConfig};
 use surefoot_engine::cpu::{Cpu, adamw::Moments, parallel::Threading};
-use surefoot_engine::decoder::{Activations, Decoder, Tape};
+use surefoot_engine::decoder::{Activations, Decoder, Frozen, Tape, Trained};
 use surefoot_engine::device::{Device, Step, Weights};
 use surefoot_engine::folder::{Dtype, FolderError};
+use surefoot_engine::lora::PeftError;
 use surefoot_engine::model::Model;
 use surefoot_objectives::bias::scaled_learning_rate;
+
+use learned::Learned;
 
 /// Weights up to this size are read by every thread on its own sequences; larger ones by all threads together.
 const SIDE_BY_SIDE_BYTES: usize = 64 << 20;
@@ -24,6 +29,17 @@ pub enum PolicyError {
     /// The weights.
     #[error(transparent)]
     Folder(#[from] FolderError),
+    /// Adapters.
+    #[error(transparent)]
+    Adapters(#[from] PeftError),
+    /// `model.frozen`.
+    #[error("model.frozen, for {folder}: {message}")]
+    Frozen {
+        /// The model folder.
+        folder: String,
+        /// What is wrong.
+        message: String,
+    },
     /// Sequences longer than the model was made for.
     #[error(
         "the longest sequence is {needed} tokens (prompt and completion), and {folder} was made for {limit}; lower {keys}"
@@ -68,12 +84,25 @@ pub struct Policy {
     pub moments: Moments,
     /// Updates so far.
     pub updates: u64,
+    learned: Learned,
     tape: Option<Tape<Cpu>>,
 }
 
+/// What a forward and backward pass is made with.
+pub struct Workspace<'a> {
+    /// The decoder.
+    pub decoder: &'a Decoder<Cpu>,
+    /// Its weights.
+    pub weights: Weights<'a, Cpu>,
+    /// With room for the rows that were asked for.
+    pub tape: &'a mut Tape<Cpu>,
+    /// Where the gradient goes.
+    pub trained: Trained<'a, Cpu>,
+}
+
 impl Policy {
-    /// Loads the model of `folder` for sequences of up to `positions` tokens; `keys` names what sets that length,
-    /// `state` how the optimizer's moments are stored.
+    /// Loads the model of `folder` for sequences of up to `positions` tokens; `keys` names what sets that length, `config`
+    /// says what learns and how the optimizer's moments are stored. With `[lora]` the folder is that of the base.
     ///
     /// # Errors
     /// [`PolicyError`] names file and tensor or key. The second value lists tensors that were not used.
@@ -81,16 +110,23 @@ impl Policy {
         folder: &Path,
         positions: usize,
         keys: &'static str,
-        state: Precision,
+        config: &Config,
     ) -> Result<(Self, Vec<String>), PolicyError> {
-        Self::with_moments(folder, positions, keys, |weights| Moments::zeros(weights, state == Precision::Bf16))
+        let (mut policy, unused) = Self::for_sampling(folder, positions, keys)?;
+        policy.learned = Learned::of(config, &policy.trainer, &policy.model.weights, folder)?;
+        let half = config.optimizer.state == Precision::Bf16;
+        policy.moments = Moments::zeros(policy.learned.len(&policy.model.weights), half);
+        Ok((policy, unused))
     }
 
-    fn with_moments(
+    /// As [`Policy::load`], for sampling alone: without the optimizer's state.
+    ///
+    /// # Errors
+    /// As [`Policy::load`].
+    pub fn for_sampling(
         folder: &Path,
         positions: usize,
         keys: &'static str,
-        moments: impl Fn(usize) -> Moments,
     ) -> Result<(Self, Vec<String>), PolicyError> {
         let config = ModelConfig::from_folder(folder)?;
         if positions > config.max_position_embeddings {
@@ -110,24 +146,13 @@ impl Policy {
             sampler,
             workers,
             gradient: Vec::new(),
-            moments: moments(model.weights.len()),
+            moments: Moments::zeros(0, false),
             updates: 0,
+            learned: Learned::Parameters(Frozen::default()),
             model,
             tape: None,
         };
         Ok((policy, unused))
-    }
-
-    /// As [`Policy::load`], for sampling alone: without the optimizer's state.
-    ///
-    /// # Errors
-    /// As [`Policy::load`].
-    pub fn for_sampling(
-        folder: &Path,
-        positions: usize,
-        keys: &'static str,
-    ) -> Result<(Self, Vec<String>), PolicyError> {
-        Self::with_moments(folder, positions, keys, |_| Moments::zeros(0, false))
     }
 
     /// A sampler for the threads of the pool that the caller is in, with its number of workers.
@@ -135,32 +160,53 @@ impl Policy {
         sampler(&self.model, self.sampler.positions())
     }
 
-    /// The tape, with room for `rows` tokens, and the gradient.
-    pub fn workspace(
-        &mut self,
-        rows: usize,
-        recompute: Recompute,
-    ) -> (&Decoder<Cpu>, Weights<'_, Cpu>, &mut Tape<Cpu>, &mut Vec<f32>) {
+    /// What a pass over `rows` tokens needs.
+    pub fn workspace(&mut self, rows: usize, recompute: Recompute) -> Workspace<'_> {
         if self.tape.as_ref().is_none_or(|tape| tape.rows() < rows) {
             self.tape = None;
         }
-        let Self { trainer, model, tape, gradient, .. } = self;
+        let Self { trainer, model, tape, gradient, learned, .. } = self;
         let tape = tape.get_or_insert_with(|| {
             let rows = rows.next_multiple_of(64);
             Tape::new(trainer, rows, activations(recompute, Tape::kept_bytes(trainer, rows)))
         });
-        (trainer, Weights { arena: &model.weights, packed: None }, tape, gradient)
+        let trained = learned.trained(trainer.device(), tape.rows(), gradient);
+        Workspace { decoder: trainer, weights: Weights { arena: &model.weights, packed: None }, tape, trained }
     }
 
     /// Sets the gradient to zero.
     pub fn begin_update(&mut self) {
-        self.gradient.resize(self.model.weights.len(), 0.0);
+        self.gradient.resize(self.learned.len(&self.model.weights), 0.0);
         self.trainer.device().clear(&mut self.gradient);
     }
 
-    /// Norm of the gradient.
-    pub fn gradient_norm(&self) -> f64 {
+    /// Ends the sum over micro-batches; returns the norm of the gradient.
+    pub fn finish_gradient(&mut self) -> f64 {
+        self.learned.finish_gradient(&mut self.gradient);
         self.trainer.device().norm_of(&self.gradient)
+    }
+
+    /// Parameters that learn.
+    pub fn learning(&self) -> usize {
+        self.learned.parameters(&self.model.weights)
+    }
+
+    /// The values that a checkpoint has to hold exactly: the weights, or the adapters.
+    pub fn values(&self) -> &[f32] {
+        self.learned.values(&self.model.weights)
+    }
+
+    /// Takes over what [`Policy::values`] and the moments were.
+    pub fn restore(&mut self, values: Option<Vec<f32>>, moments: (Vec<f32>, Vec<f32>)) {
+        if let Some(values) = values {
+            self.learned.restore(self.trainer.device(), values, &mut self.model.weights);
+        }
+        self.moments.set(moments);
+    }
+
+    /// Whether the values are what the model's own folder holds, rather than adapters.
+    pub fn values_are_weights(&self) -> bool {
+        matches!(self.learned, Learned::Parameters(_))
     }
 
     /// Whether a gradient of this norm can be stepped on: it is finite, and so is its square in the second moment.
@@ -181,9 +227,10 @@ impl Policy {
             gradient_scale: clip_scale(config, norm) as f32,
             update: self.updates,
         };
-        let decayed = self.trainer.layout().decayed();
-        let device = self.trainer.device();
-        device.adamw(step, &decayed, &mut self.model.weights, &self.gradient, &mut self.moments);
+        let Self { trainer, learned, model, gradient, moments, .. } = self;
+        learned.step(trainer, &mut model.weights, |decayed, values| {
+            trainer.device().adamw(step, decayed, values, gradient, moments);
+        });
         rate
     }
 
@@ -195,7 +242,7 @@ impl Policy {
         optimizer.base_parameters.map_or(optimizer.learning_rate, scaled)
     }
 
-    /// Saves the model as a Hugging Face folder.
+    /// Saves the model as a Hugging Face folder, and adapters in `adapter/` of it.
     ///
     /// # Errors
     /// [`PolicyError::Folder`].
@@ -204,7 +251,8 @@ impl Policy {
             Precision::F32 => Dtype::F32,
             Precision::Bf16 => Dtype::BF16,
         };
-        Ok(self.model.save(folder, Some(&self.source), dtype)?)
+        self.model.save(folder, Some(&self.source), dtype)?;
+        self.learned.save(&self.source, folder)
     }
 }
 

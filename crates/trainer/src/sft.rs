@@ -4,6 +4,7 @@ use crate::config::choice::OnNonfinite;
 use crate::data::{Dataset, Order, Wanted};
 use crate::journey::{Journey, Outcome, Start, Stepped, Steps, travel};
 use crate::metrics::{Record, definition as m};
+use crate::policy::Workspace;
 use crate::progress::Progress;
 use crate::prompt::{PromptError, Prompter};
 use crate::train::TrainError;
@@ -97,12 +98,13 @@ impl Steps for SftRun {
         policy.begin_update();
         for (packed, targets) in pack(&self.examples, &indices, config.update.tokens_per_micro_batch) {
             rows += packed.len();
-            let (decoder, w, tape, gradient) = policy.workspace(packed.len(), config.update.recompute);
+            let Workspace { decoder, weights: w, tape, trained } =
+                policy.workspace(packed.len(), config.update.recompute);
             let found = decoder.forward(w, &packed, &targets, 1.0, tape);
             loss -= found.logp.iter().map(|&l| f64::from(l)).sum::<f64>() / learned as f64;
-            decoder.backward(w, &packed, &vec![-1.0 / learned as f32; targets.len()], tape, gradient);
+            decoder.backward_to(w, &packed, &vec![-1.0 / learned as f32; targets.len()], tape, trained);
         }
-        let norm = policy.gradient_norm();
+        let norm = policy.finish_gradient();
         if loss.is_finite() && policy.can_step(config, norm) {
             record.set(m::UPDATE_LEARNING_RATE, policy.step(config, norm, config.train.steps));
         } else {

@@ -77,15 +77,15 @@ pub fn save(
 ) -> Result<PathBuf, StateError> {
     let folder = to.path();
     policy.save(folder, precision)?;
-    let len = [policy.model.weights.len()];
+    let len = [policy.values().len()];
     let moments = policy.moments.to_f32();
     let tensors = [
-        ("weights", &len[..], policy.model.weights.as_slice()),
+        ("weights", &len[..], policy.values()),
         ("first_moment", &len[..], moments.0.as_slice()),
         ("second_moment", &len[..], moments.1.as_slice()),
     ];
     // Weights saved as f32 are exact in the model's own file.
-    let from = if precision == Precision::F32 { 1 } else { 0 };
+    let from = if precision == Precision::F32 && policy.values_are_weights() { 1 } else { 0 };
     write_safetensors(&folder.join(OPTIMIZER), tensors[from..].iter().copied(), Dtype::F32)?;
     write(folder, state)?;
     Ok(to.commit()?)
@@ -122,13 +122,13 @@ fn broken<E: std::fmt::Display>(file: &Path) -> impl Fn(E) -> StateError {
 pub fn restore(policy: &mut Policy, folder: &Path) -> Result<State, StateError> {
     let state = read(folder)?;
     let tensors = TensorFolder::open_file(&folder.join(OPTIMIZER))?;
-    if tensors.shape("weights").is_some() {
-        tensors.read_into("weights", &mut policy.model.weights)?;
-    }
-    let mut moments = (vec![0.0; policy.model.weights.len()], vec![0.0; policy.model.weights.len()]);
-    tensors.read_into("first_moment", &mut moments.0)?;
-    tensors.read_into("second_moment", &mut moments.1)?;
-    policy.moments.set(moments);
+    let read = |name: &str| {
+        let mut values = vec![0.0; policy.values().len()];
+        tensors.read_into(name, &mut values).map(|()| values)
+    };
+    let values = tensors.shape("weights").is_some().then(|| read("weights")).transpose()?;
+    let moments = (read("first_moment")?, read("second_moment")?);
+    policy.restore(values, moments);
     policy.updates = state.updates;
     Ok(state)
 }

@@ -82,6 +82,7 @@ impl Steps for Run {
             let (failed, all) = (sampled.judged.counts().failed, sampled.judged.outcomes.len());
             progress.warning(&format!("step {step}: {failed} of {all} rewards failed; the first: {first}"));
         }
+        progress.samples(|| sampled.shown(&self.gatherer.data.rows));
         let config = &self.journey.config;
         let (prompts, samples) = (config.rollout.prompts, config.rollout.samples);
         let mut record = Record::new(step);
@@ -92,21 +93,36 @@ impl Steps for Run {
             record.set(metrics::ROLLOUT_DISCARDED, 1.0 - prompts as f64 / sampled.groups.len() as f64);
         }
         measure::source(&mut record, config, &sampled, waited);
-        let mut sampled = sampled.keep(prompts);
         progress.phase("update");
-        let updating = Instant::now();
-        let policy = &mut self.journey.policy;
-        let mut corrected = Corrected::default();
+        self.learn(sampled.keep(prompts), &mut record)?;
+        self.journey.step = step;
+        self.conclude(record, started.elapsed().as_secs_f64(), progress, &cancelled)
+    }
+}
+
+impl Run {
+    /// `logp_old` of a step's samples, where it is not what the sampler said, and their weights and masks.
+    fn correct(&mut self, sampled: &mut Gathered, record: &mut Record) -> Result<Corrected, TrainError> {
+        let Journey { config, policy, .. } = &mut self.journey;
         if config.decoupled() {
             behavior::anchor(policy, config, &mut sampled.groups);
         }
-        if config.corrects() {
-            corrected = Corrected::of(&self.correction, config, &sampled.groups)?;
-            measure::corrections(&mut record, &corrected.stats);
-        }
         if config.remote() {
-            measure::entropy(&mut record, &sampled.groups);
+            measure::entropy(record, &sampled.groups);
         }
+        if !config.corrects() {
+            return Ok(Corrected::default());
+        }
+        let corrected = Corrected::of(&self.correction, config, &sampled.groups)?;
+        measure::corrections(record, &corrected.stats);
+        Ok(corrected)
+    }
+
+    /// Advantages and updates on the samples of the step of `record`, and the rollout file.
+    fn learn(&mut self, mut sampled: Gathered, record: &mut Record) -> Result<(), TrainError> {
+        let (updating, step) = (Instant::now(), record.step);
+        let corrected = self.correct(&mut sampled, record)?;
+        let policy = &mut self.journey.policy;
         let logp_ref = self.reference.as_ref().map(|r| r.logp(policy, &self.journey.config, &sampled.groups));
         let logp_ref = logp_ref.unwrap_or_default();
         let credit = Credit::of(&self.estimator, &sampled.groups, &sampled.rewards(), &logp_ref)?;
@@ -133,13 +149,10 @@ impl Steps for Run {
             setup::write_rollout(&self.journey.folder, step, groups, &rows, judged, &credit, &updates)?;
         }
         outcome?;
-        measure::updates(&mut record, &updated, took);
-        self.journey.step = step;
-        self.conclude(record, started.elapsed().as_secs_f64(), progress, &cancelled)
+        measure::updates(record, &updated, took);
+        Ok(())
     }
-}
 
-impl Run {
     /// The step's evaluation, where one is due; `seconds` is what the step took so far.
     fn conclude(
         &self,

@@ -3,7 +3,7 @@ mod pack;
 mod score;
 
 use crate::config::{Config, choice::OnNonfinite};
-use crate::policy::Policy;
+use crate::policy::{Policy, Workspace};
 use surefoot_objectives::{Counts, Objective, ObjectiveError, Stats, TokenBatch};
 
 pub use pack::{Advantage, MicroBatch, TrainedGroup, TrainedSample, pack};
@@ -124,7 +124,7 @@ pub fn update(
     let (mut loss, mut stats) = (0.0, Stats::empty());
     for batch in &batches {
         let rows = batch.packed.len();
-        let (decoder, w, tape, gradient) = policy.workspace(rows, rule.config.update.recompute);
+        let Workspace { decoder, weights: w, tape, trained } = policy.workspace(rows, rule.config.update.recompute);
         let found = decoder.forward(w, &batch.packed, &batch.targets, scale, tape);
         let mut tokens =
             TokenBatch::new(&found.logp, &batch.logp_old, batch.advantages(), &batch.offsets, &batch.groups)?;
@@ -146,9 +146,9 @@ pub fn update(
         loss += evaluated.loss;
         stats.merge(&evaluated.stats);
         done.tokens += rows;
-        decoder.backward(w, &batch.packed, &evaluated.grad_logp, tape, gradient);
+        decoder.backward_to(w, &batch.packed, &evaluated.grad_logp, tape, trained);
     }
-    let norm = policy.gradient_norm();
+    let norm = policy.finish_gradient();
     if !loss.is_finite() || !policy.can_step(rule.config, norm) {
         let what = if loss.is_finite() { "the gradient is" } else { "the loss is" };
         return not_finite(policy, rule, what, done);

@@ -133,6 +133,10 @@ fn impossible_values_are_refused_where_they_stand() {
         ("[prompt]\ntemplate = \"Solve it\"\n", "must contain {problem}"),
         ("[optimizer]\nbetas = [0.9, 1.0]\n", "`optimizer.betas` is 1"),
         ("[advantage]\nweight = \"std\"\n", "`advantage.weight` does not fit: weight = \"std\" multiplies"),
+        (
+            "[objective]\nname = \"cpgd\"\nepoch_weight = \"truncated\"\n",
+            "`objective.epoch_weight` is \"truncated\", which needs",
+        ),
         ("[checkpoint]\nkeep = 0\n", "`checkpoint.keep` is 0"),
         ("[checkpoint]\nbest = \"eval/avg\"\n", "is a metric of evaluations, and eval.every = 0 makes none"),
         ("[checkpoint]\nbest = \"reward/mean\"\nevery = 0\n", "checkpoint.every = 0 writes only the last"),

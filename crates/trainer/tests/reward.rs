@@ -68,7 +68,7 @@ fn presets_fit_their_strict_rewards() {
         let text = format!("[model]\npath = \"m\"\n[data]\ntrain = \"d\"\n[prompt]\npreset = \"{preset}\"\n");
         Config::from_text("run.toml".as_ref(), &text, &[], Purpose::Train).unwrap()
     };
-    let cpgd = "<think> Since $1+1=2$, so the answer is $2$. </think><answer> The answer is $\\boxed{2}$ </answer>";
+    let cpgd = "<think>Since $1 + 1 = 2$, so the answer is 2. </think><answer>The answer is $\\boxed{2}$ </answer>";
     let boxed = "So it is \\boxed{2}.";
     let pairs = [("2", cpgd), ("2", boxed), ("2", "So it is 2.")];
     assert!(of("cpgd").prompt.system.contains(cpgd), "the example of the prompt");

@@ -71,6 +71,15 @@ fn kind(dim: Dim, kind: &'static str) -> Option<Unit> {
     unit(&[(dim, 1)], 1, 1).map(|u| Unit { kind, ..u })
 }
 
+/// Energies in a size of their own: nobody compares them with joules exactly.
+fn electronvolts(number: u64) -> Option<Unit> {
+    unit(&[(Mass, 1), (Length, 2), (Time, -2)], number, 1).map(|u| Unit { kind: "electronvolt", ..u })
+}
+
+fn parsecs(number: u64) -> Option<Unit> {
+    unit(&[(Length, 1)], number, 1).map(|u| Unit { kind: "parsec", ..u })
+}
+
 /// The currency of a sign.
 pub(crate) fn currency(sign: char) -> Option<Unit> {
     match sign {
@@ -103,6 +112,13 @@ pub(crate) fn named(word: &str) -> Option<Unit> {
         "W" => return unit(&[(Mass, 1), (Length, 2), (Time, -3)], 1, 1),
         "V" => return unit(&[(Mass, 1), (Length, 2), (Time, -3), (Current, -1)], 1, 1),
         "Hz" => return unit(&[(Time, -1)], 1, 1),
+        "eV" => return electronvolts(1),
+        "keV" => return electronvolts(1_000),
+        "MeV" => return electronvolts(1_000_000),
+        "GeV" => return electronvolts(1_000_000_000),
+        "pc" => return parsecs(1),
+        "kpc" => return parsecs(1_000),
+        "Mpc" => return parsecs(1_000_000),
         "Pa" => return unit(&[(Mass, 1), (Length, -1), (Time, -2)], 1, 1),
         _ => {}
     }
@@ -147,6 +163,13 @@ pub(crate) fn named(word: &str) -> Option<Unit> {
         "celsiu" | "celsius" => kind(Temperature, "celsius"),
         "fahrenheit" => kind(Temperature, "fahrenheit"),
         "kelvin" => kind(Temperature, "kelvin"),
+        "erg" => unit(&[(Mass, 1), (Length, 2), (Time, -2)], 1, 10_000_000),
+        "angstrom" => unit(&[(Length, 1)], 1, 10_000_000_000),
+        "atm" => unit(&[(Mass, 1), (Length, -1), (Time, -2)], 101_325, 1),
+        "ohm" => unit(&[(Mass, 1), (Length, 2), (Time, -3), (Current, -2)], 1, 1),
+        "coulomb" => unit(&[(Current, 1), (Time, 1)], 1, 1),
+        "tesla" => unit(&[(Mass, 1), (Time, -2), (Current, -1)], 1, 1),
+        "ghz" => unit(&[(Time, -1)], 1_000_000_000, 1),
         "joule" => unit(&[(Mass, 1), (Length, 2), (Time, -2)], 1, 1),
         "newton" => unit(&[(Mass, 1), (Length, 1), (Time, -2)], 1, 1),
         "watt" => unit(&[(Mass, 1), (Length, 2), (Time, -3)], 1, 1),

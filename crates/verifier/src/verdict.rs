@@ -119,6 +119,11 @@ pub enum Decision {
         /// Bits of precision.
         bits: u32,
     },
+    /// An integral, series or limit was worked out numerically: strong evidence that the values agree or differ.
+    Estimate {
+        /// Bits to which the values are known, as the last refinement changed them.
+        bits: u32,
+    },
     /// A decimal was compared at the precision of the policy in [`crate::Rounding`].
     Rounded,
     /// Words, letters, dates or times were compared.
@@ -136,6 +141,7 @@ impl fmt::Display for Decision {
             Decision::Canonical => f.write_str("normal forms"),
             Decision::Bounds { bits } => write!(f, "disjoint bounds at {bits} bits"),
             Decision::Evidence { points, bits } => write!(f, "agreement at {points} points to {bits} bits"),
+            Decision::Estimate { bits } => write!(f, "numeric estimates to {bits} bits"),
             Decision::Rounded => f.write_str("decimals at the policy's precision"),
             Decision::Text => f.write_str("words"),
             Decision::Shape => f.write_str("different kinds of answer"),

@@ -7,7 +7,7 @@ mod figures;
 mod list;
 
 use anyhow::Context;
-use surefoot_trainer::objectives::{Objective, OptionError};
+use surefoot_trainer::objectives::Objective;
 use surefoot_trainer::table::{Numbers, aligned};
 
 use crate::args::ObjectiveCommand;
@@ -39,14 +39,7 @@ fn set(objective: &mut Objective, text: &str) -> anyhow::Result<()> {
         .split_once('=')
         .map(|(key, value)| (key.trim(), value.trim()))
         .with_context(|| format!("`{text}` is no option; write it as clip_low=0.2"))?;
-    match objective.set(key, value) {
-        Err(unknown @ OptionError::UnknownKey { .. }) => match objective.regularizer.set(key, value) {
-            // What neither knows is the objective's to explain: it knows more keys.
-            Err(OptionError::UnknownKey { .. }) => Err(unknown.into()),
-            other => Ok(other?),
-        },
-        other => Ok(other?),
-    }
+    Ok(objective.set_anywhere(key, value)?)
 }
 
 /// Lines of a table of words and numbers.

@@ -14,7 +14,7 @@ use crate::output;
 pub fn run(args: &Verify) -> anyhow::Result<Exit> {
     let options = resolve(args);
     let (Some(gold), Some(answer)) = (&args.gold, &args.answer) else {
-        return rows::run(&options, args.explain);
+        return rows::run(&options, args.explain, args.max_line_bytes);
     };
     let report = verify(gold, answer, &options);
     output::data(&if args.explain { report.to_string() } else { report.verdict.to_string() })?;

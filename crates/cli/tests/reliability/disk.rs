@@ -1,6 +1,9 @@
-//! A disk that is full while a checkpoint is written. A limit on the size of a file stands for it: the system's error comes
-//! in the middle of the largest file.
+//! A disk that is full. Where nobody gives the tests a small one, a limit on the size of a file stands for it: the system's error
+//! comes in the middle of the largest file.
 
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
 use std::process::Command;
 
 use crate::tiny::{Finished, Tiny, done, ended, latest, names};
@@ -30,4 +33,42 @@ fn a_full_disk_leaves_the_last_checkpoint_and_says_so() {
     assert!(names(&checkpoints).iter().all(|name| name.starts_with("step-")), "{:?}", names(&checkpoints));
     done(&tiny.go_on("run").args(["--set", "train.steps=8"]).output().unwrap());
     Finished::read(&run).assert_equals(&reference);
+}
+
+/// Leaves so many bytes of the disk with `folder`.
+fn fill(folder: &Path, left: u64) -> std::path::PathBuf {
+    let path = folder.join("filler");
+    let mut file = File::create(&path).unwrap();
+    for block in [1 << 16, 1 << 8] {
+        while file.write_all(&vec![1; block]).is_ok() {}
+    }
+    let size = file.metadata().unwrap().len();
+    file.set_len(size.saturating_sub(left)).unwrap();
+    path
+}
+
+/// On a file system of 24 MiB, which holds two checkpoints of a run and not three, as made by
+/// `mount -t tmpfs -o size=24m tmpfs FOLDER`: `SUREFOOT_SMALL_DISK=FOLDER cargo test -p surefoot --test reliability really_full`.
+#[test]
+fn a_really_full_disk_loses_nothing() {
+    let Some(disk) = std::env::var_os("SUREFOOT_SMALL_DISK") else {
+        println!("skipped: SUREFOOT_SMALL_DISK names no small file system");
+        return;
+    };
+    let (tiny, disk) = (Tiny::new(), Path::new(&disk));
+    let (run, keep) = (disk.join("run"), ["checkpoint.keep=1"]);
+    let reference = tiny.finish("reference", &keep);
+    for left in [0, 4 << 10, 32 << 10, 1 << 20, 5 << 20, 9 << 20, 12 << 20, 18 << 20] {
+        if run.exists() {
+            fs::remove_dir_all(&run).unwrap();
+        }
+        let filler = fill(disk, left);
+        let (code, stderr) = ended(&tiny.train(run.to_str().unwrap(), &keep).output().unwrap());
+        let error = stderr.lines().last().unwrap();
+        assert!(code == Some(2) && error.contains("No space left on device"), "{left} bytes left: {code:?} {error}");
+        println!("{left:9} bytes left: {error}");
+        fs::remove_file(filler).unwrap();
+        done(&tiny.go_on_with(run.to_str().unwrap(), &keep).output().unwrap());
+        Finished::read(&run).assert_equals(&reference);
+    }
 }

@@ -2,6 +2,7 @@
 //! full disk or from numbers that are not finite. Every test drives the binary.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod adapters;
 mod ahead;
 mod bad_input;
 mod best;

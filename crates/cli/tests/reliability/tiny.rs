@@ -153,7 +153,11 @@ impl Finished {
 
 fn collect(folder: &Path, prefix: &str, files: &mut Vec<(String, Vec<u8>)>) {
     for name in names(folder) {
-        files.push((format!("{prefix}/{name}"), fs::read(folder.join(&name)).unwrap()));
+        let (path, name) = (folder.join(&name), format!("{prefix}/{name}"));
+        match path.is_dir() {
+            true => collect(&path, &name, files),
+            false => files.push((name, fs::read(path).unwrap())),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! ASPO: the ratio turned over for positive advantages.
 
-use super::{ClipRule, Formula, Inputs, Outputs, Term, Token, sign::negative, sign::positive};
+use super::lane::{Lane, LaneTerm, LaneToken};
+use super::{ClipRule, Formula, Term, Token, sign::negative, sign::positive};
 use crate::exponential::lesser;
 use crate::option::{Entry, Range};
 use crate::region::{Bounds, Region, greatest_at_most, least_at_least};
@@ -23,6 +24,12 @@ pub struct Aspo {
 impl Aspo {
     /// The options of the paper and its released code.
     pub const DEFAULT: Self = Self { bounds: Bounds { low: 0.2, high: 0.2 }, dual_clip: 3.0 };
+
+    pub(super) fn lane(&self) -> AspoLane {
+        let bounds = self.bounds.log_f32();
+        let (floor, cap) = ((1.0 - self.bounds.low) as f32, (1.0 / (1.0 + self.bounds.high)) as f32);
+        AspoLane { low: bounds.low, high: bounds.high, floor, cap, limit: self.dual_clip as f32 }
+    }
 }
 
 impl Formula for Aspo {
@@ -37,27 +44,6 @@ impl Formula for Aspo {
             }
         };
         Term { surrogate: value * token.advantage, coefficient: multiplier * token.advantage }
-    }
-
-    #[inline(always)]
-    fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
-        let bounds = self.bounds.log_f32();
-        let (floor, cap) = ((1.0 - self.bounds.low) as f32, (1.0 / (1.0 + self.bounds.high)) as f32);
-        let limit = self.dual_clip as f32;
-        let n = inputs.ratio.len();
-        let (log_ratio, ratio, advantage) = (&inputs.log_ratio[..n], &inputs.ratio[..n], &inputs.advantage[..n]);
-        let (multiplier, value) = (&mut outputs.multiplier[..n], &mut outputs.value[..n]);
-        for i in 0..n {
-            let (x, r, a) = (log_ratio[i], ratio[i], advantage[i]);
-            let turned = 1.0 / r;
-            let lowered = negative(a);
-            let below = (x < bounds.low) & lowered;
-            let above = (x > bounds.high) & (positive(a));
-            let weight = lesser(if lowered { r } else { turned }, limit);
-            multiplier[i] = if below | above { 0.0 } else { weight };
-            let kept = if below { floor } else { weight };
-            value[i] = if above { cap } else { kept };
-        }
     }
 
     fn entries(&mut self) -> Vec<Entry<'_>> {
@@ -79,15 +65,39 @@ impl Formula for Aspo {
         ClipRule::Outward
     }
 
-    fn count_dual(&self, inputs: &Inputs<'_>) -> u64 {
+    fn count_dual(&self, log_ratio: &[f32], advantage: &[f32]) -> u64 {
         let (high, low) = (greatest_at_most(self.dual_clip.ln()), least_at_least(-self.dual_clip.ln()));
         let at_limit = |(&log_ratio, &advantage): (&f32, &f32)| {
             u32::from(((log_ratio > high) & (advantage < 0.0)) | ((log_ratio < low) & (advantage > 0.0)))
         };
-        u64::from(inputs.log_ratio.iter().zip(inputs.advantage).map(at_limit).sum::<u32>())
+        u64::from(log_ratio.iter().zip(advantage).map(at_limit).sum::<u32>())
     }
 
     fn multiplier_bound(&self) -> Option<f64> {
         Some(self.dual_clip)
+    }
+}
+
+/// ASPO in `f32`.
+pub(super) struct AspoLane {
+    low: f32,
+    high: f32,
+    floor: f32,
+    cap: f32,
+    limit: f32,
+}
+
+impl Lane for AspoLane {
+    #[inline(always)]
+    fn term(&self, token: LaneToken) -> LaneTerm {
+        let (x, r, a) = (token.log_ratio, token.ratio, token.advantage);
+        let turned = 1.0 / r;
+        let lowered = negative(a);
+        let below = (x < self.low) & lowered;
+        let above = (x > self.high) & positive(a);
+        let weight = lesser(if lowered { r } else { turned }, self.limit);
+        let multiplier = if below | above { 0.0 } else { weight };
+        let kept = if below { self.floor } else { weight };
+        LaneTerm::new(multiplier, if above { self.cap } else { kept })
     }
 }

@@ -1,6 +1,7 @@
 //! CISPO: the ratio as a clipped weight, whose gradient never vanishes.
 
-use super::{ClipRule, Formula, Inputs, Outputs, Term, Token};
+use super::lane::{Lane, LaneTerm, LaneToken};
+use super::{ClipRule, Formula, Term, Token};
 use crate::exponential::{LOG_LIMIT, greater, lesser};
 use crate::option::{Entry, Range};
 use crate::region::Bounds;
@@ -24,6 +25,10 @@ impl Cispo {
     fn floor(&self) -> f64 {
         (1.0 - self.bounds.low).max(0.0)
     }
+
+    pub(super) fn lane(&self) -> CispoLane {
+        CispoLane { floor: self.floor() as f32, cap: (1.0 + self.bounds.high) as f32 }
+    }
 }
 
 impl Formula for Cispo {
@@ -31,18 +36,6 @@ impl Formula for Cispo {
         let ratio = token.log_ratio.min(f64::from(LOG_LIMIT)).exp();
         let coefficient = ratio.clamp(self.floor(), 1.0 + self.bounds.high) * token.advantage;
         Term { surrogate: coefficient * token.logp, coefficient }
-    }
-
-    #[inline(always)]
-    fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
-        let (floor, cap) = (self.floor() as f32, (1.0 + self.bounds.high) as f32);
-        let n = inputs.ratio.len();
-        let (ratio, logp) = (&inputs.ratio[..n], &inputs.logp[..n]);
-        let (multiplier, value) = (&mut outputs.multiplier[..n], &mut outputs.value[..n]);
-        for i in 0..n {
-            multiplier[i] = greater(lesser(ratio[i], cap), floor);
-            value[i] = multiplier[i] * logp[i];
-        }
     }
 
     fn entries(&mut self) -> Vec<Entry<'_>> {
@@ -67,5 +60,19 @@ impl Formula for Cispo {
 
     fn multiplier_bound(&self) -> Option<f64> {
         Some(1.0 + self.bounds.high)
+    }
+}
+
+/// CISPO in `f32`.
+pub(super) struct CispoLane {
+    floor: f32,
+    cap: f32,
+}
+
+impl Lane for CispoLane {
+    #[inline(always)]
+    fn term(&self, token: LaneToken) -> LaneTerm {
+        let weight = greater(lesser(token.ratio, self.cap), self.floor);
+        LaneTerm::new(weight, weight * token.logp)
     }
 }

@@ -1,9 +1,10 @@
 //! Hard clipping of the ratio: GRPO and PPO, DAPO's asymmetric bounds, dual clip.
 
-use super::{ClipRule, Formula, Inputs, Outputs, Term, Token, sign::negative, sign::positive};
+use super::lane::{Lane, LaneTerm, LaneToken};
+use super::{ClipRule, Formula, Term, Token, sign::negative, sign::positive};
 use crate::exponential::{LOG_LIMIT, lesser};
 use crate::option::{Entry, Range};
-use crate::region::{Bounds, Region};
+use crate::region::{Bounds, Region, greatest_at_most};
 
 /// PPO's clipped surrogate, `J = min(r·A, clip(r, 1−ε_l, 1+ε_h)·A)`, so `g = 0` in LN and HP and `r·A` elsewhere
 /// (MHPO eq. 1, DGPO eq. 2). With dual clip (Ye et al. 2020; CPGD §4.2) `J = max(that, c·A)` where `A < 0`: `g = 0`
@@ -26,6 +27,16 @@ impl HardClip {
     pub const DAPO: Self = Self { bounds: Bounds { low: 0.2, high: 0.28 }, dual_clip: None };
     /// Dual clip at c = 3 (CPGD §4.2).
     pub const DUAL: Self = Self { dual_clip: Some(3.0), ..Self::GRPO };
+
+    pub(super) fn lane(&self) -> HardClipLane {
+        let bounds = self.bounds.log_f32();
+        let (floor, cap) = ((1.0 - self.bounds.low) as f32, (1.0 + self.bounds.high) as f32);
+        HardClipLane { low: bounds.low, high: bounds.high, floor, cap }
+    }
+
+    pub(super) fn dual_lane(&self, limit: f64) -> DualClipLane {
+        DualClipLane { clip: self.lane(), log_limit: greatest_at_most(limit.ln()), limit: limit as f32 }
+    }
 }
 
 impl Formula for HardClip {
@@ -55,43 +66,15 @@ impl Formula for HardClip {
         Term { surrogate: value * token.advantage, coefficient: multiplier * token.advantage }
     }
 
-    #[inline(always)]
-    fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
-        let bounds = self.bounds.log_f32();
-        let (floor, cap) = ((1.0 - self.bounds.low) as f32, (1.0 + self.bounds.high) as f32);
-        let n = inputs.ratio.len();
-        let (log_ratio, ratio, advantage) = (&inputs.log_ratio[..n], &inputs.ratio[..n], &inputs.advantage[..n]);
-        let (multiplier, value) = (&mut outputs.multiplier[..n], &mut outputs.value[..n]);
-        for i in 0..n {
-            // loads first: a load in a branch would keep the loop scalar
-            let (x, r, a) = (log_ratio[i], ratio[i], advantage[i]);
-            let clip_low = (x < bounds.low) & (negative(a));
-            let clip_high = (x > bounds.high) & (positive(a));
-            multiplier[i] = if clip_low | clip_high { 0.0 } else { r };
-            let below = if clip_low { floor } else { r };
-            value[i] = if clip_high { cap } else { below };
-        }
-        if let Some(limit) = self.dual_clip {
-            let log_limit = crate::region::greatest_at_most(limit.ln());
-            let limit = limit as f32;
-            for i in 0..n {
-                let (kept, worth) = (multiplier[i], value[i]);
-                let clip_dual = (log_ratio[i] > log_limit) & (negative(advantage[i]));
-                multiplier[i] = if clip_dual { 0.0 } else { kept };
-                value[i] = if clip_dual { lesser(worth, limit) } else { worth };
-            }
-        }
-    }
-
     fn clip_rule(&self) -> ClipRule {
         ClipRule::Outward
     }
 
-    fn count_dual(&self, inputs: &Inputs<'_>) -> u64 {
+    fn count_dual(&self, log_ratio: &[f32], advantage: &[f32]) -> u64 {
         let Some(limit) = self.dual_clip else { return 0 };
-        let log_limit = crate::region::greatest_at_most(limit.ln());
+        let log_limit = greatest_at_most(limit.ln());
         let at_limit = |(log_ratio, advantage): (&f32, &f32)| u32::from((*log_ratio > log_limit) & (*advantage < 0.0));
-        u64::from(inputs.log_ratio.iter().zip(inputs.advantage).map(at_limit).sum::<u32>())
+        u64::from(log_ratio.iter().zip(advantage).map(at_limit).sum::<u32>())
     }
 
     fn bounds(&self) -> Option<Bounds> {
@@ -101,6 +84,43 @@ impl Formula for HardClip {
     /// `r` is unbounded in HN unless dual clip is on.
     fn multiplier_bound(&self) -> Option<f64> {
         self.dual_clip.map(|limit| limit.max(1.0 + self.bounds.high))
+    }
+}
+
+/// The clip in `f32`.
+pub(super) struct HardClipLane {
+    low: f32,
+    high: f32,
+    floor: f32,
+    cap: f32,
+}
+
+impl Lane for HardClipLane {
+    #[inline(always)]
+    fn term(&self, token: LaneToken) -> LaneTerm {
+        let (x, r, a) = (token.log_ratio, token.ratio, token.advantage);
+        let clip_low = (x < self.low) & negative(a);
+        let clip_high = (x > self.high) & positive(a);
+        let multiplier = if clip_low | clip_high { 0.0 } else { r };
+        let below = if clip_low { self.floor } else { r };
+        LaneTerm::new(multiplier, if clip_high { self.cap } else { below })
+    }
+}
+
+/// The clip and dual clip.
+pub(super) struct DualClipLane {
+    clip: HardClipLane,
+    log_limit: f32,
+    limit: f32,
+}
+
+impl Lane for DualClipLane {
+    #[inline(always)]
+    fn term(&self, token: LaneToken) -> LaneTerm {
+        let LaneTerm { multiplier, value, .. } = self.clip.term(token);
+        let clip_dual = (token.log_ratio > self.log_limit) & negative(token.advantage);
+        let value = if clip_dual { lesser(value, self.limit) } else { value };
+        LaneTerm::new(if clip_dual { 0.0 } else { multiplier }, value)
     }
 }
 

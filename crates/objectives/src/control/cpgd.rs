@@ -1,10 +1,11 @@
 //! CPGD: a clipped policy gradient without the ratio, and a drift that pulls the ratio back.
 
-use super::{ClipRule, Formula, Inputs, Outputs, Term, Token, sign::negative, sign::positive};
+use super::lane::{Lane, LaneTerm, LaneToken, Loop};
+use super::{ClipRule, Formula, PolicyGradient, Term, Token, sign::negative, sign::positive};
 use crate::exponential::{greater, lesser, ln};
 use crate::keyed::keyed_enum;
 use crate::option::{Entry, Range};
-use crate::region::Bounds;
+use crate::region::{Bounds, LogBounds};
 use crate::regularizer::Drift;
 
 keyed_enum! {
@@ -70,6 +71,23 @@ impl Cpgd {
             ClipSchedule::TightToLoose => self.schedule_weight + (1.0 - self.schedule_weight) * progress,
         }
     }
+
+    /// Hands the lane of these options to a loop.
+    #[inline(always)]
+    pub(super) fn run(&self, tokens: &mut impl Loop) {
+        let Some(bounds) = self.bounds else { return tokens.over(&PolicyGradient) };
+        match self.clip_schedule {
+            ClipSchedule::Constant => {
+                let LogBounds { low, high } = bounds.log_f32();
+                tokens.over(&CpgdLane { low, high });
+            }
+            ClipSchedule::TightToLoose => tokens.over(&ScheduleLane {
+                weight: self.schedule_weight as f32,
+                low: bounds.low as f32,
+                high: bounds.high as f32,
+            }),
+        }
+    }
 }
 
 impl Formula for Cpgd {
@@ -84,41 +102,6 @@ impl Formula for Cpgd {
             || (negative(token.advantage) && token.log_ratio < low);
         let value = if negative(token.advantage) { token.log_ratio.max(low) } else { token.log_ratio.min(high) };
         Term { surrogate: value * token.advantage, coefficient: if clipped { 0.0 } else { token.advantage } }
-    }
-
-    #[inline(always)]
-    fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
-        let n = inputs.log_ratio.len();
-        let (log_ratio, advantage) = (&inputs.log_ratio[..n], &inputs.advantage[..n]);
-        let progress = &inputs.progress[..n];
-        let (multiplier, value) = (&mut outputs.multiplier[..n], &mut outputs.value[..n]);
-        let Some(bounds) = self.bounds else {
-            multiplier.fill(1.0);
-            value.copy_from_slice(log_ratio);
-            return;
-        };
-        let clip = |log_ratio: f32, advantage: f32, low: f32, high: f32| {
-            let (lowered, raised) = (negative(advantage), positive(advantage));
-            let clipped = ((log_ratio > high) & raised) | ((log_ratio < low) & lowered);
-            let value = if lowered { greater(log_ratio, low) } else { lesser(log_ratio, high) };
-            (if clipped { 0.0 } else { 1.0 }, value)
-        };
-        match self.clip_schedule {
-            ClipSchedule::Constant => {
-                let bounds = bounds.log_f32();
-                for i in 0..n {
-                    (multiplier[i], value[i]) = clip(log_ratio[i], advantage[i], bounds.low, bounds.high);
-                }
-            }
-            ClipSchedule::TightToLoose => {
-                let (weight, low, high) = (self.schedule_weight as f32, bounds.low as f32, bounds.high as f32);
-                for i in 0..n {
-                    let share = weight + (1.0 - weight) * progress[i];
-                    let (log_low, log_high) = (ln(1.0 - low * share), ln(1.0 + high * share));
-                    (multiplier[i], value[i]) = clip(log_ratio[i], advantage[i], log_low, log_high);
-                }
-            }
-        }
     }
 
     fn entries(&mut self) -> Vec<Entry<'_>> {
@@ -184,5 +167,36 @@ impl Formula for Cpgd {
             EpochWeight::Off => None,
             EpochWeight::Truncated => self.bounds,
         }
+    }
+}
+
+/// CPGD in `f32`, without the drift.
+struct CpgdLane {
+    low: f32,
+    high: f32,
+}
+
+impl Lane for CpgdLane {
+    #[inline(always)]
+    fn term(&self, token: LaneToken) -> LaneTerm {
+        let (lowered, raised) = (negative(token.advantage), positive(token.advantage));
+        let clipped = ((token.log_ratio > self.high) & raised) | ((token.log_ratio < self.low) & lowered);
+        let (lifted, cut) = (greater(token.log_ratio, self.low), lesser(token.log_ratio, self.high));
+        LaneTerm::new(if clipped { 0.0 } else { 1.0 }, if lowered { lifted } else { cut })
+    }
+}
+
+/// CPGD with a tight-to-loose ε.
+struct ScheduleLane {
+    weight: f32,
+    low: f32,
+    high: f32,
+}
+
+impl Lane for ScheduleLane {
+    #[inline(always)]
+    fn term(&self, token: LaneToken) -> LaneTerm {
+        let share = self.weight + (1.0 - self.weight) * token.progress;
+        CpgdLane { low: ln(1.0 - self.low * share), high: ln(1.0 + self.high * share) }.term(token)
     }
 }

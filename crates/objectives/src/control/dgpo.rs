@@ -1,6 +1,7 @@
 //! DGPO: probability-gradient weights that decay on either side.
 
-use super::{ClipRule, Formula, Inputs, Outputs, Term, Token, sign::negative, sign::positive};
+use super::lane::{Lane, LaneTerm, LaneToken};
+use super::{ClipRule, Formula, Term, Token, sign::negative, sign::positive};
 use crate::exponential::{LOG_LIMIT, exp};
 use crate::option::{Entry, Range};
 use crate::region::{Bounds, Region};
@@ -30,6 +31,12 @@ impl Dgpo {
         let (n, m) = (self.decay_low, self.decay_high);
         [(n + 1.0, -n * self.bounds.log_low()), (1.0 - 1.0 / m, self.bounds.log_high() / m)]
     }
+
+    pub(super) fn lane(&self) -> DgpoLane {
+        let bounds = self.bounds.log_f32();
+        let [in_low, in_high] = self.lines().map(|(slope, shift)| (slope as f32, shift as f32));
+        DgpoLane { low: bounds.low, high: bounds.high, in_low, in_high }
+    }
 }
 
 impl Formula for Dgpo {
@@ -42,25 +49,6 @@ impl Formula for Dgpo {
         };
         let value = (slope * token.log_ratio + shift).min(f64::from(LOG_LIMIT)).exp() * token.advantage;
         Term { surrogate: value, coefficient: value }
-    }
-
-    #[inline(always)]
-    fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
-        let bounds = self.bounds.log_f32();
-        let [low, high] = self.lines().map(|(slope, shift)| (slope as f32, shift as f32));
-        let n = inputs.log_ratio.len();
-        let (log_ratio, advantage) = (&inputs.log_ratio[..n], &inputs.advantage[..n]);
-        let (multiplier, value) = (&mut outputs.multiplier[..n], &mut outputs.value[..n]);
-        for i in 0..n {
-            let (x, a) = (log_ratio[i], advantage[i]);
-            let (in_low, in_high) = (low.0 * x + low.1, high.0 * x + high.1);
-            let below = (x < bounds.low) & (negative(a));
-            let above = (x > bounds.high) & (positive(a));
-            let kept = if below { in_low } else { x };
-            let weight = exp(if above { in_high } else { kept });
-            multiplier[i] = weight;
-            value[i] = weight;
-        }
     }
 
     fn entries(&mut self) -> Vec<Entry<'_>> {
@@ -88,5 +76,24 @@ impl Formula for Dgpo {
 
     fn clip_rule(&self) -> ClipRule {
         ClipRule::Outward
+    }
+}
+
+/// DGPO in `f32`.
+pub(super) struct DgpoLane {
+    low: f32,
+    high: f32,
+    in_low: (f32, f32),
+    in_high: (f32, f32),
+}
+
+impl Lane for DgpoLane {
+    #[inline(always)]
+    fn term(&self, token: LaneToken) -> LaneTerm {
+        let (x, a) = (token.log_ratio, token.advantage);
+        let (in_low, in_high) = (self.in_low.0 * x + self.in_low.1, self.in_high.0 * x + self.in_high.1);
+        let kept = if (x < self.low) & negative(a) { in_low } else { x };
+        let weight = exp(if (x > self.high) & positive(a) { in_high } else { kept });
+        LaneTerm::new(weight, weight)
     }
 }

@@ -1,6 +1,7 @@
 //! GPPO and CE-GPPO: tokens outside of the bounds keep a constant gradient.
 
-use super::{ClipRule, Formula, Inputs, Outputs, Term, Token, sign::negative, sign::positive};
+use super::lane::{Lane, LaneTerm, LaneToken};
+use super::{ClipRule, Formula, Term, Token, sign::negative, sign::positive};
 use crate::exponential::LOG_LIMIT;
 use crate::option::{Entry, Range};
 use crate::region::{Bounds, Region};
@@ -38,6 +39,11 @@ impl Gppo {
         let betas = self.betas.unwrap_or(Betas { low: 1.0, high: 1.0 });
         (betas.low * (1.0 - self.bounds.low), betas.high * (1.0 + self.bounds.high))
     }
+
+    pub(super) fn lane(&self) -> GppoLane {
+        let (bounds, (kept_low, kept_high)) = (self.bounds.log_f32(), self.kept());
+        GppoLane { low: bounds.low, high: bounds.high, kept_low: kept_low as f32, kept_high: kept_high as f32 }
+    }
 }
 
 impl Formula for Gppo {
@@ -51,24 +57,6 @@ impl Formula for Gppo {
             }
         };
         Term { surrogate: multiplier * token.advantage, coefficient: multiplier * token.advantage }
-    }
-
-    #[inline(always)]
-    fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
-        let bounds = self.bounds.log_f32();
-        let (low, high) = self.kept();
-        let (low, high) = (low as f32, high as f32);
-        let n = inputs.ratio.len();
-        let (log_ratio, ratio, advantage) = (&inputs.log_ratio[..n], &inputs.ratio[..n], &inputs.advantage[..n]);
-        let (multiplier, value) = (&mut outputs.multiplier[..n], &mut outputs.value[..n]);
-        for i in 0..n {
-            let (x, r, a) = (log_ratio[i], ratio[i], advantage[i]);
-            let below = (x < bounds.low) & (negative(a));
-            let above = (x > bounds.high) & (positive(a));
-            let kept = if below { low } else { r };
-            multiplier[i] = if above { high } else { kept };
-            value[i] = multiplier[i];
-        }
     }
 
     fn entries(&mut self) -> Vec<Entry<'_>> {
@@ -98,5 +86,23 @@ impl Formula for Gppo {
 
     fn clip_rule(&self) -> ClipRule {
         ClipRule::Outward
+    }
+}
+
+/// GPPO in `f32`.
+pub(super) struct GppoLane {
+    low: f32,
+    high: f32,
+    kept_low: f32,
+    kept_high: f32,
+}
+
+impl Lane for GppoLane {
+    #[inline(always)]
+    fn term(&self, token: LaneToken) -> LaneTerm {
+        let (x, a) = (token.log_ratio, token.advantage);
+        let kept = if (x < self.low) & negative(a) { self.kept_low } else { token.ratio };
+        let multiplier = if (x > self.high) & positive(a) { self.kept_high } else { kept };
+        LaneTerm::new(multiplier, multiplier)
     }
 }

@@ -1,6 +1,6 @@
 //! GSPO: the hard clip on the ratio of a whole sequence.
 
-use super::{ClipRule, Formula, HardClip, Inputs, Outputs, Term, Token};
+use super::{ClipRule, Formula, HardClip, Term, Token};
 use crate::option::Entry;
 use crate::region::Bounds;
 
@@ -20,7 +20,7 @@ impl Gspo {
     /// The paper's options.
     pub const DEFAULT: Self = Self { bounds: Bounds { low: 3e-4, high: 4e-4 } };
 
-    fn clip(&self) -> HardClip {
+    pub(super) fn clip(&self) -> HardClip {
         HardClip { bounds: self.bounds, dual_clip: None }
     }
 }
@@ -28,11 +28,6 @@ impl Gspo {
 impl Formula for Gspo {
     fn term(&self, token: Token) -> Term {
         self.clip().term(token)
-    }
-
-    #[inline(always)]
-    fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
-        self.clip().columns(inputs, outputs);
     }
 
     fn entries(&mut self) -> Vec<Entry<'_>> {

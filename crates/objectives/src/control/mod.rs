@@ -1,8 +1,8 @@
 //! Ratio control: how each objective turns a log-ratio and an advantage into the coefficient on the score function.
 //!
 //! Every objective is one type with its options. It says the same thing twice: `term` is the formula for one token in
-//! `f64`, as plain as the paper has it, and `columns` is the vector form in `f32` that training runs. A test holds
-//! one against the other.
+//! `f64`, as plain as the paper has it, and its lane (`lane.rs`) is the vector form in `f32` that training runs. A test
+//! holds one against the other.
 
 mod aspo;
 mod cispo;
@@ -11,6 +11,7 @@ mod cpgd;
 mod dgpo;
 mod gppo;
 mod gspo;
+mod lane;
 mod maximum;
 mod mhpo;
 mod policy_gradient;
@@ -27,6 +28,8 @@ pub use gspo::Gspo;
 pub use mhpo::{Anchor, Hazard, Mhpo, Modulation};
 pub use policy_gradient::{ImportanceSampling, PolicyGradient};
 pub use sapo::Sapo;
+
+pub(crate) use lane::{Columns, Inputs, Lane, LaneToken, Loop, prepare};
 
 use crate::option::Entry;
 use crate::region::Bounds;
@@ -54,28 +57,6 @@ pub struct Term {
     pub coefficient: f64,
 }
 
-/// Columns of equal length that a vector form reads.
-pub(crate) struct Inputs<'c> {
-    pub logp: &'c [f32],
-    pub log_ratio: &'c [f32],
-    /// `exp(log_ratio)`.
-    pub ratio: &'c [f32],
-    pub advantage: &'c [f32],
-    pub progress: &'c [f32],
-}
-
-/// Columns that a vector form writes, of the same length: `g = multiplier·A` and `J = value·A`.
-pub(crate) struct Outputs<'c> {
-    pub multiplier: &'c mut [f32],
-    pub value: &'c mut [f32],
-    /// Whether statistics are wanted: exp(−ζ) is for them alone.
-    pub with_statistics: bool,
-    /// MHPO's ψ, ζ and exp(−ζ).
-    pub psi: &'c mut [f32],
-    pub zeta: &'c mut [f32],
-    pub survival: &'c mut [f32],
-}
-
 /// Which tokens count as clipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ClipRule {
@@ -94,8 +75,6 @@ pub(crate) enum ClipRule {
 pub(crate) trait Formula {
     /// The formula for one token in `f64`.
     fn term(&self, token: Token) -> Term;
-    /// The same for columns in `f32`.
-    fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>);
     /// The options.
     fn entries(&mut self) -> Vec<Entry<'_>>;
     /// The bounds on the ratio that it acts on.
@@ -107,7 +86,7 @@ pub(crate) trait Formula {
         ClipRule::Unbounded
     }
     /// How many tokens are at `dual_clip`.
-    fn count_dual(&self, _inputs: &Inputs<'_>) -> u64 {
+    fn count_dual(&self, _log_ratio: &[f32], _advantage: &[f32]) -> u64 {
         0
     }
     /// `sup F` over all ratios and both signs of the advantage.
@@ -118,7 +97,7 @@ pub(crate) trait Formula {
     fn controls_sequences(&self) -> bool {
         false
     }
-    /// Whether it reads [`Inputs::progress`].
+    /// Whether it reads [`Token::progress`].
     fn needs_progress(&self) -> bool {
         false
     }
@@ -176,21 +155,25 @@ impl Control {
         }
     }
 
-    /// Inlined, not through [`Self::formula`]: the caller is compiled for several instruction sets.
+    /// Hands the objective's lane to a loop. Inlined, not through [`Self::formula`]: the caller is compiled for several
+    /// instruction sets.
     #[inline(always)]
-    pub(crate) fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
+    pub(crate) fn run(&self, tokens: &mut impl Loop) {
         match self {
-            Self::PolicyGradient(inner) => inner.columns(inputs, outputs),
-            Self::ImportanceSampling(inner) => inner.columns(inputs, outputs),
-            Self::HardClip(inner) => inner.columns(inputs, outputs),
-            Self::Gspo(inner) => inner.columns(inputs, outputs),
-            Self::Sapo(inner) => inner.columns(inputs, outputs),
-            Self::Cispo(inner) => inner.columns(inputs, outputs),
-            Self::Gppo(inner) => inner.columns(inputs, outputs),
-            Self::Aspo(inner) => inner.columns(inputs, outputs),
-            Self::Mhpo(inner) => inner.columns(inputs, outputs),
-            Self::Dgpo(inner) => inner.columns(inputs, outputs),
-            Self::Cpgd(inner) => inner.columns(inputs, outputs),
+            Self::PolicyGradient(inner) => tokens.over(inner),
+            Self::ImportanceSampling(inner) => tokens.over(inner),
+            Self::HardClip(inner) => match inner.dual_clip {
+                None => tokens.over(&inner.lane()),
+                Some(limit) => tokens.over(&inner.dual_lane(limit)),
+            },
+            Self::Gspo(inner) => tokens.over(&inner.clip().lane()),
+            Self::Sapo(inner) => tokens.over(&inner.lane()),
+            Self::Cispo(inner) => tokens.over(&inner.lane()),
+            Self::Gppo(inner) => tokens.over(&inner.lane()),
+            Self::Aspo(inner) => tokens.over(&inner.lane()),
+            Self::Mhpo(inner) => inner.run(tokens),
+            Self::Dgpo(inner) => tokens.over(&inner.lane()),
+            Self::Cpgd(inner) => inner.run(tokens),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The policy gradient without ratio control: plain, and with the importance ratio.
 
-use super::{Formula, Inputs, Outputs, Term, Token};
+use super::lane::{Lane, LaneTerm, LaneToken};
+use super::{Formula, Term, Token};
 use crate::exponential::LOG_LIMIT;
 use crate::option::Entry;
 
@@ -16,18 +17,19 @@ impl Formula for PolicyGradient {
         Term { surrogate: token.log_ratio * token.advantage, coefficient: token.advantage }
     }
 
-    #[inline(always)]
-    fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
-        outputs.multiplier.fill(1.0);
-        outputs.value.copy_from_slice(inputs.log_ratio);
-    }
-
     fn entries(&mut self) -> Vec<Entry<'_>> {
         Vec::new()
     }
 
     fn multiplier_bound(&self) -> Option<f64> {
         Some(1.0)
+    }
+}
+
+impl Lane for PolicyGradient {
+    #[inline(always)]
+    fn term(&self, token: LaneToken) -> LaneTerm {
+        LaneTerm::new(1.0, token.log_ratio)
     }
 }
 
@@ -41,13 +43,14 @@ impl Formula for ImportanceSampling {
         Term { surrogate: value, coefficient: value }
     }
 
-    #[inline(always)]
-    fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
-        outputs.multiplier.copy_from_slice(inputs.ratio);
-        outputs.value.copy_from_slice(inputs.ratio);
-    }
-
     fn entries(&mut self) -> Vec<Entry<'_>> {
         Vec::new()
+    }
+}
+
+impl Lane for ImportanceSampling {
+    #[inline(always)]
+    fn term(&self, token: LaneToken) -> LaneTerm {
+        LaneTerm::new(token.ratio, token.ratio)
     }
 }

@@ -1,6 +1,7 @@
 //! SAPO: a sigmoid gate in place of the clip.
 
-use super::{Formula, Inputs, Outputs, Term, Token, maximum::maximum, sign::positive};
+use super::lane::{Lane, LaneTerm, LaneToken};
+use super::{Formula, Term, Token, maximum::maximum, sign::positive};
 use crate::exponential::{LOG_LIMIT, exp};
 use crate::option::{Entry, Range};
 
@@ -19,6 +20,11 @@ pub struct Sapo {
 impl Sapo {
     /// The paper's options.
     pub const DEFAULT: Self = Self { temperature_positive: 1.0, temperature_negative: 1.05 };
+
+    pub(super) fn lane(&self) -> SapoLane {
+        let (positive, other) = (self.temperature_positive as f32, self.temperature_negative as f32);
+        SapoLane { positive, other, scale_positive: 4.0 / positive, scale_other: 4.0 / other }
+    }
 }
 
 impl Formula for Sapo {
@@ -32,24 +38,6 @@ impl Formula for Sapo {
         Term {
             surrogate: 4.0 / tau * p * token.advantage,
             coefficient: 4.0 * e / ((1.0 + e) * (1.0 + e)) * ratio * token.advantage,
-        }
-    }
-
-    #[inline(always)]
-    fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
-        let (tau_raised, tau_other) = (self.temperature_positive as f32, self.temperature_negative as f32);
-        let (scale_positive, scale_negative) = (4.0 / tau_raised, 4.0 / tau_other);
-        let n = inputs.ratio.len();
-        let (ratio, advantage) = (&inputs.ratio[..n], &inputs.advantage[..n]);
-        let (multiplier, value) = (&mut outputs.multiplier[..n], &mut outputs.value[..n]);
-        for i in 0..n {
-            let raised = positive(advantage[i]);
-            let tau = if raised { tau_raised } else { tau_other };
-            let z = tau * (ratio[i] - 1.0);
-            let e = exp(-z.abs());
-            let gate = 1.0 / (1.0 + e);
-            value[i] = if raised { scale_positive } else { scale_negative } * if z > 0.0 { gate } else { e * gate };
-            multiplier[i] = 4.0 * e * gate * gate * ratio[i];
         }
     }
 
@@ -80,5 +68,25 @@ impl Formula for Sapo {
             maximum(multiplier, 0.0, 1.0 + 8.0 / tau)
         };
         Some(peak(self.temperature_positive).max(peak(self.temperature_negative)))
+    }
+}
+
+/// SAPO in `f32`.
+pub(super) struct SapoLane {
+    positive: f32,
+    other: f32,
+    scale_positive: f32,
+    scale_other: f32,
+}
+
+impl Lane for SapoLane {
+    #[inline(always)]
+    fn term(&self, token: LaneToken) -> LaneTerm {
+        let raised = positive(token.advantage);
+        let z = if raised { self.positive } else { self.other } * (token.ratio - 1.0);
+        let e = exp(-z.abs());
+        let gate = 1.0 / (1.0 + e);
+        let scale = if raised { self.scale_positive } else { self.scale_other };
+        LaneTerm::new(4.0 * e * gate * gate * token.ratio, scale * if z > 0.0 { gate } else { e * gate })
     }
 }

@@ -1,9 +1,32 @@
 //! Refuses values that no arithmetic should see.
 
 use super::Evaluation;
-use crate::batch::Advantages;
+use crate::aggregation::Denominators;
+use crate::batch::{Advantages, TokenBatch};
 use crate::block::any_not_finite;
 use crate::error::ObjectiveError;
+use crate::objective::Objective;
+
+impl Objective {
+    /// Refuses a batch without what the objective reads.
+    pub(super) fn check_fields<F>(&self, batch: &TokenBatch<'_, F>) -> Result<(), ObjectiveError> {
+        let missing =
+            |field, method, reader: &str| Err(ObjectiveError::Missing { field, method, reader: reader.into() });
+        if self.regularizer.reference_coefficient != 0.0 && batch.logp_ref.is_none() {
+            return missing("logp_ref", "with_logp_ref", "the reference constraint");
+        }
+        if self.control.weighs_epochs() && batch.logp_epoch.is_none() {
+            return missing("logp_epoch", "with_logp_epoch", "epoch_weight = \"truncated\"");
+        }
+        Ok(())
+    }
+
+    /// Refuses denominators of another aggregation.
+    pub(super) fn check_aggregation(&self, denominators: &Denominators) -> Result<(), ObjectiveError> {
+        let (expected, got) = (self.aggregation, denominators.aggregation());
+        if expected == got { Ok(()) } else { Err(ObjectiveError::OtherAggregation { expected, got }) }
+    }
+}
 
 impl Evaluation<'_> {
     /// Looks for values of the block that are not finite, and for negative weights.

@@ -2,14 +2,24 @@
 
 mod check;
 mod compute;
+mod fused;
+mod instructions;
+mod mean;
+mod plain;
+
+pub use plain::PlainLoss;
 
 use crate::aggregation::{Denominators, trained_tokens};
 use crate::batch::{Advantages, TokenBatch};
 use crate::block::{BLOCK, Block, Column, Pick, SequenceValues};
 use crate::error::ObjectiveError;
+use crate::exponential::{exp, greater, lesser};
 use crate::objective::Objective;
 use crate::region::{Bounds, Region};
 use crate::stats::{Collector, Stats};
+
+use compute::BlockTask;
+pub use instructions::Instructions;
 
 /// Loss and gradient of a (micro-)batch.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,7 +61,7 @@ impl Objective {
         Evaluation::new(self, batch, Report::Statistics)?.run(denominators)
     }
 
-    /// As [`Self::evaluate`] without statistics, which take about half of the time.
+    /// As [`Self::evaluate`] without statistics, which take more than half of the time.
     ///
     /// # Errors
     /// Those of [`Self::evaluate`].
@@ -61,6 +71,20 @@ impl Objective {
         denominators: &Denominators,
     ) -> Result<TokenLoss, ObjectiveError> {
         Evaluation::new(self, batch, Report::Loss)?.run(denominators)
+    }
+
+    /// [`Self::evaluate_detailed`], or [`Self::loss_and_gradient`] where `detailed` is false, with these instructions.
+    #[doc(hidden)]
+    pub fn evaluate_with(
+        &self,
+        batch: &TokenBatch<'_>,
+        denominators: &Denominators,
+        detailed: bool,
+        instructions: Instructions,
+    ) -> Result<TokenLoss, ObjectiveError> {
+        let report = if detailed { Report::Tokens } else { Report::Loss };
+        let evaluation = Evaluation::new(self, batch, report)?;
+        Evaluation { instructions, ..evaluation }.run(denominators)
     }
 
     /// As [`Self::evaluate`], with each token's surrogate, coefficient, multiplier and region.
@@ -91,7 +115,6 @@ enum Report {
 struct Scratch {
     ratio: Column,
     k3: Column,
-    control_ratio: Column,
     multiplier: Column,
     value: Column,
     psi: Column,
@@ -107,6 +130,7 @@ struct Evaluation<'a> {
     by_sequence: bool,
     /// Whether a policy drift is on.
     drifts: bool,
+    instructions: Instructions,
     bounds: Bounds,
     block: Box<Block>,
     scratch: Box<Scratch>,
@@ -119,28 +143,30 @@ struct Evaluation<'a> {
 
 impl<'a> Evaluation<'a> {
     fn new(objective: &'a Objective, batch: &'a TokenBatch<'a>, report: Report) -> Result<Self, ObjectiveError> {
-        let missing = |field, method, reader: String| Err(ObjectiveError::Missing { field, method, reader });
-        if objective.regularizer.reference_coefficient != 0.0 && batch.logp_ref.is_none() {
-            return missing("logp_ref", "with_logp_ref", "the reference constraint".to_owned());
-        }
-        if objective.control.weighs_epochs() && batch.logp_epoch.is_none() {
-            return missing("logp_epoch", "with_logp_epoch", "epoch_weight = \"truncated\"".to_owned());
-        }
+        objective.check_fields(batch)?;
         let tokens = batch.tokens();
         let zeros = || vec![0.0; tokens];
         let bounds = objective.control.bounds().unwrap_or(Bounds::REPORT);
         let column = [0.0; BLOCK];
+        let drifts = [objective.control.drift(), Some(objective.regularizer.drift)]
+            .map(|drift| drift.is_some_and(|drift| drift.coefficient != 0.0));
+        let direct = report == Report::Loss
+            && batch.mask.is_none()
+            && batch.logp_ref.is_none()
+            && batch.token_weights.is_none()
+            && batch.logp_epoch.is_none()
+            && drifts != [true, true];
         Ok(Self {
             objective,
             batch,
-            drifts: objective.control.drift().is_some() || objective.regularizer.drift.coefficient != 0.0,
+            drifts: drifts != [false, false],
+            instructions: Instructions::widest(),
             by_sequence: objective.control.controls_sequences(),
             bounds,
-            block: Box::new(Block::new()),
+            block: Box::new(Block::new(direct)),
             scratch: Box::new(Scratch {
                 ratio: column,
                 k3: column,
-                control_ratio: column,
                 multiplier: column,
                 value: column,
                 psi: column,
@@ -163,10 +189,7 @@ impl<'a> Evaluation<'a> {
     }
 
     fn run(mut self, denominators: &Denominators) -> Result<TokenLoss, ObjectiveError> {
-        if denominators.aggregation() != self.objective.aggregation {
-            let (expected, got) = (self.objective.aggregation, denominators.aggregation());
-            return Err(ObjectiveError::OtherAggregation { expected, got });
-        }
+        self.objective.check_aggregation(denominators)?;
         let batch = self.batch;
         let mut picked = Vec::new();
         for (sequence, span) in batch.offsets.windows(2).enumerate() {
@@ -199,7 +222,10 @@ impl<'a> Evaluation<'a> {
                     Advantages::PerSequence(advantages) => advantages[sequence],
                     Advantages::PerToken(_) => 0.0,
                 },
-                mean_log_ratio: self.by_sequence.then(|| mean_log_ratio(batch, span, &picked, trained)),
+                mean: self.by_sequence.then(|| {
+                    let mean = self.mean_log_ratio(span, &picked, trained);
+                    (mean, exp(mean))
+                }),
                 trained,
                 before: 0,
                 needs_progress: self.objective.control.formula().needs_progress(),
@@ -239,32 +265,24 @@ impl<'a> Evaluation<'a> {
     fn flush(&mut self) -> Result<(), ObjectiveError> {
         let n = self.block.len;
         if n > 0 {
-            self.check(n)?;
-            self.compute_block(n);
+            if !self.block.direct {
+                self.check(n)?;
+            }
+            let instructions = self.instructions;
+            let mut task = BlockTask { evaluation: self, tokens: n, not_finite: false };
+            instructions.run(&mut task);
+            if task.not_finite {
+                self.block.copy_log_ratios(self.batch);
+                self.check(n)?;
+            }
             self.block.len = 0;
         }
         Ok(())
     }
 }
 
-fn mean_log_ratio(batch: &TokenBatch<'_>, span: &[usize], picked: &[u32], trained: usize) -> f32 {
-    let gap = |logp: f32, logp_old: f32| f64::from(logp) - f64::from(logp_old);
-    let total: f64 = match batch.mask {
-        None => {
-            // lanes of their own: one addition need not wait for the other
-            const LANES: usize = 8;
-            let (logp, logp_old) = (&batch.logp[span[0]..span[1]], &batch.logp_old[span[0]..span[1]]);
-            let (logp, logp_old) = (logp.chunks_exact(LANES), logp_old.chunks_exact(LANES));
-            let rest: f64 = logp.remainder().iter().zip(logp_old.remainder()).map(|(a, b)| gap(*a, *b)).sum();
-            let mut lanes = [0.0; LANES];
-            for (logp, logp_old) in logp.zip(logp_old) {
-                for lane in 0..LANES {
-                    lanes[lane] += gap(logp[lane], logp_old[lane]);
-                }
-            }
-            lanes.iter().sum::<f64>() + rest
-        }
-        Some(_) => picked.iter().map(|&t| gap(batch.logp[t as usize], batch.logp_old[t as usize])).sum(),
-    };
-    (total / trained as f64) as f32
+/// The nearest finite number: a product of finite numbers may overflow, and a step should survive it.
+#[inline(always)]
+fn finite(x: f32) -> f32 {
+    greater(lesser(x, f32::MAX), f32::MIN)
 }

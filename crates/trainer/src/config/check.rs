@@ -1,9 +1,10 @@
 //! Values that make no sense, alone or together, found before anything is loaded.
 
+use surefoot_engine::lora::MODULES;
 use surefoot_objectives::advantage::{Estimator, Weight};
 
 use super::choice::{AnswerFormat, RewardName, Schedule};
-use super::{Config, Purpose};
+use super::{Config, Lora, Purpose, nearest};
 
 mod behavior;
 mod data;
@@ -88,6 +89,7 @@ fn shared(config: &Config, found: &mut Found) {
             "is not set: name a JSONL or parquet file, or a built-in task as \"task:addition\"".to_string(),
         ));
     }
+    lora(config, found);
     if data.limit == Some(0) {
         found.push(("data.limit", "is 0, which leaves no row; leave it out to use every row".to_string()));
     }
@@ -125,6 +127,28 @@ fn shared(config: &Config, found: &mut Found) {
     positive(found, "update.tokens_per_micro_batch", update.tokens_per_micro_batch);
     within(found, "update.clip_grad_norm", update.clip_grad_norm, update.clip_grad_norm >= 0.0, "0 (off) or more");
     positive(found, "checkpoint.keep", checkpoint.keep);
+}
+
+fn lora(config: &Config, found: &mut Found) {
+    let Lora { rank, alpha, targets } = &config.lora;
+    if *rank == 0 {
+        return;
+    }
+    within(found, "lora.alpha", *alpha, *alpha > 0.0, "greater than 0");
+    if targets.is_empty() {
+        found.push(("lora.targets", "is empty, so nothing would learn".to_string()));
+    }
+    for target in targets.iter().filter(|target| !MODULES.contains(&target.as_str())) {
+        let known = MODULES.join(", ");
+        let near = nearest(target, MODULES).map_or(String::new(), |near| format!("did you mean {near}? "));
+        found.push(("lora.targets", format!("has {target:?}; {near}there are {known}")));
+    }
+    if !config.model.frozen.is_empty() {
+        found.push((
+            "model.frozen",
+            "has no meaning with lora.rank: the model's own weights keep their values".to_string(),
+        ));
+    }
 }
 
 fn rollout(config: &Config, found: &mut Found) {
@@ -244,8 +268,15 @@ fn advantage(config: &Config, found: &mut Found) {
     if let Err(error) = config.advantage_estimator() {
         found.push((key, format!("does not fit: {error}")));
     }
-    if let Err((key, error)) = config.try_objective() {
-        found.push((&key, format!("does not fit: {error}")));
+    match config.try_objective() {
+        Err((key, error)) => found.push((&key, format!("does not fit: {error}"))),
+        Ok(objective) if objective.control.weighs_epochs() => found.push((
+            "objective.epoch_weight",
+            "is \"truncated\", which needs each token's log-probability at the start of the epoch; the trainer does not keep \
+             it yet: use \"off\" (`surefoot objective eval` takes it as logp_epoch)"
+                .to_string(),
+        )),
+        Ok(_) => {}
     }
 }
 

@@ -26,8 +26,8 @@ pub use entry::{Entry, Mismatch};
 pub use error::{ConfigError, Origin, Problem, ProblemKind};
 pub use objective::{Objective, OptionValue};
 pub use stages::{
-    Advantage, Checkpoint, Data, Eval, Log, Model, Optimizer, Prompt, Regularizer, Reward, Rollout, Sft, Stop, Train,
-    Update,
+    Advantage, Checkpoint, Data, Eval, Log, Lora, Model, Optimizer, Prompt, Regularizer, Reward, Rollout, Sft, Stop,
+    Train, Update,
 };
 pub use table::{KeyDoc, Stage};
 
@@ -49,6 +49,7 @@ impl Purpose {
             Purpose::Train | Purpose::Eval => &[
                 "train",
                 "model",
+                "lora",
                 "data",
                 "prompt",
                 "rollout",
@@ -65,7 +66,9 @@ impl Purpose {
                 "stop",
                 "log",
             ],
-            Purpose::Sft => &["train", "model", "data", "prompt", "sft", "optimizer", "update", "checkpoint", "log"],
+            Purpose::Sft => {
+                &["train", "model", "lora", "data", "prompt", "sft", "optimizer", "update", "checkpoint", "log"]
+            }
         }
     }
 
@@ -99,6 +102,8 @@ pub struct Config {
     pub train: Train,
     /// `[model]`
     pub model: Model,
+    /// `[lora]`
+    pub lora: Lora,
     /// `[data]`
     pub data: Data,
     /// `[prompt]`
@@ -150,6 +155,7 @@ impl Config {
             purpose,
             train: Train::default(),
             model: Model::default(),
+            lora: Lora::default(),
             data: Data::default(),
             prompt: Prompt::default(),
             rollout: Rollout::default(),
@@ -209,9 +215,10 @@ impl Config {
 
     /// The sections of this purpose, in the order of [`Purpose::sections`].
     pub fn stages(&self) -> Vec<&dyn Stage> {
-        let all: [&dyn Stage; 18] = [
+        let all: [&dyn Stage; 19] = [
             &self.train,
             &self.model,
+            &self.lora,
             &self.data,
             &self.prompt,
             &self.rollout,
@@ -233,9 +240,10 @@ impl Config {
     }
 
     fn stage_mut(&mut self, section: &str) -> Option<&mut dyn Stage> {
-        let all: [&mut dyn Stage; 18] = [
+        let all: [&mut dyn Stage; 19] = [
             &mut self.train,
             &mut self.model,
+            &mut self.lora,
             &mut self.data,
             &mut self.prompt,
             &mut self.rollout,

@@ -78,7 +78,7 @@ pub const OPTIONS: &[(&str, Takes, &str)] = &[
     ("drift_bound", Takes::Number, "CPGD: bound of the drift."),
     ("clip_schedule", Takes::Text, "CPGD: constant or tight-to-loose."),
     ("schedule_weight", Takes::Number, "CPGD: lambda of the schedule."),
-    ("epoch_weight", Takes::Text, "CPGD: truncated or none, with several epochs."),
+    ("epoch_weight", Takes::Text, "CPGD: off; truncated is for `surefoot objective eval` alone so far."),
 ];
 
 /// What an option takes.

@@ -4,7 +4,7 @@ use super::Config;
 use super::choice::{AnswerFormat, Preset, RewardName};
 
 /// CPGD's system message (arXiv 2505.12504, appendix B, Table 3), word for word, as results with it depend on it.
-const CPGD: &str = r"Solve the question. The user asks a question, and you solves it. You first thinks about the reasoning process in the mind and then provides the user with the answer. The answer is in latex format and wrapped in $...$. The final answer must be wrapped using the \boxed{} command. The reasoning process and answer are enclosed within <think> </think> and <answer> </answer> tags, respectively, i.e., <think> Since $1+1=2$, so the answer is $2$. </think><answer> The answer is $\boxed{2}$ </answer>, which means the final answer assistant's output should start with <answer> and end with </answer>.";
+const CPGD: &str = r"Solve the question. The user asks a question, and you solves it. You first thinks about the reasoning process in the mind and then provides the user with the answer. The answer is in latex format and wrapped in $...$. The final answer must be wrapped using the \boxed{ } command. The reasoning process and answer are enclosed within <think></think> and <answer></answer> tags, respectively, i.e., <think>Since $1 + 1 = 2$, so the answer is 2. </think><answer>The answer is $\boxed{2}$ </answer>, which means the final answer assistant's output should start with <answer> and end with </answer>.";
 
 /// What DGPO's reward asks for before it compares (arXiv 2603.14389, appendix B.2): an answer in `\boxed{}`.
 const DGPO: &str = r"Solve the problem step by step. Put the final answer in \boxed{}.";

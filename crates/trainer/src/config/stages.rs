@@ -4,6 +4,7 @@
 //! prints its objective's parameters and its response lengths; "the remainder of the training pipeline follows standard
 //! practices" (section 4.1), so the rest follows what the neighbouring papers print and the trainers in use do.
 
+use surefoot_engine::lora::MODULES;
 use surefoot_objectives::ReferenceEstimator;
 use surefoot_objectives::advantage::{Estimator, Std, Weight};
 
@@ -33,6 +34,20 @@ stage! {
     Model in "model" {
         /// Folder of a Hugging Face model. Must be given.
         path: String = String::new(), "none";
+        /// Parameters that keep their values: those whose names contain one of these texts, as `embed_tokens`, `layers.0.` or `norm`.
+        frozen: Vec<String> = Vec::new(), "ours: every parameter learns";
+    }
+}
+
+stage! {
+    /// Low-rank adapters: what learns instead of the model's own weights.
+    Lora in "lora" {
+        /// Rank of the adapters; 0 is off. Checkpoints then hold the sum as a model, and the adapters for `peft` in `adapter/`.
+        rank: usize = 0, "verl `model.lora_rank`";
+        /// The product of the adapters is scaled by this over the rank.
+        alpha: f64 = 16.0, "verl `model.lora_alpha`";
+        /// Matrices of every layer that get adapters.
+        targets: Vec<String> = MODULES.map(String::from).to_vec(), "verl `model.target_modules = \"all-linear\"`";
     }
 }
 

@@ -137,7 +137,7 @@ pub enum DataError {
     Task(#[from] TaskError),
     /// A position that belongs to other data.
     #[error(
-        "the run was on row {offset} of epoch {epoch} of other data ({saved} rows, now {now}, or their content changed); resume with the data that it began with"
+        "the run was on row {offset} of epoch {epoch} of other data ({saved} rows, now {now}, or their content, weights or difficulties changed); resume with the data that it began with"
     )]
     OtherData {
         /// Saved epoch.

@@ -34,8 +34,47 @@ pub struct Terminal {
     pub colour: bool,
 }
 
-/// The bar and the lines of a run.
+/// A sample as a person sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shown {
+    /// What the model continued.
+    pub prompt: String,
+    /// How.
+    pub completion: String,
+    /// The expected answer.
+    pub answer: String,
+    /// The verdict's name.
+    pub verdict: String,
+    /// `None` where it could not be had.
+    pub reward: Option<f64>,
+}
+
+/// Another place than lines for what a run does: a full screen, say.
+pub trait Screen: Send {
+    /// What the run is doing within a step.
+    fn phase(&mut self, what: &str);
+    /// A step that is done.
+    fn step(&mut self, record: &Record);
+    /// A message.
+    fn line(&mut self, text: &str);
+    /// Samples of the step.
+    fn samples(&mut self, samples: Vec<Shown>);
+    /// The run is over.
+    fn finish(&mut self);
+}
+
+/// What shows a run.
 pub struct Progress {
+    display: Display,
+}
+
+enum Display {
+    Lines(Box<Lines>),
+    Screen(Box<dyn Screen>),
+}
+
+/// The bar and the lines of a run.
+struct Lines {
     terminal: Terminal,
     bar: ProgressBar,
     shown: u64,
@@ -69,16 +108,65 @@ impl Progress {
         if terminal.interactive {
             bar.enable_steady_tick(TICK);
         }
-        Progress { terminal, bar, shown: 0, started: Instant::now(), done: 0 }
+        let lines = Lines { terminal, bar, shown: 0, started: Instant::now(), done: 0 };
+        Progress { display: Display::Lines(Box::new(lines)) }
+    }
+
+    /// A run on a screen.
+    pub fn on(screen: Box<dyn Screen>) -> Self {
+        Progress { display: Display::Screen(screen) }
     }
 
     /// Says what the run is doing within a step.
     pub fn phase(&mut self, what: &str) {
-        self.bar.set_message(what.to_string());
+        match &mut self.display {
+            Display::Lines(lines) => lines.bar.set_message(what.to_string()),
+            Display::Screen(screen) => screen.phase(what),
+        }
     }
 
     /// Shows a step that is done.
     pub fn step(&mut self, record: &Record) {
+        match &mut self.display {
+            Display::Lines(lines) => lines.step(record),
+            Display::Screen(screen) => screen.step(record),
+        }
+    }
+
+    /// Shows samples of a step, where there is room for them.
+    pub fn samples(&mut self, samples: impl FnOnce() -> Vec<Shown>) {
+        if let Display::Screen(screen) = &mut self.display {
+            screen.samples(samples());
+        }
+    }
+
+    /// Shows a line above the bar.
+    pub fn line(&mut self, text: &str) {
+        match &mut self.display {
+            Display::Lines(lines) => lines.line(text),
+            Display::Screen(screen) => screen.line(text),
+        }
+    }
+
+    /// Shows a warning above the bar.
+    pub fn warning(&mut self, text: &str) {
+        match &mut self.display {
+            Display::Lines(lines) => lines.warning(text),
+            Display::Screen(screen) => screen.line(&format!("warning: {text}")),
+        }
+    }
+
+    /// Takes the bar or the screen away.
+    pub fn finish(&mut self) {
+        match &mut self.display {
+            Display::Lines(lines) => lines.bar.finish_and_clear(),
+            Display::Screen(screen) => screen.finish(),
+        }
+    }
+}
+
+impl Lines {
+    fn step(&mut self, record: &Record) {
         if self.shown.is_multiple_of(HEADER_EVERY) {
             let head = self.dim(&header_of(record));
             self.line(&head);
@@ -92,8 +180,7 @@ impl Progress {
         self.bar.set_position(record.step);
     }
 
-    /// Shows a line above the bar.
-    pub fn line(&mut self, text: &str) {
+    fn line(&mut self, text: &str) {
         let sink = &mut self.terminal.sink;
         // A closed terminal is no reason to end a run.
         self.bar.suspend(|| {
@@ -101,15 +188,9 @@ impl Progress {
         });
     }
 
-    /// Shows a warning above the bar.
-    pub fn warning(&mut self, text: &str) {
+    fn warning(&mut self, text: &str) {
         let mark = if self.terminal.colour { "\x1b[33mwarning:\x1b[0m" } else { "warning:" };
         self.line(&format!("{mark} {text}"));
-    }
-
-    /// Takes the bar away.
-    pub fn finish(&mut self) {
-        self.bar.finish_and_clear();
     }
 
     fn dim(&self, text: &str) -> String {

@@ -2,8 +2,9 @@
 use super::TrainError;
 use crate::config::Config;
 use crate::data::{Dataset, Order, Row};
+use crate::progress::Shown;
 use crate::prompt::Prompter;
-use crate::reward::{Judged, Rewarder};
+use crate::reward::{Judged, Outcome, Rewarder};
 use crate::rollout::served::{Server, Tally};
 use crate::rollout::{Group, Plan, Sampler, Watch, judgements};
 use std::time::{Duration, Instant};
@@ -38,6 +39,19 @@ impl Gathered {
     /// Rewards in the order of the samples.
     pub fn rewards(&self) -> Vec<f32> {
         self.judged.rewards(self.samples)
+    }
+
+    /// The samples for a person; `data` has the expected answers.
+    pub fn shown(&self, data: &[Row]) -> Vec<Shown> {
+        let texts = self.groups.iter().flat_map(|group| group.texts.iter().map(move |text| (group, text)));
+        let show = |((group, text), outcome): ((&Group, &String), &Outcome)| Shown {
+            prompt: group.prompt.text.clone(),
+            completion: text.clone(),
+            answer: data[group.row].answer.clone(),
+            verdict: outcome.verdict.name().to_string(),
+            reward: outcome.reward.map(f64::from),
+        };
+        texts.zip(&self.judged.outcomes).map(show).collect()
     }
 
     /// Leaves `count` groups: those with a signal first, then others, in the order of sampling.

@@ -1,7 +1,7 @@
 //! Log-probabilities of a rollout's tokens under given weights, without an update.
 use super::{Advantage, TrainedGroup, TrainedSample, pack};
 use crate::config::Config;
-use crate::policy::Policy;
+use crate::policy::{Policy, Workspace};
 use crate::rollout::Group;
 use surefoot_engine::device::Weights;
 
@@ -43,7 +43,8 @@ pub fn score(policy: &mut Policy, config: &Config, groups: &[Group], weights: Op
     let scale = 1.0 / config.rollout.temperature as f32;
     let mut found = vec![Scored::default(); groups.iter().map(|group| group.samples.len()).sum()];
     for batch in pack(&all, config.update.tokens_per_micro_batch, |_| false) {
-        let (decoder, own, tape, _) = policy.workspace(batch.packed.len(), config.update.recompute);
+        let Workspace { decoder, weights: own, tape, .. } =
+            policy.workspace(batch.packed.len(), config.update.recompute);
         let w = weights.map_or(own, |arena| Weights { arena, packed: None });
         let predicted = decoder.forward(w, &batch.packed, &batch.targets, scale, tape);
         for (&number, span) in batch.numbers.iter().zip(batch.offsets.windows(2)) {

@@ -1,8 +1,11 @@
-//! Integrals, limits, derivatives, and sums that cannot be written out: equal where their parts are, undecided elsewhere.
+//! Integrals, limits, derivatives, and sums that cannot be written out: equal where their parts are; elsewhere compared by
+//! numeric estimates, where they are constants, or undecided.
 
 use super::{Judge, Match};
 use crate::budget::Outcome;
 use crate::expr::{Binder, Id, Node};
+use crate::numeric::{self, Estimated};
+use crate::verdict::Decision;
 
 /// One of them, its variable renamed where the name does not matter.
 #[derive(Clone, Copy)]
@@ -16,13 +19,20 @@ struct Seen {
 }
 
 impl Judge<'_> {
-    /// The comparison with a name in the place of each, the same name for the same parts. That names differ proves nothing.
+    /// The comparison with a name in the place of each, the same name for the same parts. That names differ proves nothing;
+    /// then the values are estimated.
     pub(super) fn with_stand_ins(&mut self, gold: Id, answer: Id) -> Outcome<Match> {
         let mut seen = Vec::new();
-        let gold = self.stand_ins(gold, &mut seen)?;
-        let answer = self.stand_ins(answer, &mut seen)?;
-        let result = self.ids(gold, answer)?;
-        Ok(if result.is_yes() { result } else { Match::Unknown })
+        let named = (self.stand_ins(gold, &mut seen)?, self.stand_ins(answer, &mut seen)?);
+        let result = self.ids(named.0, named.1)?;
+        if result.is_yes() {
+            return Ok(result);
+        }
+        Ok(match numeric::estimates(self.arena, gold, answer, self.budget)? {
+            Estimated::Agree(bits) => Match::Yes(Decision::Estimate { bits }),
+            Estimated::Differ(bits) => Match::No(Decision::Estimate { bits }),
+            Estimated::Unknown => Match::Unknown,
+        })
     }
 
     fn stand_ins(&mut self, root: Id, seen: &mut Vec<Seen>) -> Outcome<Id> {

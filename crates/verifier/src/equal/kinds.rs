@@ -12,7 +12,8 @@ pub(super) fn same_text(gold: &str, answer: &str) -> bool {
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split([' ', '-', '.']).filter(|w| !w.is_empty() && !matches!(*w, "the" | "a" | "an"))
+    let text = if text == "dne" { "does not exist" } else { text };
+    text.split([' ', '-', '.']).filter(|w| !w.is_empty() && !matches!(*w, "the" | "a" | "an" | "all"))
 }
 
 fn joined(text: &str) -> String {

@@ -54,7 +54,7 @@ fn strength(decision: Decision) -> u32 {
         Decision::Canonical | Decision::Shape | Decision::Contradiction => 3,
         Decision::Bounds { .. } => 2,
         Decision::Rounded => 1,
-        Decision::Evidence { .. } => 0,
+        Decision::Evidence { .. } | Decision::Estimate { .. } => 0,
     }
 }
 

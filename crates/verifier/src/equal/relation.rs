@@ -28,8 +28,9 @@ impl Judge<'_> {
         if gold.1.len() == 1 && answer.1.len() == 1 {
             return self.inequalities(gold, answer);
         }
+        let (gold, answer) = (rising(gold), rising(answer));
         if gold.1 == answer.1 {
-            return self.in_order(gold.0, answer.0);
+            return self.in_order(&gold.0, &answer.0);
         }
         Ok(SHAPE)
     }
@@ -38,6 +39,15 @@ impl Judge<'_> {
         let (Some((g_left, g_right)), Some((a_left, a_right))) = (self.ends(gold), self.ends(answer)) else {
             return self.in_order(gold.0, answer.0);
         };
+        let (answer_right, g_right) = self.same_argument((g_left, g_right), (a_left, a_right))?;
+        let renamed = answer_right != a_right;
+        let a_right = answer_right;
+        if renamed {
+            let value = self.ids(g_right, a_right)?;
+            if value.is_yes() {
+                return Ok(value);
+            }
+        }
         // name = value on both sides
         if let (Some(g), Some(a)) = (self.name_of(g_left), self.name_of(a_left))
             && self.same_name(g, a)
@@ -52,6 +62,9 @@ impl Judge<'_> {
             if same.is_yes() {
                 return Ok(same);
             }
+            if let Some(renamed) = self.same_parameter(g_right, a_right)? {
+                return self.ids(g_right, renamed);
+            }
         }
         if self.constant(g_left) && self.constant(g_right) || self.constant(a_left) && self.constant(a_right) {
             let (g, a) = (self.assigned(gold.0, gold.1, None)?, self.assigned(answer.0, answer.1, None)?);
@@ -61,6 +74,48 @@ impl Judge<'_> {
             };
         }
         self.multiples(g_left, g_right, a_left, a_right, false)
+    }
+
+    /// The right sides of `f(x) = …` and `f(t) = …` with one name for the argument; others as they are.
+    fn same_argument(&mut self, gold: (Id, Id), answer: (Id, Id)) -> Outcome<(Id, Id)> {
+        let argument = |judge: &Self, left: Id| match *judge.arena.node(left) {
+            Node::Apply(function, inside) => match *judge.arena.node(inside) {
+                Node::Symbol(name) => Some((function, name)),
+                _ => None,
+            },
+            _ => None,
+        };
+        let (Some((f, x)), Some((g, t))) = (argument(self, gold.0), argument(self, answer.0)) else {
+            return Ok((answer.1, gold.1));
+        };
+        if x == t || !self.same_name(f, g) {
+            return Ok((answer.1, gold.1));
+        }
+        let common = self.arena.name("the argument");
+        let common = self.arena.push(Node::Symbol(common));
+        let mut rename = |right: Id, name: u32| {
+            self.arena.substitute(right, |node| (*node == Node::Symbol(name)).then_some(common), self.budget)
+        };
+        Ok((rename(answer.1, t)?, rename(gold.1, x)?))
+    }
+
+    /// The answer with the gold answer's name for the one whole number that counts the turns of an angle: `π/4 + kπ`, `π/4 + nπ`.
+    fn same_parameter(&mut self, gold: Id, answer: Id) -> Outcome<Option<Id>> {
+        let parameter = |judge: &Self, side: Id| {
+            let mut names = judge.arena.below(side).into_iter().filter_map(|id| match judge.arena.node(id) {
+                Node::Symbol(name) => Some(*name),
+                _ => None,
+            });
+            let first = names.next().filter(|_| judge.arena.any(side, |n| *n == Node::Constant(Constant::Pi)))?;
+            let whole = matches!(judge.arena.names[first as usize].as_str(), "k" | "n" | "m");
+            names.all(|name| name == first).then_some(first).filter(|_| whole)
+        };
+        let (Some(g), Some(a)) = (parameter(self, gold), parameter(self, answer)) else { return Ok(None) };
+        if g == a {
+            return Ok(None);
+        }
+        let name = self.arena.push(Node::Symbol(g));
+        self.arena.substitute(answer, |node| (*node == Node::Symbol(a)).then_some(name), self.budget).map(Some)
     }
 
     fn inequalities(&mut self, gold: Chain<'_>, answer: Chain<'_>) -> Outcome<Match> {
@@ -129,10 +184,7 @@ impl Judge<'_> {
             return Ok(Err(SHAPE));
         }
         let (Some(first), Some(last)) = (sides.first(), sides.last()) else { return Ok(Err(SHAPE)) };
-        let named = match first {
-            Form::Value(value) => self.name_of(value.id).is_some(),
-            _ => false,
-        };
+        let named = self.is_name(first);
         let values = if named { &sides[1..] } else { sides };
         let relations = if named { &relations[1..] } else { relations };
         // Numbers that are said to be equal must be.
@@ -173,6 +225,18 @@ impl Judge<'_> {
         Ok(Err(SHAPE))
     }
 
+    /// A variable, or `(x, y)` before the point that it is.
+    fn is_name(&self, form: &Form) -> bool {
+        match form {
+            Form::Value(value) => self.name_of(value.id).is_some(),
+            Form::Group { items, .. } => items.iter().all(|item| match item {
+                Form::Value(value) => self.name_of(value.id).is_some(),
+                other => matches!(other, Form::Choice(_)),
+            }),
+            _ => false,
+        }
+    }
+
     /// Whether a decimal is near a number: within its last digit.
     fn close(&mut self, exact: &Value, decimal: &Value) -> Outcome<Match> {
         let (a, b) = (
@@ -209,6 +273,19 @@ impl Judge<'_> {
             }
         }
         name.filter(|_| chain.1.iter().any(|r| !matches!(r, Rel::Equal | Rel::Approx)))
+    }
+}
+
+/// A chain of `>` and `≥` read from its other end.
+fn rising(chain: Chain<'_>) -> (Vec<Form>, Vec<Rel>) {
+    let turned = |relation: &Rel| match relation {
+        Rel::Greater => Some(Rel::Less),
+        Rel::GreaterEqual => Some(Rel::LessEqual),
+        _ => None,
+    };
+    match chain.1.iter().rev().map(turned).collect::<Option<Vec<Rel>>>() {
+        Some(relations) => (chain.0.iter().rev().cloned().collect(), relations),
+        None => (chain.0.to_vec(), chain.1.to_vec()),
     }
 }
 

@@ -51,6 +51,8 @@ pub(crate) enum Function {
     Sign,
     Re,
     Im,
+    /// `cos + i·sin`; the parser writes it as a power of e.
+    Cis,
     // Of two arguments:
     Binomial,
     Max,

@@ -1,6 +1,6 @@
 //! Runs of ASCII letters: functions, constants, words, or variables side by side.
 
-use super::token::Tok;
+use super::token::{Tok, Token};
 use super::{Lexer, names};
 use crate::budget::{Outcome, Stop};
 use crate::expr::Constant;
@@ -16,7 +16,12 @@ impl Lexer<'_> {
         let word = &self.text[start..start + run];
         if !self.text_depths.is_empty() {
             self.at = start + bytes[start..].iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'\'').count();
-            self.push(Tok::Word, start);
+            // \text{lcm}(4, 6); other names of functions are also words or units.
+            let word = &self.text[start..self.at];
+            let function = names::function(word).filter(|_| {
+                matches!(word, "lcm" | "gcd" | "cis" | "Re" | "Im" | "arcsin" | "arccos" | "arctan" | "sgn")
+            });
+            self.push(function.map_or(Tok::Word, Tok::Function), start);
             return Ok(());
         }
         self.at = start + run;
@@ -43,7 +48,7 @@ impl Lexer<'_> {
         let is_word = matches!(word, "or" | "and")
             || crate::parse::number_word(word).is_some()
             || free && names::is_short_word(word)
-            || (free || behind_digit) && crate::units::is_plain_unit(word)
+            || (free || behind_digit || self.per_unit_ahead()) && crate::units::is_plain_unit(word)
             || behind_digit && matches!(word, "st" | "nd" | "rd" | "th")
             || run >= 4 && !(touches && behind_operator)
             || run == 3 && free;
@@ -64,6 +69,11 @@ impl Lexer<'_> {
             return self.letter(start);
         }
         Ok(())
+    }
+
+    /// Whether the letters just passed stand behind a number and before a slash: `72 km/h`.
+    fn per_unit_ahead(&self) -> bool {
+        self.peek(0) == b'/' && matches!(self.out.tokens.last(), Some(Token { tok: Tok::Number(_), .. }))
     }
 
     /// Moves behind `a.m.` or `p.m.`

@@ -159,6 +159,12 @@ impl Lexer<'_> {
     }
 
     fn number(&mut self, start: usize) -> Outcome<()> {
+        if let Some((value, end)) = number::prefixed(self.text, start) {
+            self.at = end;
+            self.out.numbers.push(number::whole(value));
+            self.push(Tok::Number((self.out.numbers.len() - 1) as u32), start);
+            return Ok(());
+        }
         let scanned = number::scan(self.text, start, self.join_commas, self.depth > 0)?;
         self.out.commas_ambiguous |= scanned.commas;
         self.at = scanned.end;

@@ -39,6 +39,7 @@ pub(super) fn function(word: &str) -> Option<Function> {
         "Im" => Function::Im,
         "sgn" | "sign" => Function::Sign,
         "det" => Function::Det,
+        "cis" => Function::Cis,
         _ => return None,
     })
 }
@@ -53,6 +54,7 @@ pub(super) fn word(word: &str) -> Option<Tok> {
         "binom" | "binomial" => Tok::Binom,
         "frac" => Tok::Frac,
         "mod" => Tok::Mod,
+        "choose" => Tok::Choose,
         _ => return None,
     })
 }
@@ -139,6 +141,7 @@ pub(super) fn command(name: &str) -> Command {
         "sqrt" | "surd" => Tok::Sqrt,
         "binom" | "dbinom" | "tbinom" => Tok::Binom,
         "choose" => Tok::Choose,
+        "over" => Tok::Over,
         "pi" => Tok::Constant(Constant::Pi),
         "infty" | "infin" => Tok::Constant(Constant::Infinity),
         "cdot" | "times" | "ast" | "cdotp" | "bullet" => Tok::Star,
@@ -185,7 +188,7 @@ pub(super) fn command(name: &str) -> Command {
         "ldots" | "dots" | "cdots" | "dotsc" | "dotsb" => Tok::Ellipsis,
         "sum" => Tok::Sum,
         "prod" => Tok::Product,
-        "int" => Tok::Integral,
+        "int" | "iint" | "iiint" | "oint" => Tok::Integral,
         "lim" => Tok::Limit,
         "bmod" | "mod" | "pmod" => Tok::Mod,
         "emptyset" | "varnothing" => Tok::Set(NamedSet::Empty),

@@ -129,10 +129,12 @@ fn repeating_block(text: &str, at: usize) -> Option<(String, usize)> {
         }
         let mut block = inside[..digits].to_owned();
         let mut end = at + open.len() + digits + 1;
-        // \dot{1}\dot{6} marks the first and the last digit.
+        // \dot{1}\dot{6} and \dot{1}4285\dot{7} mark the first and the last digit.
+        let between = text[end..].bytes().take_while(u8::is_ascii_digit).count();
         if open == "\\dot{"
-            && let Some((more, behind)) = repeating_block(text, end)
+            && let Some((more, behind)) = repeating_block(text, end + between)
         {
+            block.push_str(&text[end..end + between]);
             block.push_str(&more);
             end = behind;
         }
@@ -198,6 +200,28 @@ fn decimal(whole: &str, fraction: &str) -> RBig {
     }
     let top = natural(&format!("{whole}{fraction}"));
     RBig::from_parts(IBig::from(top), ten(fraction.len()))
+}
+
+/// `0x1F`, `0b101`, `0o17`: the value and where it ends.
+pub(super) fn prefixed(text: &str, start: usize) -> Option<(RBig, usize)> {
+    let base = match text.as_bytes().get(start..start + 2)? {
+        b"0x" | b"0X" => 16,
+        b"0b" => 2,
+        b"0o" => 8,
+        _ => return None,
+    };
+    let before = text[..start].bytes().next_back();
+    let rest = &text[start + 2..];
+    let digits = rest.bytes().take_while(u8::is_ascii_alphanumeric).count();
+    // `0x10^5` is a product.
+    let product = rest[digits..].starts_with(['^', '_', '.', '(']) || before.is_some_and(|b| b == b'.' || b == b'\\');
+    let value = UBig::from_str_radix(&rest[..digits], base).ok().filter(|_| digits > 0 && !product)?;
+    Some((RBig::from(IBig::from(value)), start + 2 + digits))
+}
+
+/// A whole number that was written in no plain way.
+pub(super) fn whole(value: RBig) -> Number {
+    Number { value, places: None, exponent: 0, digits: 1, plain: false, vulgar: false }
 }
 
 /// A digit string in a base, or why it is none.

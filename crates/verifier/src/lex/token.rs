@@ -91,6 +91,8 @@ pub(crate) enum Tok {
     Frac,
     Binom,
     Choose,
+    /// `\over`
+    Over,
     Sqrt,
     CubeRoot,
     /// A mark over a letter, such as `\vec`: its name stands at the token's bytes.

@@ -5,8 +5,9 @@ use dashu_ratio::RBig;
 
 use super::token::{Bracket, Number, Tok};
 use super::{Lexer, glyphs, number};
-use crate::budget::Outcome;
+use crate::budget::{Outcome, Stop};
 use crate::expr::Constant;
+use crate::verdict::Why;
 
 impl Lexer<'_> {
     pub(super) fn glyph(&mut self, start: usize) -> Outcome<()> {
@@ -33,6 +34,9 @@ impl Lexer<'_> {
                 self.text[start..].chars().take_while(|c| c.is_alphanumeric()).map(char::len_utf8).sum::<usize>();
             self.at = start + word;
             self.push(Tok::Word, start);
+        } else if matches!(glyph, '\u{2200}'..='\u{22ff}') && !matches!(glyph, '∴' | '∵' | '∎') {
+            // A mathematical sign without a meaning here would change the answer if it were left out.
+            return Err(Stop::Unreadable(Why::Syntax { at: start, expected: "a sign that has a value" }));
         }
         Ok(())
     }

@@ -84,6 +84,11 @@ impl Ball {
     }
 
     pub(crate) fn exp(self) -> Option<Ball> {
+        if self.real && self.rad > 1.0 && self.re + self.rad < -40.0 {
+            // Between zero and the value at the upper end, however wide the disc.
+            let half = 0.5 * (self.re + self.rad).exp();
+            return Ball::real(half, half * (1.0 + EPS) + f64::MIN_POSITIVE);
+        }
         if self.re > 700.0 || self.rad > 1.0 {
             return None;
         }

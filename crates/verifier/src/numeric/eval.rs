@@ -30,7 +30,7 @@ pub(crate) fn evaluate<D: Disc>(
     Ok(values[root as usize].clone())
 }
 
-fn node<D: Disc>(arena: &Arena, id: Id, point: &[RBig], bits: usize, values: &[Option<D>]) -> Option<D> {
+pub(super) fn node<D: Disc>(arena: &Arena, id: Id, point: &[RBig], bits: usize, values: &[Option<D>]) -> Option<D> {
     let at = |id: Id| values[id as usize].as_ref();
     match arena.node(id) {
         Node::Number(value) => D::rational(value, bits),

@@ -2,8 +2,11 @@
 
 mod ball;
 mod disc;
+mod estimate;
 mod eval;
 mod points;
 mod precise;
+mod refine;
 
+pub(crate) use estimate::{Estimated, estimates};
 pub(crate) use points::{Agreement, approximate, compare, compare_precisely, multiples, real_value};

@@ -6,8 +6,9 @@ use crate::expr::{Binder, Id, Node};
 use crate::lex::token::{Bracket, Rel, Tok};
 
 impl Parser<'_> {
-    /// `\int_{a}^{b} body \, dx`, `\int \frac{dx}{x}`
+    /// `\int_{a}^{b} body \, dx`, `\int \frac{dx}{x}`, and over a region or path: `\iint_D body \, dx \, dy`
     pub(super) fn integral(&mut self) -> Outcome<Id> {
+        let sign = self.word().to_owned();
         self.next();
         let mut bounds = [None, None];
         for (at, sign) in [Tok::Underscore, Tok::Caret].into_iter().enumerate() {
@@ -24,14 +25,32 @@ impl Parser<'_> {
         if self.at <= differential {
             return self.error("the integrand up to \"dx\"");
         }
+        let over_region = sign != "\\int" && sign != "∫";
+        if over_region {
+            self.more_differentials();
+        }
         let kind = match bounds {
-            [None, None] => Binder::Antiderivative,
-            [Some(_), Some(_)] => Binder::Integral,
-            _ => return self.error("both bounds of the integral, or none"),
+            [None, None] if !over_region => Binder::Antiderivative,
+            [None, Some(_)] => return self.error("both bounds of the integral, the lower one, or none"),
+            _ => Binder::Integral,
         };
-        let zero = self.arena.integer(0);
-        let [low, high] = bounds.map(|bound| bound.unwrap_or(zero));
+        // A region stands at the lower bound; the sign in place of the upper one tells the kinds apart.
+        let missing = if kind == Binder::Integral {
+            let sign = self.arena.name(&sign);
+            self.arena.push(Node::Symbol(sign))
+        } else {
+            self.arena.integer(0)
+        };
+        let [low, high] = bounds.map(|bound| bound.unwrap_or(missing));
         Ok(self.arena.push(Node::Bound { kind, symbol, low, high, body }))
+    }
+
+    /// `dy \, dz` behind the first differential.
+    fn more_differentials(&mut self) {
+        let is_d = |p: &Self| matches!(p.tok(), Tok::Symbol(name) if p.arena.names[name as usize] == "d");
+        while is_d(self) && matches!(self.token(1).tok, Tok::Symbol(_)) {
+            self.at += 2;
+        }
     }
 
     fn signed_body(&mut self) -> Outcome<Id> {

@@ -7,8 +7,8 @@ use crate::form::Form;
 use crate::lex::token::{Bracket, Tok};
 
 fn is_trigonometric(function: Function) -> bool {
-    use Function::{Cos, Cot, Csc, Sec, Sin, Tan};
-    matches!(function, Sin | Cos | Tan | Cot | Sec | Csc)
+    use Function::{Cis, Cos, Cot, Csc, Sec, Sin, Tan};
+    matches!(function, Sin | Cos | Tan | Cot | Sec | Csc | Cis)
 }
 
 fn inverse(function: Function) -> Option<Function> {
@@ -67,6 +67,11 @@ impl Parser<'_> {
             Function::Log10 => {
                 let ten = self.arena.integer(10);
                 self.logarithm(argument, Some(ten))?
+            }
+            Function::Cis => {
+                let (i, e) = (self.arena.constant(Constant::I), self.arena.constant(Constant::E));
+                let exponent = self.arena.mul(i, argument, self.budget)?;
+                self.arena.pow(e, exponent, self.budget)?
             }
             _ => self.arena.call(function, argument, self.budget)?,
         };
@@ -167,6 +172,9 @@ impl Parser<'_> {
     pub(super) fn application(&mut self, name: u32) -> Outcome<Option<Id>> {
         if self.tok() != Tok::Open(Bracket::Round) {
             return Ok(None);
+        }
+        if let Some(special) = self.special_function(name)? {
+            return Ok(Some(special));
         }
         let text = self.arena.names[name as usize].clone();
         let letter = text.bytes().next().unwrap_or(b' ');

@@ -4,7 +4,7 @@ use super::{Parser, Part};
 use crate::budget::Outcome;
 use crate::expr::{Function, Id};
 use crate::form::{Form, Value};
-use crate::lex::token::{Bracket, Tok};
+use crate::lex::token::{Bracket, Rel, Tok};
 
 impl Parser<'_> {
     /// Everything from an opening bracket to the one that closes it.
@@ -12,11 +12,17 @@ impl Parser<'_> {
         self.next();
         let bars = std::mem::take(&mut self.bars);
         let curly = self.curly;
+        // `{x | x > 0}` in plain text
+        let condition = matches!(self.tok(), Tok::Symbol(_))
+            && matches!(self.token(1).tok, Tok::Bar | Tok::Mid | Tok::Colon | Tok::Rel(Rel::In));
+        let close = open;
+        let open = if open == Bracket::Brace && condition { Bracket::Curly } else { open };
         self.curly = if open == Bracket::Curly { curly + 1 } else { 0 };
         let inside = self.inside(open);
         self.curly = curly;
         self.bars = bars;
         let (form, separated) = inside?;
+        let fits = close;
         let close = match self.tok() {
             Tok::Close(close) => close,
             // `\left\{\begin{array}…\end{array}\right.` has no closing bracket.
@@ -25,7 +31,7 @@ impl Parser<'_> {
             }
             _ => return self.error("a closing bracket"),
         };
-        let fits = match open {
+        let fits = match fits {
             Bracket::Round | Bracket::Square => matches!(close, Bracket::Round | Bracket::Square),
             other => close == other,
         };
@@ -43,17 +49,12 @@ impl Parser<'_> {
 
     /// The content of a group, and whether commas separate it.
     fn inside(&mut self, open: Bracket) -> Outcome<(Form, bool)> {
-        let choose = |p: &Self| open != Bracket::Curly && p.tok() == Tok::Choose;
         let start = self.at;
         let form = self.list()?;
         let separated = self.lexed.tokens[start..self.at].iter().any(|t| matches!(t.tok, Tok::Comma | Tok::Semicolon))
             && matches!(form, Form::List(_));
-        if choose(self) {
-            self.next();
-            let Form::Value(top) = form else { return self.error("a number before \\choose") };
-            let bottom = self.expression()?;
-            let id = self.arena.call2(Function::Binomial, top.id, bottom, self.budget)?;
-            return Ok((Form::Value(Value::of(id)), false));
+        if open != Bracket::Curly && matches!(self.tok(), Tok::Choose | Tok::Over) {
+            return Ok((self.over(form)?, false));
         }
         if open == Bracket::Curly && matches!(self.tok(), Tok::Bar | Tok::Mid | Tok::Colon) {
             // {x | x > 2}: the condition is the set.
@@ -62,6 +63,20 @@ impl Parser<'_> {
             return Ok((condition, false));
         }
         Ok((form, separated))
+    }
+
+    /// `{a \over b}` and `{n \choose k}`, behind their upper part.
+    pub(super) fn over(&mut self, top: Form) -> Outcome<Form> {
+        let fraction = self.tok() == Tok::Over;
+        self.next();
+        let Form::Value(top) = top else { return self.error("a number before \\over or \\choose") };
+        let bottom = self.expression()?;
+        let id = if fraction {
+            self.arena.div(top.id, bottom, self.budget)?
+        } else {
+            self.arena.call2(Function::Binomial, top.id, bottom, self.budget)?
+        };
+        Ok(Form::Value(Value::of(id)))
     }
 
     fn closed(&mut self, open: Bracket, close: Bracket, form: Form, separated: bool) -> Outcome<Part> {
@@ -79,6 +94,10 @@ impl Parser<'_> {
                 return self.error("something between \"{\" and \"}\"");
             }
             (Bracket::Brace, form @ Form::List(_)) => Part::Form(form),
+            (Bracket::Square, Form::List(items)) if separated && closed.1 => match rows_of(&items) {
+                Some(rows) => Part::Form(Form::Matrix(rows)),
+                None => Part::Form(Form::Group { closed, items }),
+            },
             (_, Form::List(items)) if separated => Part::Form(Form::Group { closed, items }),
             (Bracket::Round, Form::List(items)) if items.is_empty() => {
                 return self.error("something between \"(\" and \")\"");
@@ -97,7 +116,10 @@ impl Parser<'_> {
     /// `]a, b[` and its halves.
     pub(super) fn outward_interval(&mut self) -> Outcome<Part> {
         self.next();
-        let inside = self.list()?;
+        let outer = std::mem::replace(&mut self.outward, true);
+        let inside = self.list();
+        self.outward = outer;
+        let inside = inside?;
         let closed_right = match self.tok() {
             Tok::Open(Bracket::Square) => false,
             Tok::Close(Bracket::Square) => true,
@@ -165,4 +187,14 @@ impl Parser<'_> {
         }
         Ok(Form::Matrix(scaled))
     }
+}
+
+/// The rows of `[[1, 2], [3, 4]]`.
+fn rows_of(items: &[Form]) -> Option<Vec<Vec<Form>>> {
+    let rows = items.iter().map(|item| match item {
+        Form::Group { closed: (true, true), items } => Some(items.clone()),
+        _ => None,
+    });
+    let rows: Vec<Vec<Form>> = rows.collect::<Option<_>>()?;
+    rows.windows(2).all(|pair| pair[0].len() == pair[1].len()).then_some(rows)
 }

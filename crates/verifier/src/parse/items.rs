@@ -4,7 +4,7 @@ use super::{Parser, Part};
 use crate::budget::Outcome;
 use crate::expr::Id;
 use crate::form::{Decimal, Form, Value};
-use crate::lex::token::{Bracket, Rel, Tok};
+use crate::lex::token::{Bracket, NamedSet, Rel, Tok};
 use dashu_ratio::RBig;
 
 impl Parser<'_> {
@@ -28,16 +28,20 @@ impl Parser<'_> {
             {
                 items.clear();
             }
+            // "Yes, it is"
+            let repeats = matches!(&items[..], [Form::Text(first)] if matches!(first.as_str(), "yes" | "no"))
+                && matches!(&item, Form::Text(rest) if ["it ", "they ", "there "].iter().any(|word| rest.starts_with(word)));
             // "72 clips in April and May": words behind a number add nothing to it.
             let idle = matches!(item, Form::Text(_) | Form::Date(_))
                 && matches!(items.last(), Some(Form::Value(_) | Form::Chain(..)));
-            if !(joint && idle) {
+            if !(joint && idle || repeats) {
                 items.push(item);
             }
             if !self.separator() {
                 break;
             }
         }
+        without_ranges_of_parameters(&mut items);
         match items.len() {
             0 => Ok(Form::List(items)),
             1 => Ok(items.remove(0)),
@@ -214,5 +218,16 @@ impl Parser<'_> {
             scale = if scale.is_int() { scale / &ten } else { scale * &ten };
         }
         None
+    }
+}
+
+/// Leaves out `k \in \mathbb{Z}` behind what has the parameter k: that it is a whole number is understood.
+fn without_ranges_of_parameters(items: &mut Vec<Form>) {
+    let range = |item: &Form| {
+        matches!(item, Form::Chain(sides, relations) if relations[..] == [Rel::In]
+            && matches!(sides[..], [_, Form::Named(NamedSet::Integers | NamedSet::Naturals)]))
+    };
+    if items.first().is_some_and(|first| !range(first)) {
+        items.retain(|item| !range(item));
     }
 }

@@ -1,5 +1,6 @@
 //! From tokens to forms. One method a grammar level; brackets and arguments may nest [`MAX_DEPTH`] deep, everything else is a loop.
 
+mod bases;
 mod calculus;
 mod call;
 mod determinant;
@@ -8,6 +9,7 @@ mod items;
 mod plus_minus;
 mod primary;
 mod series;
+mod special;
 mod sum;
 mod tail;
 mod words;
@@ -57,6 +59,8 @@ struct Parser<'a> {
     bars: usize,
     /// Within an argument of a trigonometric function, where degrees become radians.
     angle: bool,
+    /// Within `]a, b[`, where `[` closes.
+    outward: bool,
     /// A degree sign was read outside of such an argument.
     degrees: bool,
     /// A number in a base of its own was read.
@@ -119,6 +123,7 @@ fn read(text: &str, reading: Reading, arena: &mut Arena, budget: &mut Budget) ->
         curly: 0,
         bars: 0,
         angle: false,
+        outward: false,
         degrees: false,
         based: false,
     };
@@ -173,7 +178,10 @@ impl Parser<'_> {
         if self.tok() == Tok::End0 {
             return Err(Stop::Unreadable(Why::NoAnswer));
         }
-        let form = self.list()?;
+        let mut form = self.list()?;
+        if matches!(self.tok(), Tok::Over | Tok::Choose) {
+            form = self.over(form)?;
+        }
         match self.tok() {
             Tok::End0 => Ok(form),
             _ => self.error("the end of the answer"),

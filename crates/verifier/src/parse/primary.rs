@@ -1,12 +1,11 @@
 //! Numbers, variables, fractions and roots.
 
 use super::{Parser, Part};
-use crate::budget::{Outcome, Stop};
+use crate::budget::Outcome;
 use crate::expr::{Binder, Constant, Function, Id, Node};
 use crate::form::Form;
 use crate::lex::number::in_base;
 use crate::lex::token::{Bracket, Environment, Tok};
-use crate::verdict::Why;
 
 impl Parser<'_> {
     pub(super) fn primary(&mut self) -> Outcome<Part> {
@@ -18,6 +17,14 @@ impl Parser<'_> {
                 self.arena.constant(constant)
             }
             Tok::Function(function) => self.function(function)?,
+            Tok::Underscore | Tok::Caret => self.nested(Self::prescript)?,
+            Tok::Open(Bracket::Brace) if self.prescript_ahead() => self.nested(Self::prescript)?,
+            Tok::Open(Bracket::Round) if self.bracketed_digits_ahead() => {
+                self.next();
+                let digits = self.word().to_owned();
+                self.at += 2;
+                self.in_base_behind(&digits)?
+            }
             Tok::Open(bracket) => return self.nested(|p| p.group(bracket)),
             Tok::Close(Bracket::Square) => return self.nested(|p| p.outward_interval()),
             Tok::Bar | Tok::DoubleBar => self.nested(Self::bars)?,
@@ -71,23 +78,18 @@ impl Parser<'_> {
         let digits = self.word().to_owned();
         let number = self.lexed.numbers[index as usize].clone();
         self.next();
-        if self.tok() == Tok::Underscore && number.plain {
-            self.next();
-            let base = self.base()?;
-            self.based = true;
-            let value = in_base(&digits, base)?;
-            return Ok(self.arena.number(value));
+        let base_in_words =
+            self.tok() == Tok::Word && self.word() == "base" && matches!(self.token(1).tok, Tok::Number(_));
+        if number.plain && (self.tok() == Tok::Underscore || base_in_words) {
+            return self.in_base_behind(&digits);
         }
-        if self.tok() == Tok::Word
-            && self.word() == "base"
-            && matches!(self.token(1).tok, Tok::Number(_))
-            && number.plain
+        if number.plain
+            && let Some(letters) = self.letter_digits()
         {
-            self.next();
-            let base = self.base()?;
-            self.based = true;
-            let value = in_base(&digits, base)?;
-            return Ok(self.arena.number(value));
+            let from = self.token(0).start as usize - digits.len();
+            let digits = self.text[from..self.token(letters).start as usize].to_owned();
+            self.at += letters;
+            return self.in_base_behind(&digits);
         }
         let whole = self.arena.number(number.value.clone());
         if !number.value.is_int() || number.places.is_some() {
@@ -97,21 +99,6 @@ impl Parser<'_> {
             Some(fraction) => self.arena.add(whole, fraction, self.budget),
             None => Ok(whole),
         }
-    }
-
-    /// The base behind `_`: a number, or a word such as "two".
-    fn base(&mut self) -> Outcome<u32> {
-        let braced = self.eat(Tok::Open(Bracket::Brace));
-        let base = match self.tok() {
-            Tok::Number(index) => u32::try_from(self.lexed.numbers[index as usize].value.numerator().clone()).ok(),
-            Tok::Word => super::words::number_word(self.word()).and_then(|n| u32::try_from(n).ok()),
-            _ => None,
-        };
-        self.next();
-        if braced && !self.eat(Tok::Close(Bracket::Brace)) {
-            return self.error("\"}\"");
-        }
-        base.ok_or(Stop::Unreadable(Why::Invalid("a base that is no number")))
     }
 
     /// `\frac{2}{3}`, ` 2/3` or `⅔` right behind a whole number.
@@ -257,6 +244,9 @@ impl Parser<'_> {
         self.next();
         let mut name = name;
         if self.tok() == Tok::Underscore {
+            if let Some(choice) = self.scripted_choice(name)? {
+                return Ok(Part::Value(choice));
+            }
             self.next();
             let subscript = self.subscript()?;
             let full = format!("{}_{}", self.arena.names[name as usize], subscript);

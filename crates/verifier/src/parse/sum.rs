@@ -3,13 +3,14 @@
 use super::{Parser, Part};
 use crate::budget::Outcome;
 use crate::expr::{Constant, Function, Id, Node};
-use crate::form::Form;
+use crate::form::{Form, Value};
 use crate::lex::token::{Bracket, Tok};
 
 impl Parser<'_> {
     pub(super) fn sum(&mut self) -> Outcome<Part> {
         let mut total = match self.signed_product()? {
             Part::Value(id) => id,
+            Part::Form(Form::Matrix(rows)) => return self.sum_of_matrices(rows).map(Part::Form),
             form => return Ok(form),
         };
         loop {
@@ -35,6 +36,33 @@ impl Parser<'_> {
                 _ => return Ok(Part::Value(total)),
             }
         }
+    }
+
+    /// Matrices of one shape between signs, entry by entry.
+    fn sum_of_matrices(&mut self, mut total: Vec<Vec<Form>>) -> Outcome<Form> {
+        while matches!(self.tok(), Tok::Plus | Tok::Minus) {
+            let negative = self.tok() == Tok::Minus;
+            self.next();
+            let mut rows = match self.signed_product()? {
+                Part::Form(Form::Matrix(rows)) => rows,
+                _ => return self.error("a matrix"),
+            };
+            if negative {
+                let minus = self.arena.integer(-1);
+                let Form::Matrix(turned) = self.scaled(rows, minus)? else { return self.error("a matrix") };
+                rows = turned;
+            }
+            if rows.iter().map(Vec::len).ne(total.iter().map(Vec::len)) {
+                return self.error("a matrix of the same shape");
+            }
+            for (cell, other) in total.iter_mut().flatten().zip(rows.iter().flatten()) {
+                let (Form::Value(a), Form::Value(b)) = (&*cell, other) else {
+                    return self.error("matrices of numbers");
+                };
+                *cell = Form::Value(Value::of(self.arena.add(a.id, b.id, self.budget)?));
+            }
+        }
+        Ok(Form::Matrix(total))
     }
 
     /// A minus that only joins a number to a word: "7-day".
@@ -158,6 +186,7 @@ impl Parser<'_> {
             }
             Tok::Function(_) => true,
             Tok::Open(Bracket::Curly | Bracket::Angle) => false,
+            Tok::Open(Bracket::Square) if self.outward => false,
             // "42 (forty-two)"
             Tok::Open(Bracket::Round) if self.token(0).spaced && self.token(1).tok == Tok::Word => false,
             Tok::Open(_) => true,
@@ -216,7 +245,9 @@ impl Parser<'_> {
         // 45°30′ is a sum.
         if !self.angle {
             self.degrees = true;
-            if let (Tok::Number(_), Tok::Prime) = (self.tok(), self.token(1).tok) {
+            let raised = usize::from(self.token(1).tok == Tok::Caret);
+            let braced = usize::from(raised == 1 && self.token(2).tok == Tok::Open(Bracket::Brace));
+            if let (Tok::Number(_), Tok::Prime) = (self.tok(), self.token(1 + raised + braced).tok) {
                 let minutes = self.factor()?;
                 let minutes = self.value(minutes)?;
                 return self.arena.add(base, minutes, self.budget);
@@ -288,8 +319,9 @@ impl Parser<'_> {
             return Ok(self.arena.push(Node::Symbol(name)));
         }
         if self.arena.rational(base).is_some() {
-            // Minutes and seconds of arc, or feet and inches: the number is the answer.
-            return Ok(base);
+            // Minutes and seconds of arc behind degrees; elsewhere feet and inches, where the number is the answer.
+            let parts = self.arena.integer(if primes == 2 { 3600 } else { 60 });
+            return if self.degrees { self.arena.div(base, parts, self.budget) } else { Ok(base) };
         }
         self.error("a name before \"'\"")
     }

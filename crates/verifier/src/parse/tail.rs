@@ -7,6 +7,7 @@ use crate::form::{Date, DayHalf, Form, Value};
 use crate::lex::token::{Bracket, Tok};
 use crate::parse::words;
 use crate::units::{Unit, currency, named};
+use dashu_ratio::RBig;
 
 impl Parser<'_> {
     /// Reads what may stand behind the value of an item.
@@ -79,10 +80,38 @@ impl Parser<'_> {
         }
         if value.unit.is_none() || value.unit.as_ref().is_some_and(Unit::is_degree) {
             self.unit(&mut value);
+            self.smaller_units(&mut value)?;
         }
         self.skip_words();
         self.letter_unit(&mut value)?;
         Ok(Form::Value(value))
+    }
+
+    /// `2 hours 30 minutes`, `4 feet 6 inches`: parts of the unit that stands before them.
+    fn smaller_units(&mut self, value: &mut Value) -> Outcome<()> {
+        loop {
+            let start = self.at;
+            if matches!(self.word(), "and") || self.tok() == Tok::Comma {
+                self.next();
+            }
+            let (Some(unit), Tok::Number(index)) = (value.unit.clone(), self.tok()) else {
+                self.at = start;
+                return Ok(());
+            };
+            let part = self.lexed.numbers[index as usize].value.clone();
+            let mut part = Value::of(self.arena.number(part));
+            self.next();
+            self.unit(&mut part);
+            let factor = part.unit.as_ref().and_then(|part| part.to(&unit)).filter(|factor| *factor < RBig::ONE);
+            let Some(factor) = factor else {
+                self.at = start;
+                return Ok(());
+            };
+            let factor = self.arena.number(factor);
+            let part = self.arena.mul(part.id, factor, self.budget)?;
+            value.id = self.arena.add(value.id, part, self.budget)?;
+            value.decimal = None;
+        }
     }
 
     fn percent(&mut self, value: &mut Value) -> Outcome<()> {
@@ -90,7 +119,7 @@ impl Parser<'_> {
         value.id = self.arena.div(value.id, hundred, self.budget)?;
         value.percent = true;
         if let Some(decimal) = &mut value.decimal {
-            decimal.ulp /= dashu_ratio::RBig::from(100);
+            decimal.ulp /= RBig::from(100);
         }
         Ok(())
     }

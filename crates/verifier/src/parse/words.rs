@@ -239,7 +239,9 @@ impl Parser<'_> {
             [month_name] if month(month_name).is_some() && month_name.len() != 2 => {
                 month(month_name).map(|month| Form::Date(Date { month, day: None, year: None }))
             }
-            ["infinity"] => Some(Form::Value(Value::of(self.arena.constant(crate::expr::Constant::Infinity)))),
+            ["infinity"] | ["infinite"] | ["infinitely", "many"] | ["infinitely", "many", "solutions"] => {
+                Some(Form::Value(Value::of(self.arena.constant(crate::expr::Constant::Infinity))))
+            }
             [] => None,
             _ => {
                 let number = self.number_in_words(&words)?;

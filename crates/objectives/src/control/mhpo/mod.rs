@@ -1,7 +1,9 @@
 //! MHPO: a log-fidelity modulator and a decoupled hazard penalty in place of clipping.
 
-use super::{Formula, Inputs, Outputs, Term, Token, maximum::maximum};
-use crate::exponential::{LOG_LIMIT, LOG_UNDERFLOW, exp, greater, lesser, ln, ln_1p, parts, parts_within};
+mod lane;
+
+use super::{Formula, Term, Token, maximum::maximum};
+use crate::exponential::LOG_LIMIT;
 use crate::keyed::keyed_enum;
 use crate::option::{Entry, Range};
 
@@ -168,101 +170,8 @@ impl Formula for Mhpo {
         // sech² has fallen below 4e^(−16) at |ℓ| = 8c
         Some(maximum(multiplier, -8.0 * self.bound, 8.0 * self.bound))
     }
-
-    #[inline(always)]
-    fn columns(&self, inputs: &Inputs<'_>, outputs: &mut Outputs<'_>) {
-        let n = inputs.log_ratio.len();
-        let (c, inverse) = (self.bound as f32, (1.0 / self.bound) as f32);
-        let log_ratio = &inputs.log_ratio[..n];
-        let (multiplier, value) = (&mut outputs.multiplier[..n], &mut outputs.value[..n]);
-        let (psi, zeta, survival) = (&mut outputs.psi[..n], &mut outputs.zeta[..n], &mut outputs.survival[..n]);
-        for i in 0..n {
-            // with u = e^(−2|x|): tanh|x| = (1 − u)/(1 + u) and sech²(x) = 4u/(1 + u)², neither of which cancels
-            let x = log_ratio[i] * inverse;
-            let exponent = -2.0 * x.abs();
-            let at = parts(exponent);
-            let less_one = at.exp_m1();
-            let u = if exponent > LOG_UNDERFLOW { at.exp() } else { 0.0 };
-            let share = 1.0 / (2.0 + less_one);
-            psi[i] = (c * share * -less_one).copysign(x);
-            multiplier[i] = 4.0 * u * share * share;
-        }
-        match self.hazard {
-            Hazard::None => {
-                zeta.fill(0.0);
-                survival.fill(1.0);
-                for i in 0..n {
-                    value[i] = exp(psi[i]);
-                }
-            }
-            Hazard::Weibull => {
-                for i in 0..n {
-                    let magnitude = psi[i].abs();
-                    let small = ln_1p(parts_within(-magnitude).exp());
-                    let large = magnitude + small;
-                    let positive = psi[i] > 0.0;
-                    zeta[i] = if positive { large } else { small };
-                    survival[i] = if positive { small } else { large };
-                }
-                Power::new(self.shape_positive, self.scale_positive).apply(zeta);
-                Power::new(self.shape_negative, self.scale_negative).apply(survival);
-                let anchor = self.anchor_hazard() as f32;
-                for i in 0..n {
-                    zeta[i] = lesser(zeta[i] + survival[i], MAX_HAZARD) - anchor;
-                    value[i] = exp(psi[i] - zeta[i]);
-                }
-                if outputs.with_statistics {
-                    for i in 0..n {
-                        survival[i] = exp(-zeta[i]);
-                    }
-                }
-            }
-        }
-        for i in 0..n {
-            multiplier[i] *= value[i];
-        }
-    }
 }
 
 fn softplus(x: f64) -> f64 {
     x.max(0.0) + (-x.abs()).exp().ln_1p()
-}
-
-/// `(x/scale)^shape` on columns of positive numbers. Whole and half exponents up to 4, which the paper's are, are
-/// products and a root: faster than `exp(k·ln x)`, and they round less.
-struct Power {
-    shape: f64,
-    inverse: f32,
-}
-
-impl Power {
-    fn new(shape: f64, scale: f64) -> Self {
-        Self { shape, inverse: (1.0 / scale) as f32 }
-    }
-
-    #[inline(always)]
-    fn apply(&self, column: &mut [f32]) {
-        let halves = 2.0 * self.shape;
-        if halves.fract() != 0.0 || halves > 8.0 {
-            let shape = self.shape as f32;
-            return self.map(column, |x| exp(shape * ln(greater(x, f32::MIN_POSITIVE))));
-        }
-        match halves as u32 {
-            1 => self.map(column, f32::sqrt),
-            2 => self.map(column, |x| x),
-            3 => self.map(column, |x| x * x.sqrt()),
-            4 => self.map(column, |x| x * x),
-            5 => self.map(column, |x| x * x * x.sqrt()),
-            6 => self.map(column, |x| x * x * x),
-            7 => self.map(column, |x| x * x * (x * x.sqrt())),
-            _ => self.map(column, |x| (x * x) * (x * x)),
-        }
-    }
-
-    #[inline(always)]
-    fn map(&self, column: &mut [f32], power: impl Fn(f32) -> f32) {
-        for x in column {
-            *x = lesser(power(*x * self.inverse), MAX_HAZARD);
-        }
-    }
 }

@@ -1,0 +1,172 @@
+//! MHPO in `f32`.
+
+use super::{Hazard, MAX_HAZARD, Mhpo};
+use crate::control::lane::{Lane, LaneTerm, LaneToken, Loop, Prepared};
+use crate::exponential::{LOG_UNDERFLOW, exp, greater, lesser, ln, ln_1p, parts_within};
+
+impl Mhpo {
+    /// Hands the lane of these options to a loop.
+    #[inline(always)]
+    pub(in crate::control) fn run(&self, tokens: &mut impl Loop) {
+        let modulator = Modulator { bound: self.bound as f32, inverse: (1.0 / self.bound) as f32 };
+        if self.hazard == Hazard::None {
+            return tokens.over(&modulator);
+        }
+        let anchor = self.anchor_hazard() as f32;
+        let sides = [(self.shape_positive, self.scale_positive), (self.shape_negative, self.scale_negative)];
+        if [self.shape_positive, self.shape_negative] == [Mhpo::DEFAULT.shape_positive, Mhpo::DEFAULT.shape_negative] {
+            let [positive, negative] = sides.map(|(_, scale)| (1.0 / scale) as f32);
+            tokens.over(&Hazardous { modulator, positive: OneAndHalf(positive), negative: Square(negative), anchor });
+        } else if sides.iter().all(|&(shape, _)| Halves::fit(shape)) {
+            let [positive, negative] = sides.map(|(shape, scale)| Halves::new(shape, scale));
+            tokens.over(&Hazardous { modulator, positive, negative, anchor });
+        } else {
+            let [positive, negative] = sides.map(|(shape, scale)| Exponential::new(shape, scale));
+            tokens.over(&Hazardous { modulator, positive, negative, anchor });
+        }
+    }
+}
+
+/// `ψ` and `sech²(ℓ/c)`, without a penalty.
+#[derive(Clone, Copy)]
+struct Modulator {
+    bound: f32,
+    inverse: f32,
+}
+
+impl Modulator {
+    /// `(ψ, dψ/dℓ)`
+    #[inline(always)]
+    fn at(self, log_ratio: f32) -> (f32, f32) {
+        // with u = e^(−2|x|): tanh|x| = (1 − u)/(1 + u) and sech²(x) = 4u/(1 + u)², neither of which cancels
+        let x = log_ratio * self.inverse;
+        let exponent = -2.0 * x.abs();
+        let at = parts_within(greater(exponent, LOG_UNDERFLOW));
+        let less_one = at.exp_m1();
+        let u = if exponent > LOG_UNDERFLOW { at.exp() } else { 0.0 };
+        let share = 1.0 / (2.0 + less_one);
+        ((self.bound * share * -less_one).copysign(x), 4.0 * u * share * share)
+    }
+}
+
+impl Lane for Modulator {
+    const HAZARD: bool = true;
+
+    #[inline(always)]
+    fn term(&self, token: LaneToken) -> LaneTerm {
+        let (psi, slope) = self.at(token.log_ratio);
+        let value = exp(psi);
+        LaneTerm { multiplier: slope * value, value, psi, zeta: 0.0 }
+    }
+}
+
+/// The modulator with Weibull's hazard on either side.
+struct Hazardous<P, N> {
+    modulator: Modulator,
+    positive: P,
+    negative: N,
+    anchor: f32,
+}
+
+impl<P: Power, N: Power> Lane for Hazardous<P, N> {
+    const HAZARD: bool = true;
+    const STAGES: usize = 2;
+
+    /// ψ and dψ/dℓ, then the softplus of −|ψ|.
+    #[inline(always)]
+    fn prepare(&self, stage: usize, log_ratio: f32, [psi, slope, _]: Prepared) -> Prepared {
+        if stage == 0 {
+            let (psi, slope) = self.modulator.at(log_ratio);
+            [psi, slope, 0.0]
+        } else {
+            [psi, slope, ln_1p(parts_within(-psi.abs()).exp())]
+        }
+    }
+
+    #[inline(always)]
+    fn term(&self, token: LaneToken) -> LaneTerm {
+        let [psi, slope, small] = token.prepared;
+        let large = psi.abs() + small;
+        let positive = psi > 0.0;
+        let (raised, lowered) = if positive { (large, small) } else { (small, large) };
+        let zeta = lesser(self.positive.of(raised) + self.negative.of(lowered), MAX_HAZARD) - self.anchor;
+        let value = exp(psi - zeta);
+        LaneTerm { multiplier: slope * value, value, psi, zeta }
+    }
+}
+
+/// `(x/scale)^shape` of a positive number; may be infinite.
+trait Power {
+    fn of(&self, x: f32) -> f32;
+}
+
+/// The paper's `k₊ = 1.5`, with `1/λ₊`.
+struct OneAndHalf(f32);
+
+impl Power for OneAndHalf {
+    #[inline(always)]
+    fn of(&self, x: f32) -> f32 {
+        let x = x * self.0;
+        x * x.sqrt()
+    }
+}
+
+/// The paper's `k₋ = 2`, with `1/λ₋`.
+struct Square(f32);
+
+impl Power for Square {
+    #[inline(always)]
+    fn of(&self, x: f32) -> f32 {
+        let x = x * self.0;
+        x * x
+    }
+}
+
+/// Whole and half exponents up to 4 as products and a root: faster than `exp(k·ln x)`, and they round less.
+struct Halves {
+    inverse: f32,
+    /// Twice the exponent.
+    halves: u32,
+}
+
+impl Halves {
+    fn fit(shape: f64) -> bool {
+        let halves = 2.0 * shape;
+        halves.fract() == 0.0 && halves <= 8.0
+    }
+
+    fn new(shape: f64, scale: f64) -> Self {
+        Self { inverse: (1.0 / scale) as f32, halves: (2.0 * shape) as u32 }
+    }
+}
+
+impl Power for Halves {
+    #[inline(always)]
+    fn of(&self, x: f32) -> f32 {
+        let x = x * self.inverse;
+        // the exponent's binary digits, the same for all tokens
+        let root = if self.halves & 1 > 0 { x.sqrt() } else { 1.0 };
+        let once = if self.halves & 2 > 0 { x } else { 1.0 };
+        let twice = if self.halves & 4 > 0 { x * x } else { 1.0 };
+        if self.halves & 8 > 0 { (x * x) * (x * x) } else { twice * (once * root) }
+    }
+}
+
+/// Any exponent.
+struct Exponential {
+    inverse: f32,
+    shape: f32,
+}
+
+impl Exponential {
+    fn new(shape: f64, scale: f64) -> Self {
+        Self { inverse: (1.0 / scale) as f32, shape: shape as f32 }
+    }
+}
+
+impl Power for Exponential {
+    #[inline(always)]
+    fn of(&self, x: f32) -> f32 {
+        exp(self.shape * ln(greater(x * self.inverse, f32::MIN_POSITIVE)))
+    }
+}

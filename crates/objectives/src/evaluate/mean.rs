@@ -1,0 +1,54 @@
+//! The mean log-ratio of a sequence, for objectives that control it.
+
+use super::Evaluation;
+use super::instructions::Task;
+
+/// Sums that do not wait for one another.
+const LANES: usize = 16;
+
+impl Evaluation<'_> {
+    /// Over the trained tokens of a sequence: all of `span`, or those picked by a mask.
+    pub(super) fn mean_log_ratio(&self, span: &[usize], picked: &[u32], trained: usize) -> f32 {
+        let total = match self.batch.mask {
+            None => {
+                let tokens = span[0]..span[1];
+                let (logp, logp_old) = (&self.batch.logp[tokens.clone()], &self.batch.logp_old[tokens]);
+                let mut task = SumTask { logp, logp_old, total: 0.0 };
+                self.instructions.run(&mut task);
+                task.total
+            }
+            Some(_) => {
+                let gap = |&token: &u32| gap(self.batch.logp[token as usize], self.batch.logp_old[token as usize]);
+                picked.iter().map(gap).sum()
+            }
+        };
+        (total / trained as f64) as f32
+    }
+}
+
+/// In `f64`, where the difference of two `f32` is exact.
+#[inline(always)]
+fn gap(logp: f32, logp_old: f32) -> f64 {
+    f64::from(logp) - f64::from(logp_old)
+}
+
+struct SumTask<'c> {
+    logp: &'c [f32],
+    logp_old: &'c [f32],
+    total: f64,
+}
+
+impl Task for SumTask<'_> {
+    #[inline(always)]
+    fn run(&mut self) {
+        let (logp, logp_old) = (self.logp.chunks_exact(LANES), self.logp_old.chunks_exact(LANES));
+        let rest: f64 = logp.remainder().iter().zip(logp_old.remainder()).map(|(a, b)| gap(*a, *b)).sum();
+        let mut lanes = [0.0; LANES];
+        for (logp, logp_old) in logp.zip(logp_old) {
+            for lane in 0..LANES {
+                lanes[lane] += gap(logp[lane], logp_old[lane]);
+            }
+        }
+        self.total = lanes.iter().sum::<f64>() + rest;
+    }
+}

@@ -1,0 +1,182 @@
+"""verl's policy losses, advantage estimators and reward function from surefoot.
+
+Importing this module in every process of verl registers them: set `VERL_USE_EXTERNAL_MODULES=surefoot.verl`. Installed beside verl,
+the package is also found as a plugin (entry point `verl.plugins`).
+
+    actor_rollout_ref.actor.policy_loss.loss_mode=surefoot_mhpo
+    actor_rollout_ref.actor.policy_loss._target_=surefoot.verl.PolicyLossConfig
+    +actor_rollout_ref.actor.policy_loss.options.bound=1.5
+    algorithm.adv_estimator=surefoot_grpo
+    reward.custom_reward_function.path=pkg://surefoot.verl
+
+verl's names stay what they are: `loss_agg_mode` and the global counts of the mini-batch decide how tokens are averaged, `rollout_is_weights`
+multiply each token's term, and the KL and entropy terms are verl's own.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from verl.trainer.config import AlgoConfig
+from verl.trainer.ppo.core_algos import register_adv_est, register_policy_loss
+from verl.workers.config import ActorConfig
+from verl.workers.config.actor import PolicyLossConfig as VerlPolicyLossConfig
+
+import surefoot
+from surefoot.torch import policy_loss
+
+__all__ = ["AlgorithmConfig", "PolicyLossConfig", "compute_score"]
+
+#: What registered names begin with.
+PREFIX = "surefoot_"
+#: The end of the names of advantages that carry the weights of prompt-mean-token-mean.
+BY_PROMPT = "_prompt_mean"
+
+
+@dataclass
+class PolicyLossConfig(VerlPolicyLossConfig):
+    """verl's policy-loss section with the objective's options; name it by `policy_loss._target_`."""
+
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class AlgorithmConfig(AlgoConfig):
+    """verl's algorithm section with the advantage estimator's options; name it by `algorithm._target_`."""
+
+    advantage_options: dict[str, Any] = field(default_factory=dict)
+
+
+def _aggregation(mode: str, columns: int, scale_factor: float | None) -> tuple[dict[str, Any], bool]:
+    """surefoot's aggregation for a mode of verl, and whether it divides by the number of sequences."""
+    length = {"aggregation": "seq-mean-token-sum-norm", "aggregation_length": 1.0}
+    match mode:
+        case "token-mean" | "seq-mean-token-mean":
+            return {"aggregation": mode}, True
+        case "token-sum":
+            return length, False
+        case "seq-mean-token-sum":
+            return length, True
+        case "seq-mean-token-sum-norm":
+            return {**length, "aggregation_length": float(columns if scale_factor is None else scale_factor)}, True
+    raise ValueError(f"loss_agg_mode is {mode!r}, which surefoot does not know")
+
+
+def _counts(mask: torch.Tensor, info: Mapping[str, Any], divides: bool) -> surefoot.Counts:
+    """The counts that verl gives of the whole mini-batch, or those of this mask."""
+    tokens, sequences = info.get("batch_num_tokens"), info.get("global_batch_size")
+    if int(info.get("dp_size", 1)) > 1 and (tokens is None or sequences is None):
+        raise ValueError("batch_num_tokens and global_batch_size are required when dp_size > 1")
+    local = surefoot.Counts.of(mask.cpu().numpy()) if tokens is None or sequences is None else surefoot.Counts()
+    return surefoot.Counts(
+        max(1, int(local.tokens if tokens is None else tokens)),
+        max(1, int(local.sequences if sequences is None else sequences)) if divides else 1,
+    )
+
+
+def _options(config: ActorConfig, key: str) -> dict[str, Any]:
+    """The objective's options; those of verl's own losses are refused where they differ from verl's defaults."""
+    options = dict(config.policy_loss.get("options") or {})
+    for name in ("clip_ratio", "clip_ratio_low", "clip_ratio_high"):
+        if config.get(name) not in (None, 0.2):
+            raise ValueError(
+                f"actor.{name} is {config.get(name)} and has no effect on {PREFIX}{key}; give clip_low and clip_high in policy_loss.options"
+            )
+    return options
+
+
+def _register_objective(key: str) -> None:
+    @register_policy_loss(PREFIX + key)
+    def loss(
+        old_log_prob: torch.Tensor,
+        log_prob: torch.Tensor,
+        advantages: torch.Tensor,
+        response_mask: torch.Tensor,
+        loss_agg_mode: str = "token-mean",
+        config: ActorConfig | None = None,
+        rollout_is_weights: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, dict[str, Any]]:
+        if config is None:
+            raise ValueError(f"{PREFIX}{key} needs the actor's configuration")
+        info = config.global_batch_info
+        aggregation, divides = _aggregation(loss_agg_mode, response_mask.shape[-1], info.get("loss_scale_factor"))
+        value, stats = policy_loss(
+            log_prob,
+            old_log_prob,
+            advantages,
+            response_mask,
+            objective=surefoot.Objective(key, **{**_options(config, key), **aggregation}),
+            token_weights=rollout_is_weights,
+            counts=_counts(response_mask, info, divides),
+            scale=float(info.get("dp_size", 1)),
+        )
+        return value, _metrics(stats)
+
+
+def _metrics(stats: dict[str, float]) -> dict[str, float]:
+    """surefoot's statistics, and under verl's names what verl's own losses report."""
+    metrics = {f"surefoot/{name}": value for name, value in stats.items()}
+    if stats:
+        metrics["actor/ppo_kl"] = stats["kl/k1"]
+    if "clip/low" in stats:
+        metrics["actor/pg_clipfrac"] = stats["clip/low"] + stats["clip/high"]
+        metrics["actor/pg_clipfrac_lower"] = stats["clip/dual"]
+    return metrics
+
+
+def _register_advantage(key: str, by_prompt: bool) -> None:
+    @register_adv_est(PREFIX + key + (BY_PROMPT if by_prompt else ""))
+    def advantage(
+        token_level_rewards: torch.Tensor,
+        response_mask: torch.Tensor,
+        index: np.ndarray | None = None,
+        config: AlgoConfig | None = None,
+        **_: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        if index is None:
+            raise ValueError(f"{PREFIX}{key} needs the prompts' ids (uid) of the batch")
+        options = dict((config.get("advantage_options") if config is not None else None) or {})
+        mask = response_mask.bool().cpu().numpy()
+        groups = np.unique(np.asarray(index).astype(str), return_inverse=True)[1]
+        rewards = token_level_rewards.sum(-1).float().cpu().numpy()
+        values = surefoot.AdvantageEstimator(key, **options).compute(rewards, groups, mask=mask)
+        if values.ndim == 1:
+            values = values[:, None] * mask
+        if by_prompt:
+            values = values * _prompt_weights(mask, groups)[:, None]
+        advantages = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)).to(token_level_rewards.device)
+        return advantages, advantages
+
+
+def _prompt_weights(mask: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """For each sequence `T/(P·T_g)`: with it the mean over the T tokens of the batch is the mean over its P prompts of
+    the mean over a prompt's T_g tokens (CPGD eq. 2, DGPO eq. 10)."""
+    lengths = mask.sum(1)
+    by_group = np.bincount(groups, weights=lengths)
+    prompts = np.count_nonzero(by_group)
+    return lengths.sum() / (prompts * np.maximum(by_group, 1))[groups]
+
+
+for _key in surefoot.objectives():
+    _register_objective(_key)
+for _key in surefoot.advantage_estimators():
+    _register_advantage(_key, by_prompt=False)
+    _register_advantage(_key, by_prompt=True)
+
+#: No deadline: a score must not depend on how busy the machine is. The limit of steps ends every comparison.
+_VERIFIER = surefoot.Verifier(deadline_ms=None)
+
+
+def compute_score(
+    data_source: str, solution_str: str, ground_truth: str, extra_info: Any = None, **_: Any
+) -> dict[str, Any]:
+    """verl's custom reward function: 1 for a correct answer, else 0, with the verdict beside it.
+
+    verl has no reward that says "cannot judge": such a sample gets 0, and `judged` is False, which verl averages over each
+    data source in validation.
+    """
+    report = _VERIFIER.verify(str(ground_truth), solution_str)
+    correct = bool(report)
+    return {"score": float(correct), "acc": correct, "judged": report.judged, "pred": report.answer}
