@@ -14,7 +14,7 @@ use crate::evaluate::{self, Benchmark, Evaluator};
 use crate::journey::{Journey, Outcome, Stepped, Steps, travel};
 use crate::metrics::{Record, definition as metrics};
 use crate::progress::Progress;
-use crate::rollout::{Group, Sampler};
+use crate::rollout::Group;
 use crate::state::{Pending, StateError};
 use crate::update::{Rule, TrainedGroup, TrainedSample, Updated, groups_in_mini_batch, update};
 use std::sync::Arc;
@@ -27,10 +27,9 @@ use surefoot_objectives::correction::Correction;
 use ahead::Ahead;
 use behavior::Corrected;
 use credit::Credit;
-use gather::{Gathered, Gatherer, Source};
+use gather::{Gathered, Gatherer};
 use reference::Reference;
 use setup::Recorded;
-use versions::wanted;
 
 pub use setup::TrainError;
 
@@ -189,47 +188,6 @@ impl Run {
             measure::evaluation(record, scores, started.elapsed());
         }
         Ok(scores.is_some())
-    }
-
-    /// The samples of the next step, drawn now or ahead. `None`, and nothing is kept, if it was cancelled.
-    fn sampled(
-        &mut self,
-        step: u64,
-        progress: &mut Progress,
-        cancelled: &(dyn Fn() -> bool + Sync),
-    ) -> Result<Option<Gathered>, TrainError> {
-        let Self { journey, gatherer, .. } = self;
-        journey.versions.keep(&journey.config, step - 1, &journey.policy.model);
-        if journey.config.rollout.staleness > 0 {
-            progress.phase("rollout");
-            let ahead = match &mut self.ahead {
-                Some(ahead) => ahead,
-                none => none.insert(Ahead::start(gatherer.clone(), journey)?),
-            };
-            ahead.ask(journey, &journey.versions);
-            let Some((sampled, order)) = ahead.next(cancelled)? else { return Ok(None) };
-            journey.order = order;
-            return Ok(Some(sampled));
-        }
-        let kept = journey.versions.get(wanted(&journey.config, step));
-        let Journey { policy, order, .. } = journey;
-        let (version, source) = match &gatherer.server {
-            Some(server) => {
-                progress.phase("weights");
-                let (version, model) = kept.as_ref().map_or((step - 1, &policy.model), |(v, model)| (*v, model));
-                (server.publish(version, model, cancelled)?, Source::Server(server))
-            }
-            None => {
-                let sampler = Sampler { decoder: &policy.sampler, workers: policy.workers };
-                (step - 1, Source::Engine(sampler, &policy.model.weights))
-            }
-        };
-        let before = order.position();
-        let sampled = gatherer.gather((step, version), source, order, &mut |phase| progress.phase(phase), cancelled)?;
-        if sampled.is_none() {
-            order.restore(before)?;
-        }
-        Ok(sampled)
     }
 }
 

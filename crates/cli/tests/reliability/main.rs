@@ -16,6 +16,8 @@ mod mixture;
 mod nonfinite;
 #[cfg(target_os = "linux")]
 mod page;
+#[cfg(target_os = "linux")]
+mod page_servers;
 mod reference;
 mod resume;
 mod server;

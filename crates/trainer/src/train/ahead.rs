@@ -3,11 +3,12 @@
 //!
 //! Which weights a step's samples come from is a function of the step ([`wanted`]), one step is sampled after the other, and
 //! the order of the data goes with the samples. So nothing depends on which of the two threads is faster.
-use super::TrainError;
 use super::gather::{Gathered, Gatherer, Source};
 use super::versions::{Versions, wanted};
+use super::{Run, TrainError};
 use crate::data::Order;
 use crate::journey::Journey;
+use crate::progress::Progress;
 use crate::rollout::Sampler;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -104,6 +105,49 @@ impl Ahead {
                 }
             }
         }
+    }
+}
+
+impl Run {
+    /// The samples of the next step, drawn now or ahead. `None`, and nothing is kept, if it was cancelled.
+    pub(super) fn sampled(
+        &mut self,
+        step: u64,
+        progress: &mut Progress,
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Option<Gathered>, TrainError> {
+        let Self { journey, gatherer, .. } = self;
+        journey.versions.keep(&journey.config, step - 1, &journey.policy.model);
+        if journey.config.rollout.staleness > 0 {
+            progress.phase("rollout");
+            let ahead = match &mut self.ahead {
+                Some(ahead) => ahead,
+                none => none.insert(Ahead::start(gatherer.clone(), journey)?),
+            };
+            ahead.ask(journey, &journey.versions);
+            let Some((sampled, order)) = ahead.next(cancelled)? else { return Ok(None) };
+            journey.order = order;
+            return Ok(Some(sampled));
+        }
+        let kept = journey.versions.get(wanted(&journey.config, step));
+        let Journey { policy, order, .. } = journey;
+        let (version, source) = match &gatherer.server {
+            Some(server) => {
+                progress.phase("weights");
+                let (version, model) = kept.as_ref().map_or((step - 1, &policy.model), |(v, model)| (*v, model));
+                (server.publish(version, model, cancelled)?, Source::Server(server))
+            }
+            None => {
+                let sampler = Sampler { decoder: &policy.sampler, workers: policy.workers };
+                (step - 1, Source::Engine(sampler, &policy.model.weights))
+            }
+        };
+        let before = order.position();
+        let sampled = gatherer.gather((step, version), source, order, &mut |phase| progress.phase(phase), cancelled)?;
+        if sampled.is_none() {
+            order.restore(before)?;
+        }
+        Ok(sampled)
     }
 }
 
