@@ -114,7 +114,7 @@ fn what_passes_is_repeated_and_changes_no_bit() {
     ];
     for (name, fault) in faults {
         let url = serving.behind(fault);
-        let run = finish(&tiny, name, &url, &["server.timeout_seconds=1"]);
+        let run = finish(&tiny, name, &url, &["server.timeout_seconds=1", "server.retries=40"]);
         assert_same(&run, &reference);
         let text = std::fs::read_to_string(tiny.path(name).join("metrics.jsonl")).unwrap();
         let retries =
