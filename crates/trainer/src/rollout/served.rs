@@ -1,8 +1,8 @@
 //! Samples of another server (`[server]`): requests to `/v1/completions`, so many at a time, and new weights for it.
 //!
 //! A request is one completion with a seed of its own. What comes back are tokens and the server's log-probabilities of
-//! them; [`answer`] says how tokens are found where a server gives only texts. New weights are written as a Hugging Face
-//! folder, whole or not at all, and the server is asked to load them ([`weights`]).
+//! them; `served/answer.rs` says how tokens are found where a server gives only texts. New weights are written as a Hugging Face
+//! folder, whole or not at all, and the server is asked to load them (`served/weights.rs`).
 mod answer;
 mod error;
 mod http;
