@@ -32,6 +32,8 @@ pub enum Command {
     Study(Study),
     /// Sample from a model and look
     Generate(Generate),
+    /// Put a model behind OpenAI's /v1/completions, with token ids, log-probabilities and new weights on request
+    Serve(Serve),
     /// Make, import and inspect model folders
     Model {
         /// What to do with models.
@@ -125,6 +127,27 @@ pub struct Study {
     /// Make no run: table and report from the run folders that are there
     #[arg(long)]
     pub table: bool,
+}
+
+/// `surefoot serve`
+#[derive(Debug, Arguments)]
+#[command(
+    after_help = "The address is written to stdout. POST /reload with {\"path\": \"DIR\"} loads other weights, for runs with\n\
+    server.reload = \"surefoot\". There is no authentication: whoever reaches the port can use it."
+)]
+pub struct Serve {
+    /// Folder of a Hugging Face model
+    #[arg(long)]
+    pub model: PathBuf,
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1")]
+    pub host: String,
+    /// Port to listen on; 0 takes any that is free
+    #[arg(long, default_value_t = 8000)]
+    pub port: u16,
+    /// Threads; 0 takes every core
+    #[arg(long, default_value_t = 0)]
+    pub threads: usize,
 }
 
 /// `surefoot generate`

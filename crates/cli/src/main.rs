@@ -11,6 +11,7 @@ mod objective;
 mod output;
 mod replay;
 mod report;
+mod serve;
 mod study;
 mod train;
 mod verify;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Command::Report(args) => report::run(&args),
         Command::Study(args) => study::run(&args),
         Command::Generate(args) => generate::run(&args),
+        Command::Serve(args) => serve::run(&args),
         Command::Model { command } => model::run(&command),
         Command::Verify(args) => verify::run(&args),
         Command::Objective { command } => objective::run(&command),

@@ -12,7 +12,7 @@ use crate::policy::{Policy, PolicyError};
 use crate::progress::Progress;
 use crate::run_folder::RunFolder;
 use crate::state::{self, Pending};
-use crate::train::TrainError;
+use crate::train::{TrainError, versions::Versions};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -59,6 +59,8 @@ pub(crate) struct Journey {
     pub policy: Policy,
     pub order: Order,
     pub step: u64,
+    /// Weights of earlier steps.
+    pub versions: Versions,
     /// The step whose evaluation was cut off.
     pub pending: Option<Pending>,
     metrics: MetricsFile,
@@ -117,10 +119,11 @@ impl Journey {
             }
         };
         policy.source = source;
-        let (mut step, mut pending) = (0, None);
+        let (mut step, mut pending, mut versions) = (0, None, Versions::default());
         if let Some((saved, path)) = &latest {
             let state = state::restore(&mut policy, path)?;
             order.restore(state.data)?;
+            state::restore_versions(&policy.model, path, &mut versions)?;
             (step, pending) = (state.step, state.pending);
             notes.push(format!("resuming after step {saved}"));
         }
@@ -135,7 +138,7 @@ impl Journey {
         };
         let detectors = Detectors::new(&config.stop, &records);
         let rewards = records.iter().filter_map(|record| record.get(REWARD_MEAN)).collect();
-        Ok(Self { config, folder, policy, order, step, pending, metrics, tensorboard, detectors, rewards })
+        Ok(Self { config, folder, policy, order, step, versions, pending, metrics, tensorboard, detectors, rewards })
     }
 
     /// Writes a step's line.

@@ -23,6 +23,7 @@
 //! | [`collapse`] | detectors that end a run early |
 //! | [`run_folder`], [`state`] | whole files only, one writer; what a checkpoint holds beside the model |
 //! | [`metrics`], [`progress`] | what is measured, and what a person sees of it |
+//! | [`serve`] | a model behind OpenAI's `/v1/completions`, for runs with `server.url` and for others |
 //! | [`replay`] | what other objectives would have done with a run's tokens |
 //! | [`plot`] | line plots as SVG |
 //! | [`report`], [`study`] | one HTML file about one or several runs; objectives × settings × seeds, compared |
@@ -49,6 +50,7 @@ pub mod report;
 pub mod reward;
 pub mod rollout;
 pub mod run_folder;
+pub mod serve;
 pub mod sft;
 pub mod state;
 pub mod study;

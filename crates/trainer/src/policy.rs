@@ -139,13 +139,12 @@ impl Policy {
             });
         }
         let (model, unused) = Model::load(folder, config)?;
-        let side_by_side = model.weights.len() * 4 <= SIDE_BY_SIDE_BYTES;
-        let threading = if side_by_side { Threading::Serial } else { Threading::Pool };
+        let (sampler, workers) = sampler(&model, positions);
         let policy = Self {
             source: folder.to_path_buf(),
             trainer: Decoder::new(Cpu::new(Threading::Pool), &model.config, positions),
-            sampler: Decoder::new(Cpu::new(threading), &model.config, positions),
-            workers: if side_by_side { rayon::current_num_threads() } else { 1 },
+            sampler,
+            workers,
             gradient: Vec::new(),
             moments: Moments::zeros(0, false),
             updates: 0,
@@ -154,6 +153,11 @@ impl Policy {
             tape: None,
         };
         Ok((policy, unused))
+    }
+
+    /// A sampler for the threads of the pool that the caller is in, with its number of workers.
+    pub fn another_sampler(&self) -> (Decoder<Cpu>, usize) {
+        sampler(&self.model, self.sampler.positions())
     }
 
     /// What a pass over `rows` tokens needs.
@@ -250,6 +254,14 @@ impl Policy {
         self.model.save(folder, Some(&self.source), dtype)?;
         self.learned.save(&self.source, folder)
     }
+}
+
+/// What samples from `model`, and how many workers do so side by side.
+fn sampler(model: &Model, positions: usize) -> (Decoder<Cpu>, usize) {
+    let side_by_side = model.weights.len() * 4 <= SIDE_BY_SIDE_BYTES;
+    let threading = if side_by_side { Threading::Serial } else { Threading::Pool };
+    let workers = if side_by_side { rayon::current_num_threads() } else { 1 };
+    (Decoder::new(Cpu::new(threading), &model.config, positions), workers)
 }
 
 /// Factor that brings a gradient of this norm down to `update.clip_grad_norm`.

@@ -1,8 +1,12 @@
-//! Sampling G completions for each of P prompts.
+//! Sampling G completions for each of P prompts, by this engine or by another server.
+pub mod served;
+
 use crate::config::Config;
 use crate::data::Row;
 use crate::policy::Policy;
 use crate::prompt::{Prompt, PromptError, Prompter};
+use surefoot_engine::cpu::Cpu;
+use surefoot_engine::decoder::Decoder;
 use surefoot_engine::device::{Sampling, Weights};
 use surefoot_engine::generate::{self, Request, Sample, Settings};
 
@@ -85,44 +89,91 @@ pub fn rollout(
     first_sequence: u64,
     watch: &Watch,
 ) -> Result<Option<Vec<Group>>, PromptError> {
-    let prompts: Vec<Prompt> =
-        rows.iter().map(|(row, r)| prompter.render(*row, &r.problem)).collect::<Result<_, _>>()?;
-    let samples = plan.samples;
-    let requests: Vec<Request> = prompts
-        .iter()
-        .enumerate()
-        .map(|(p, prompt)| Request {
-            prompt: &prompt.tokens,
-            samples,
-            first_sequence: first_sequence + (p * samples) as u64,
-        })
-        .collect();
-    let packed = policy.sampler.pack(&policy.model.weights);
-    let stop = Stop { tokenizer: prompter.tokenizer(), texts: plan.stop };
-    let workers = policy.workers.min(requests.len()).max(1);
-    let settings = Settings {
-        sampling: plan.sampling,
-        seed: plan.seed,
-        max_new_tokens: plan.max_new_tokens,
-        // Room for more sequences than there are would be taken for nothing.
-        batch: plan.batch.min(rows.len() * samples).div_ceil(workers),
-        workers,
-        stop: &|tokens| stop.ends(tokens),
-        progress: watch.progress,
-        cancelled: watch.cancelled,
-    };
-    let w = Weights { arena: &policy.model.weights, packed: Some(&packed) };
-    let sampled = generate::generate(&policy.sampler, w, &requests, &settings);
-    if (watch.cancelled)() {
-        return Ok(None);
+    let sampler = Sampler { decoder: &policy.sampler, workers: policy.workers };
+    sampler.rollout(&policy.model.weights, prompter, plan, rows, first_sequence, watch)
+}
+
+/// What samples, without the weights.
+#[derive(Clone, Copy)]
+pub struct Sampler<'a> {
+    /// The model on the device.
+    pub decoder: &'a Decoder<Cpu>,
+    /// Workers that sample side by side.
+    pub workers: usize,
+}
+
+impl Sampler<'_> {
+    /// As [`rollout`], with the weights `arena`.
+    ///
+    /// # Errors
+    /// As [`rollout`].
+    pub fn rollout(
+        self,
+        arena: &Vec<f32>,
+        prompter: &Prompter,
+        plan: &Plan,
+        rows: &[(usize, &Row)],
+        first_sequence: u64,
+        watch: &Watch,
+    ) -> Result<Option<Vec<Group>>, PromptError> {
+        let prompts = render(prompter, rows)?;
+        let samples = plan.samples;
+        let requests: Vec<Request> = prompts
+            .iter()
+            .enumerate()
+            .map(|(p, prompt)| Request {
+                prompt: &prompt.tokens,
+                samples,
+                first_sequence: first_sequence + (p * samples) as u64,
+            })
+            .collect();
+        let packed = self.decoder.pack(arena);
+        let stop = Stop { tokenizer: prompter.tokenizer(), texts: plan.stop };
+        let workers = self.workers.min(requests.len()).max(1);
+        let settings = Settings {
+            sampling: plan.sampling,
+            seed: plan.seed,
+            max_new_tokens: plan.max_new_tokens,
+            // Room for more sequences than there are would be taken for nothing.
+            batch: plan.batch.min(rows.len() * samples).div_ceil(workers),
+            workers,
+            stop: &|tokens| stop.ends(tokens),
+            progress: watch.progress,
+            cancelled: watch.cancelled,
+        };
+        let sampled = generate::generate(self.decoder, Weights { arena, packed: Some(&packed) }, &requests, &settings);
+        if (watch.cancelled)() {
+            return Ok(None);
+        }
+        group(prompter, rows, prompts, sampled).map(Some)
     }
+}
+
+/// The prompt of each row.
+///
+/// # Errors
+/// A prompt that cannot be rendered.
+pub fn render(prompter: &Prompter, rows: &[(usize, &Row)]) -> Result<Vec<Prompt>, PromptError> {
+    rows.iter().map(|(row, r)| prompter.render(*row, &r.problem)).collect()
+}
+
+/// Prompts and their samples as groups.
+///
+/// # Errors
+/// Tokens that cannot be decoded.
+pub fn group(
+    prompter: &Prompter,
+    rows: &[(usize, &Row)],
+    prompts: Vec<Prompt>,
+    sampled: Vec<Vec<Sample>>,
+) -> Result<Vec<Group>, PromptError> {
     let mut groups = Vec::with_capacity(rows.len());
     for (((row, _), prompt), samples) in rows.iter().zip(prompts).zip(sampled) {
         let decode = |s: &Sample| prompter.tokenizer().decode(&s.tokens);
         let texts = samples.iter().map(decode).collect::<Result<_, _>>()?;
         groups.push(Group { row: *row, prompt, samples, texts });
     }
-    Ok(Some(groups))
+    Ok(groups)
 }
 
 /// What a reward reads of the samples of `groups`, which answer `rows`.

@@ -3,12 +3,16 @@ use crate::config::choice::Precision;
 use crate::data::Position;
 use crate::policy::{Policy, PolicyError};
 use crate::run_folder::{PartialCheckpoint, RunFolderError, atomic};
+use crate::train::versions::Versions;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use surefoot_engine::folder::{Dtype, FolderError, TensorFolder, write_safetensors};
+use surefoot_engine::model::Model;
 
 /// Exact state of the optimizer, and of the weights.
 const OPTIMIZER: &str = "optimizer.safetensors";
+/// Weights of earlier steps that samples are still to come from.
+const BEHAVIOR: &str = "behavior.safetensors";
 /// Counters.
 const STATE: &str = "trainer_state.json";
 
@@ -127,4 +131,37 @@ pub fn restore(policy: &mut Policy, folder: &Path) -> Result<State, StateError> 
     policy.restore(values, moments);
     policy.updates = state.updates;
     Ok(state)
+}
+
+/// Writes weights of earlier steps, by their versions, into the folder of a checkpoint; no file where there are none.
+pub(crate) fn save_versions<'a>(
+    older: impl Iterator<Item = (u64, &'a Model)>,
+    folder: &Path,
+) -> Result<(), StateError> {
+    let older: Vec<(String, [usize; 1], &[f32])> = older
+        .map(|(version, model)| (format!("weights_{version}"), [model.weights.len()], model.weights.as_slice()))
+        .collect();
+    if older.is_empty() {
+        return Ok(());
+    }
+    let tensors = older.iter().map(|(name, shape, weights)| (name.as_str(), &shape[..], *weights));
+    Ok(write_safetensors(&folder.join(BEHAVIOR), tensors, Dtype::F32)?)
+}
+
+/// Reads what [`save_versions`] wrote; `model` gives the structure.
+pub(crate) fn restore_versions(model: &Model, folder: &Path, versions: &mut Versions) -> Result<(), StateError> {
+    let file = folder.join(BEHAVIOR);
+    if !file.exists() {
+        return Ok(());
+    }
+    let tensors = TensorFolder::open_file(&file)?;
+    let names: Vec<String> = tensors.names().map(str::to_string).collect();
+    for name in names {
+        let version = name.strip_prefix("weights_").and_then(|version| version.parse().ok());
+        let version = version.ok_or_else(|| broken(&file)(format!("tensor `{name}` is none of weights_N")))?;
+        let mut weights = vec![0.0; model.weights.len()];
+        tensors.read_into(&name, &mut weights)?;
+        versions.restore(version, Model { config: model.config.clone(), weights });
+    }
+    Ok(())
 }

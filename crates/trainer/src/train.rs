@@ -1,28 +1,33 @@
 //! `surefoot train`: the loop (MHPO Algorithm 1).
+mod ahead;
+mod behavior;
 mod credit;
 mod gather;
 mod measure;
 mod reference;
 mod setup;
+pub(crate) mod versions;
 
 use crate::config::choice::Truncated;
-use crate::data::{Dataset, Row};
+use crate::data::Row;
 use crate::evaluate::{self, Benchmark, Evaluator};
 use crate::journey::{Journey, Outcome, Stepped, Steps, travel};
 use crate::metrics::{Record, definition as metrics};
 use crate::progress::Progress;
-use crate::prompt::Prompter;
-use crate::reward::{Judged, Rewarder};
-use crate::rollout::{Group, judgements};
+use crate::rollout::Group;
 use crate::state::{Pending, StateError};
 use crate::update::{Rule, TrainedGroup, TrainedSample, Updated, groups_in_mini_batch, update};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use surefoot_objectives::Objective;
 use surefoot_objectives::advantage::AdvantageEstimator;
+use surefoot_objectives::correction::Correction;
 
+use ahead::Ahead;
+use behavior::Corrected;
 use credit::Credit;
-use gather::Gathered;
+use gather::{Gathered, Gatherer};
 use reference::Reference;
 use setup::Recorded;
 
@@ -32,11 +37,11 @@ pub use setup::TrainError;
 pub struct Run {
     journey: Journey,
     reference: Option<Reference>,
-    prompter: Prompter,
-    data: Dataset,
-    rewarder: Rewarder,
+    gatherer: Arc<Gatherer>,
+    ahead: Option<Ahead>,
     objective: Objective,
     estimator: AdvantageEstimator,
+    correction: Correction,
     benchmarks: Vec<Benchmark>,
 }
 
@@ -69,16 +74,14 @@ impl Steps for Run {
         if cancelled() {
             return Ok(Stepped::Cancelled);
         }
-        let (step, before) = (self.journey.step + 1, self.journey.order.position());
-        let Some(sampled) = self.gather(step, progress, &cancelled)? else {
-            self.journey.order.restore(before)?;
-            return Ok(Stepped::Cancelled);
-        };
+        let step = self.journey.step + 1;
+        let Some(sampled) = self.sampled(step, progress, &cancelled)? else { return Ok(Stepped::Cancelled) };
+        let waited = started.elapsed();
         if let Some(first) = sampled.judged.first_failure() {
             let (failed, all) = (sampled.judged.counts().failed, sampled.judged.outcomes.len());
             progress.warning(&format!("step {step}: {failed} of {all} rewards failed; the first: {first}"));
         }
-        progress.samples(|| sampled.shown(&self.data.rows));
+        progress.samples(|| sampled.shown(&self.gatherer.data.rows));
         let config = &self.journey.config;
         let (prompts, samples) = (config.rollout.prompts, config.rollout.samples);
         let mut record = Record::new(step);
@@ -88,18 +91,36 @@ impl Steps for Run {
             record.set(metrics::ROLLOUT_ROUNDS, sampled.rounds as f64);
             record.set(metrics::ROLLOUT_DISCARDED, 1.0 - prompts as f64 / sampled.groups.len() as f64);
         }
-        let sampled = sampled.keep(prompts);
+        measure::source(&mut record, config, &sampled, waited);
         progress.phase("update");
-        self.learn(&sampled, &mut record)?;
+        self.learn(sampled.keep(prompts), &mut record)?;
         self.journey.step = step;
         self.conclude(record, started.elapsed().as_secs_f64(), progress, &cancelled)
     }
 }
 
 impl Run {
+    /// `logp_old` of a step's samples, where it is not what the sampler said, and their weights and masks.
+    fn correct(&mut self, sampled: &mut Gathered, record: &mut Record) -> Result<Corrected, TrainError> {
+        let Journey { config, policy, .. } = &mut self.journey;
+        if config.decoupled() {
+            behavior::anchor(policy, config, &mut sampled.groups);
+        }
+        if config.remote() {
+            measure::entropy(record, &sampled.groups);
+        }
+        if !config.corrects() {
+            return Ok(Corrected::default());
+        }
+        let corrected = Corrected::of(&self.correction, config, &sampled.groups)?;
+        measure::corrections(record, &corrected.stats);
+        Ok(corrected)
+    }
+
     /// Advantages and updates on the samples of the step of `record`, and the rollout file.
-    fn learn(&mut self, sampled: &Gathered, record: &mut Record) -> Result<(), TrainError> {
+    fn learn(&mut self, mut sampled: Gathered, record: &mut Record) -> Result<(), TrainError> {
         let (updating, step) = (Instant::now(), record.step);
+        let corrected = self.correct(&mut sampled, record)?;
         let policy = &mut self.journey.policy;
         let logp_ref = self.reference.as_ref().map(|r| r.logp(policy, &self.journey.config, &sampled.groups));
         let logp_ref = logp_ref.unwrap_or_default();
@@ -107,16 +128,23 @@ impl Run {
         if let Some(divergence) = credit.divergence {
             record.set(metrics::REWARD_KL, divergence);
         }
-        let Gathered { groups, judged, .. } = sampled;
+        let Gathered { groups, judged, .. } = &sampled;
         let mut updated = Updated::new(credit.len());
-        let training = Training { journey: &mut self.journey, objective: &self.objective, logp_ref: &logp_ref };
+        let training = Training {
+            journey: &mut self.journey,
+            objective: &self.objective,
+            logp_ref: &logp_ref,
+            corrected: &corrected,
+        };
         let outcome = training.update(step, groups, &credit, &mut updated);
         let took = updating.elapsed();
         let every = self.journey.config.log.rollouts_every;
         if every > 0 && step.is_multiple_of(every) {
             // Also when the update failed: then it is most needed.
-            let updates = Recorded { updated: &updated, mini_batches: self.journey.config.update.mini_batches };
-            let rows: Vec<(usize, &Row)> = sampled.rows().into_iter().map(|i| (i, &self.data.rows[i])).collect();
+            let (version, mini_batches) = (sampled.version, self.journey.config.update.mini_batches);
+            let updates = Recorded { updated: &updated, mini_batches, version };
+            let rows = &self.gatherer.data.rows;
+            let rows: Vec<(usize, &Row)> = sampled.rows().into_iter().map(|i| (i, &rows[i])).collect();
             setup::write_rollout(&self.journey.folder, step, groups, &rows, judged, &credit, &updates)?;
         }
         outcome?;
@@ -149,8 +177,8 @@ impl Run {
         let started = Instant::now();
         let evaluator = Evaluator {
             config: &self.journey.config,
-            prompter: &self.prompter,
-            rewarder: &self.rewarder,
+            prompter: &self.gatherer.prompter,
+            rewarder: &self.gatherer.rewarder,
             benchmarks: &self.benchmarks,
         };
         let folder = evaluate::step_folder(self.journey.folder.path(), record.step);
@@ -161,10 +189,6 @@ impl Run {
         }
         Ok(scores.is_some())
     }
-
-    fn judge(&self, groups: &[Group], rows: &[(usize, &Row)]) -> Result<Judged, TrainError> {
-        Ok(self.rewarder.score(&judgements(groups, rows))?)
-    }
 }
 
 /// What updates need of a run, while its data is being read.
@@ -173,6 +197,7 @@ struct Training<'a> {
     objective: &'a Objective,
     /// Of each sample, where there is a reference policy.
     logp_ref: &'a [Vec<f32>],
+    corrected: &'a Corrected,
 }
 
 impl Training<'_> {
@@ -189,6 +214,8 @@ impl Training<'_> {
                 logp_old: &s.logp,
                 logp_ref: self.logp_ref.get(number).map_or(&[], Vec::as_slice),
                 advantage: credit.of_sample(number),
+                token_weights: self.corrected.weights(number),
+                mask: self.corrected.mask(number),
             });
             trained.push(TrainedGroup { id, prompt: &group.prompt.tokens, samples: samples.collect() });
         }

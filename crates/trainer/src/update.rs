@@ -1,11 +1,13 @@
 //! One update: the objective's loss over a mini-batch, in micro-batches, and a step of the optimizer.
 mod pack;
+mod score;
 
 use crate::config::{Config, choice::OnNonfinite};
 use crate::policy::{Policy, Workspace};
 use surefoot_objectives::{Counts, Objective, ObjectiveError, Stats, TokenBatch};
 
 pub use pack::{Advantage, MicroBatch, TrainedGroup, TrainedSample, pack};
+pub use score::{Scored, score};
 
 /// Why an update failed.
 #[derive(Debug, thiserror::Error)]
@@ -110,8 +112,8 @@ pub fn update(
     if groups.iter().flat_map(|g| &g.samples).any(|s| s.logp_old.iter().any(|logp| !logp.is_finite())) {
         return not_finite(policy, rule, "the sampled log-probabilities are", done);
     }
-    // Every sample of the mini-batch is masked: there is nothing to learn from.
-    if groups.iter().all(|group| group.samples.is_empty()) {
+    // Every token of the mini-batch is masked: there is nothing to learn from.
+    if groups.iter().flat_map(|group| &group.samples).all(TrainedSample::is_masked) {
         policy.updates += 1;
         return Ok(());
     }
@@ -128,6 +130,12 @@ pub fn update(
             TokenBatch::new(&found.logp, &batch.logp_old, batch.advantages(), &batch.offsets, &batch.groups)?;
         if !batch.logp_ref.is_empty() {
             tokens = tokens.with_logp_ref(&batch.logp_ref)?;
+        }
+        if !batch.token_weights.is_empty() {
+            tokens = tokens.with_token_weights(&batch.token_weights)?;
+        }
+        if !batch.mask.is_empty() {
+            tokens = tokens.with_mask(&batch.mask)?;
         }
         let evaluated = match rule.objective.evaluate(&tokens, &denominators) {
             Ok(evaluated) => evaluated,
@@ -165,12 +173,13 @@ fn not_finite(policy: &mut Policy, rule: &Rule, what: &'static str, done: &mut U
 /// Normalisers of the whole mini-batch, sequences that are left out of the update included.
 fn counts(groups: &[TrainedGroup]) -> Result<Counts, ObjectiveError> {
     let mut offsets = vec![0];
-    let mut ids = Vec::new();
+    let (mut ids, mut mask) = (Vec::new(), Vec::new());
     for group in groups {
         for sample in &group.samples {
             offsets.push(offsets[offsets.len() - 1] + sample.tokens.len());
             ids.push(group.id);
+            mask.extend_from_slice(sample.mask);
         }
     }
-    Counts::of(&offsets, None, &ids)
+    Counts::of(&offsets, (!mask.is_empty()).then_some(&mask), &ids)
 }

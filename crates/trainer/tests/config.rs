@@ -282,3 +282,41 @@ fn objectives_know_their_options() {
     let message = refused("[objective]\nbound = -1\n", &[]);
     assert!(message.starts_with("dir/run.toml:6: `objective.bound` does not fit: "), "{message}");
 }
+
+#[test]
+fn samplers_and_corrections_that_make_no_sense_are_refused() {
+    for (text, key, part) in [
+        ("[rollout]\nstaleness = 65", "rollout.staleness", "is 65; it must be at most 64"),
+        ("[server]\nurl = \"https://host\"", "server.url", "must begin with http://"),
+        ("[server]\nreload = \"vllm\"", "server.reload", "has no effect without server.url"),
+        ("[server]\nurl = \"http://h\"\nreload = \"custom\"", "server.reload_path", "must begin with /"),
+        ("[server]\nreload_path = \"/load\"", "server.reload_path", "has no effect"),
+        (
+            "[server]\nurl = \"http://h\"\nreload = \"custom\"\nreload_path = \"/r\"\nreload_body = \"{path}\"",
+            "server.reload_body",
+            "is no JSON",
+        ),
+        ("[server]\nconcurrency = 0", "server.concurrency", "is 0"),
+        ("[server]\ntimeout_seconds = 0", "server.timeout_seconds", "greater than 0"),
+        ("[correction]\nrollout_is = \"token\"", "correction.rollout_is", "set correction.mode = \"decoupled\""),
+        (
+            "[correction]\nmode = \"decoupled\"\nrollout_is_threshold = 2",
+            "correction.rollout_is_threshold",
+            "rollout_is",
+        ),
+        ("[correction]\nmode = \"decoupled\"\nrollout_rs = \"seq_k1\"", "correction.rollout_rs", "seq_k1"),
+    ] {
+        let message = refused(text, &[]);
+        assert!(message.contains(&format!("`{key}` ")) && message.contains(part), "{text}: {message}");
+    }
+    let text = format!(
+        "{LEAST}[correction]\nmode = \"decoupled\"\nrollout_is = \"token\"\nrollout_is_threshold = \"0.5_5.0\"\n\
+         rollout_rs = \"token_k1,seq_max_k3\"\nrollout_rs_threshold = \"0.5_2.0,3\"\n"
+    );
+    let config = train(&text, &[]).unwrap();
+    let correction = config.build_correction().unwrap();
+    assert_eq!((correction.importance.is_some(), correction.rejections.len()), (true, 2));
+    assert_eq!(train(&config.to_toml(), &[]).unwrap(), config);
+    // Top-p is a policy of its own beside that of `logp_old`.
+    assert!(train(LEAST, &["rollout.top_p=0.9", "correction.rollout_is=token"]).is_ok());
+}

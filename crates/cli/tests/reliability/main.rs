@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod adapters;
+mod ahead;
 mod bad_input;
 mod best;
 mod collapse;
@@ -10,11 +11,16 @@ mod cut_evaluation;
 mod disk;
 mod interrupt;
 mod kills;
+mod llama_cpp;
 mod mixture;
 mod nonfinite;
 #[cfg(target_os = "linux")]
 mod page;
+#[cfg(target_os = "linux")]
+mod page_servers;
 mod reference;
 mod resume;
+mod server;
+mod serving;
 mod tiny;
 mod weights;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use crate::page_servers::outputs;
 use crate::tiny::{Tiny, demo_model, done, ended, latest, names, signal, surefoot};
 use crate::weights::{copy_model, edit_tensor};
 
@@ -37,10 +38,17 @@ impl Table {
         self.row(what, output, |line| line == last);
     }
 
-    /// Without what differs from one machine to another: folders and numbers of processes.
+    /// Without what differs from one machine to another: folders, numbers of processes and of ports.
     fn plain(&self, line: &str) -> String {
         let line = line.replace(self.tiny.path("").display().to_string().trim_end_matches('/'), "runs");
-        let mut words: Vec<String> = line.split(' ').map(str::to_string).collect();
+        let port = |word: &str| match word.split_once("127.0.0.1:") {
+            // Ports that the system chose have five digits.
+            Some((before, rest)) if rest.len() >= 5 && rest[..5].bytes().all(|b| b.is_ascii_digit()) => {
+                format!("{before}127.0.0.1:8000{}", &rest[5..])
+            }
+            _ => word.to_string(),
+        };
+        let mut words: Vec<String> = line.split(' ').map(port).collect();
         for at in 1..words.len() {
             if words[at - 1] == "process" && words[at].starts_with(|c: char| c.is_ascii_digit()) {
                 words[at] = format!("4711{}", words[at].trim_start_matches(|c: char| c.is_ascii_digit()));
@@ -222,6 +230,12 @@ fn docs_reliability_is_in_sync() {
     rewards(&mut table);
     numbers(&mut table);
     resumes(&mut table);
+    for (what, output) in outputs(&table.tiny) {
+        match output.status.success() {
+            true => table.row(what, &output, |line| line.contains("sampling from")),
+            false => table.row(what, &output, |line| line.starts_with("error:")),
+        }
+    }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reliability.md");
     let page = fs::read_to_string(&path).unwrap();
     let (before, rest) = page.split_once(BEGIN).unwrap();

@@ -6,6 +6,7 @@ use surefoot_objectives::advantage::{Estimator, Weight};
 use super::choice::{AnswerFormat, RewardName, Schedule};
 use super::{Config, Lora, Purpose, nearest};
 
+mod behavior;
 mod data;
 mod lasting;
 
@@ -40,6 +41,8 @@ pub(super) fn check(config: &Config) -> Vec<(String, String)> {
             update(config, &mut found);
             eval(config, &mut found);
             lasting::stop(config, &mut found);
+            behavior::correction(config, &mut found);
+            behavior::server(config, &mut found);
         }
         Purpose::Eval => {
             positive(&mut found, "rollout.batch", config.rollout.batch);

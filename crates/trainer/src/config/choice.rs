@@ -227,6 +227,56 @@ impl Best {
     }
 }
 
+choice! {
+    /// Where the importance ratio of a sample starts.
+    CorrectionMode {
+        /// `decoupled` with `server.url`, else `bypass`.
+        Auto = "auto",
+        /// At the policy that sampled.
+        Bypass = "bypass",
+        /// At the policy that the step begins with.
+        Decoupled = "decoupled",
+    }
+}
+
+choice! {
+    /// Importance weights of samples that another policy drew.
+    Importance {
+        /// None.
+        None = "none",
+        /// One a token.
+        Token = "token",
+        /// One a sequence, the product of its tokens'.
+        Sequence = "sequence",
+    }
+}
+
+choice! {
+    /// How a server gets prompts.
+    ServerPrompt {
+        /// As token ids.
+        Tokens = "tokens",
+        /// As text.
+        Text = "text",
+    }
+}
+
+choice! {
+    /// How a server gets new weights.
+    Reload {
+        /// It keeps those that it began with.
+        None = "none",
+        /// `surefoot serve`.
+        Surefoot = "surefoot",
+        /// vLLM.
+        Vllm = "vllm",
+        /// SGLang.
+        Sglang = "sglang",
+        /// A request of one's own.
+        Custom = "custom",
+    }
+}
+
 /// Keys whose values the objectives crate defines.
 macro_rules! keyed {
     ($($name:ty),+) => {

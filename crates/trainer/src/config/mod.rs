@@ -4,6 +4,7 @@
 //! [`Config::load`] reads a file and `--set` overrides, and reports every problem at once with file, line and the nearest
 //! valid key, before anything else is loaded. [`Config::to_toml`] writes the resolved configuration back.
 
+mod behavior;
 mod build;
 mod check;
 pub mod choice;
@@ -20,6 +21,7 @@ mod table;
 
 use std::path::Path;
 
+pub use behavior::{Correction, Server};
 pub use entry::{Entry, Mismatch};
 pub use error::{ConfigError, Origin, Problem, ProblemKind};
 pub use objective::{Objective, OptionValue};
@@ -51,6 +53,8 @@ impl Purpose {
                 "data",
                 "prompt",
                 "rollout",
+                "server",
+                "correction",
                 "reward",
                 "advantage",
                 "objective",
@@ -106,6 +110,10 @@ pub struct Config {
     pub prompt: Prompt,
     /// `[rollout]`
     pub rollout: Rollout,
+    /// `[server]`
+    pub server: Server,
+    /// `[correction]`
+    pub correction: Correction,
     /// `[reward]`
     pub reward: Reward,
     /// `[advantage]`
@@ -151,6 +159,8 @@ impl Config {
             data: Data::default(),
             prompt: Prompt::default(),
             rollout: Rollout::default(),
+            server: Server::default(),
+            correction: Correction::default(),
             reward: Reward::default(),
             advantage: Advantage::default(),
             objective: Objective::default(),
@@ -205,13 +215,15 @@ impl Config {
 
     /// The sections of this purpose, in the order of [`Purpose::sections`].
     pub fn stages(&self) -> Vec<&dyn Stage> {
-        let all: [&dyn Stage; 17] = [
+        let all: [&dyn Stage; 19] = [
             &self.train,
             &self.model,
             &self.lora,
             &self.data,
             &self.prompt,
             &self.rollout,
+            &self.server,
+            &self.correction,
             &self.reward,
             &self.advantage,
             &self.objective,
@@ -228,13 +240,15 @@ impl Config {
     }
 
     fn stage_mut(&mut self, section: &str) -> Option<&mut dyn Stage> {
-        let all: [&mut dyn Stage; 17] = [
+        let all: [&mut dyn Stage; 19] = [
             &mut self.train,
             &mut self.model,
             &mut self.lora,
             &mut self.data,
             &mut self.prompt,
             &mut self.rollout,
+            &mut self.server,
+            &mut self.correction,
             &mut self.reward,
             &mut self.advantage,
             &mut self.objective,

@@ -40,6 +40,10 @@ pub fn nearest_key(section: &str, key: &str, valid: &[(&str, String)]) -> Option
 
 /// Keys of TRL and verl, and ours with the same meaning.
 const ELSEWHERE: &[(&str, &str)] = &[
+    ("max_staleness", "rollout.staleness"),
+    ("max_off_policy_steps", "rollout.staleness"),
+    ("bypass_mode", "correction.mode"),
+    ("base_url", "server.url"),
     ("num_generations", "rollout.samples"),
     ("group_size", "rollout.samples"),
     ("n", "rollout.samples"),

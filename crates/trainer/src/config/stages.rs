@@ -112,6 +112,8 @@ stage! {
         batch: usize = 64, "ours: memory of the key and value cache";
         /// Dynamic sampling: most further rollouts of a step, each for as many new prompts as groups have no signal yet; 0 is off. What is still missing then is filled with groups without signal.
         resample_rounds: usize = 0, "MHPO Algorithm 1 has none; DAPO section 3.2, verl `filter_groups.max_num_gen_batches`";
+        /// Asynchronous sampling: the samples of a step come from the weights of so many steps before, and are drawn while those steps make their updates. 0: from the present weights, one after the other.
+        staleness: u64 = 0, "MHPO Algorithm 1 is on policy; TRL's AsyncGRPO `max_staleness`, prime-rl `max_off_policy_steps`";
         /// Texts that end a completion, beside the model's own end tokens.
         stop: Vec<String> = Vec::new(), "ours";
     }

@@ -58,6 +58,8 @@ impl Journey {
         // What the metrics say of the steps so far must be on the disk before a checkpoint lets a resume skip them.
         self.metrics.sync()?;
         let to = self.folder.checkpoints().begin(self.step)?;
+        let older = self.versions.older(&self.config, self.step);
+        state::save_versions(older, to.path())?;
         state::save(&self.policy, &self.state(score), self.config.checkpoint.dtype, to)?;
         self.prune()
     }

@@ -49,6 +49,11 @@ metrics! {
     ROLLOUT_TOKENS_PER_SECOND = "rollout/tokens_per_second", "tokens/s", "sampled tokens by the seconds of the rollout", "";
     ROLLOUT_ROUNDS = "rollout/rounds", "rollouts", "rollouts of the step, with `rollout.resample_rounds`", "";
     ROLLOUT_DISCARDED = "rollout/discarded", "share", "sampled groups that were left out of the updates for others with a signal, with `rollout.resample_rounds`", "";
+    ROLLOUT_STALENESS_MEAN = "rollout/staleness_mean", "steps", "mean over the samples of the steps between the weights that sampled and those that the updates began with, with `rollout.staleness` or `server.url`", "mean (step − 1 − policy_version)";
+    ROLLOUT_STALENESS_MAX = "rollout/staleness_max", "steps", "the greatest of them", "";
+    ROLLOUT_RETRIES = "rollout/retries", "requests", "requests to the server that had to be repeated", "";
+    ROLLOUT_RETOKENIZED = "rollout/retokenized", "share", "samples of a server that gave no token ids, so that they come from its texts", "";
+    ROLLOUT_UNALIGNED = "rollout/unaligned", "share", "samples of a server whose log-probabilities do not fit the tokens, so that `logp_old` stands for them", "";
     ROLLOUT_EPOCH = "rollout/epoch", "epochs", "how often the data was gone through", "rows handed out / rows";
 
     UPDATE_LOSS = "update/loss", "1", "mean loss of the step's updates (minimised)", "";
@@ -91,6 +96,16 @@ metrics! {
     UPDATE_KL_REF_K1 = "update/kl_ref_k1", "nats", "divergence from the reference policy, k1 estimator, where there is one", "mean_t d, d = logp − logp_ref";
     UPDATE_KL_REF_K2 = "update/kl_ref_k2", "nats", "divergence from the reference policy, k2 estimator", "mean_t d²/2";
     UPDATE_KL_REF_K3 = "update/kl_ref_k3", "nats", "divergence from the reference policy, k3 estimator", "mean_t (exp(−d) − 1 + d)";
+    UPDATE_BEHAVIOR_K1 = "update/behavior_k1", "nats", "divergence of the policy that sampled from that of `logp_old`, k1 estimator, with `correction.mode = \"decoupled\"` or a correction", "mean_t −b, b = logp_old − logp_behavior";
+    UPDATE_BEHAVIOR_K3 = "update/behavior_k3", "nats", "the same, k3 estimator", "mean_t (exp(b) − 1 − b)";
+    UPDATE_BEHAVIOR_GAP_MAX = "update/behavior_gap_max", "nats", "greatest difference of the two log-probabilities", "max_t |b|";
+    UPDATE_BEHAVIOR_BOUNDED = "update/behavior_bounded", "share", "tokens whose weight is at the bound of `correction.rollout_is_threshold`", "";
+    UPDATE_BEHAVIOR_REJECTED = "update/behavior_rejected", "share", "tokens rejected by `correction.rollout_rs`", "";
+    UPDATE_BEHAVIOR_REJECTED_SEQUENCES = "update/behavior_rejected_sequences", "share", "samples of which no token is left", "";
+    UPDATE_WEIGHT_MEAN = "update/weight_mean", "1", "mean importance weight of `correction.rollout_is`", "mean_t w";
+    UPDATE_WEIGHT_MAX = "update/weight_max", "1", "greatest importance weight", "";
+    UPDATE_WEIGHT_ZERO = "update/weight_zero", "share", "tokens of weight 0", "";
+    UPDATE_WEIGHT_ESS = "update/weight_ess", "share", "share of tokens that the weights are worth", "(Σ w)² / (T·Σ w²)";
     UPDATE_LEARNING_RATE = "update/learning_rate", "1", "learning rate of the step's last update", "";
     UPDATE_SKIPPED_STEPS = "update/skipped_steps", "updates", "updates of this step that were skipped because a loss or gradient was not finite", "";
     UPDATE_TOKENS = "update/tokens", "tokens", "tokens that went forward and backward, prompts included once a group", "";
@@ -110,6 +125,7 @@ metrics! {
     TIME_UPDATE = "time/update", "s", "seconds of the updates", "";
     TIME_EVAL = "time/eval", "s", "seconds of the evaluation after this step", "";
     TIME_CHECKPOINT = "time/checkpoint", "s", "seconds of writing the checkpoint before this step, in the steps that follow one", "";
+    TIME_WAIT = "time/wait", "s", "seconds that the step waited for its samples and their rewards, with `rollout.staleness` or `server.url`", "";
     TIME_STEP = "time/step", "s", "seconds of the whole step", "";
 }
 
@@ -118,15 +134,14 @@ pub fn by_name(name: &str) -> Option<Metric> {
     METRICS.iter().copied().find(|metric| metric.name == name)
 }
 
-/// The metric of an objective's statistic (`docs/statistics.md`): `ratio/mean` is `update/ratio_mean`. `None` for those of
-/// behaviour corrections, which a run does not make.
+/// The metric of an objective's statistic (`docs/statistics.md`): `ratio/mean` is `update/ratio_mean`.
 pub fn of_statistic(name: &str) -> Option<Metric> {
     by_name(&format!("update/{}", name.replace('/', "_")))
 }
 
 /// Whether a metric depends on the clock, so that two equal runs differ in it.
 pub fn depends_on_the_clock(name: &str) -> bool {
-    name.starts_with("time/") || name.ends_with("tokens_per_second")
+    name.starts_with("time/") || name.ends_with("tokens_per_second") || name == ROLLOUT_RETRIES.name
 }
 
 #[cfg(test)]

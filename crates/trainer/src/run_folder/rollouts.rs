@@ -21,6 +21,7 @@ use crate::data::guarded;
 
 const SCHEMA: &str = "message rollout {
     required int64 step;
+    required int64 policy_version;
     required int64 row;
     required int32 sample;
     required binary prompt (STRING);
@@ -46,6 +47,8 @@ const BY_TOKEN: &str = "    required group advantages (LIST) { repeated group li
 pub struct Sample {
     /// The step.
     pub step: u64,
+    /// Number of steps that made the weights which sampled it: `step - 1` on policy, less by the staleness.
+    pub policy_version: u64,
     /// Row of the data: samples of one step with the same row are a group.
     pub row: u64,
     /// Number of the sample in its group.
@@ -70,7 +73,8 @@ pub struct Sample {
     pub tokens: Vec<u32>,
     /// Their log-probabilities in the tempered distribution (one a token).
     pub logp_old: Vec<f32>,
-    /// Their log-probabilities in the distribution that was sampled from, where top-p or top-k made it another; else empty.
+    /// Their log-probabilities in the distribution that was sampled from, where it was another: with top-p or top-k, and with
+    /// `correction.mode = "decoupled"`. Else empty.
     pub logp_behavior: Vec<f32>,
     /// Their log-probabilities as its last update saw them: under the policy right before that update. Empty for a sample
     /// that none had to look at (advantage 0 and no regulariser), and where they were not finite.
@@ -136,6 +140,7 @@ fn row_group<W: std::io::Write + Send>(
     let mut columns = Columns { group };
     // In the order of the schema.
     columns.flat::<Int64Type>(samples.iter().map(|s| s.step as i64).collect())?;
+    columns.flat::<Int64Type>(samples.iter().map(|s| s.policy_version as i64).collect())?;
     columns.flat::<Int64Type>(samples.iter().map(|s| s.row as i64).collect())?;
     columns.flat::<Int32Type>(samples.iter().map(|s| s.sample as i32).collect())?;
     columns.text(samples.iter().map(|s| s.prompt.as_str()))?;
@@ -205,6 +210,7 @@ fn sample(row: &Map<String, Value>) -> Option<Sample> {
     let floats = |key: &str| Some(row.get(key)?.as_array()?.iter().map(float).collect());
     Some(Sample {
         step: row.get("step")?.as_u64()?,
+        policy_version: row.get("policy_version")?.as_u64()?,
         row: row.get("row")?.as_u64()?,
         sample: row.get("sample")?.as_u64()? as u32,
         prompt: text("prompt")?,

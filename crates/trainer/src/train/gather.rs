@@ -1,9 +1,12 @@
 //! The samples of a step: one rollout, or several until enough groups have a signal (dynamic sampling, DAPO section 3.2).
-use super::{Run, TrainError};
-use crate::data::Row;
-use crate::progress::{Progress, Shown};
-use crate::reward::{Judged, Outcome};
-use crate::rollout::{Group, Plan, Watch, rollout};
+use super::TrainError;
+use crate::config::Config;
+use crate::data::{Dataset, Order, Row};
+use crate::progress::Shown;
+use crate::prompt::Prompter;
+use crate::reward::{Judged, Outcome, Rewarder};
+use crate::rollout::served::{Server, Tally};
+use crate::rollout::{Group, Plan, Sampler, Watch, judgements};
 use std::time::{Duration, Instant};
 
 /// Bits of a random stream's number above which the round stands.
@@ -21,6 +24,10 @@ pub(super) struct Gathered {
     pub rounds: usize,
     /// Time of sampling.
     pub sampling: Duration,
+    /// Number of steps that made the weights which sampled.
+    pub version: u64,
+    /// What a server's answers were like.
+    pub tally: Tally,
 }
 
 impl Gathered {
@@ -68,35 +75,51 @@ fn has_signal(rewards: &[f32], samples: usize) -> Vec<bool> {
     rewards.chunks(samples).map(|group| group.iter().any(|reward| *reward != group[0])).collect()
 }
 
-impl Run {
+/// Who samples.
+#[derive(Clone, Copy)]
+pub(super) enum Source<'a> {
+    /// This engine, with these weights.
+    Engine(Sampler<'a>, &'a Vec<f32>),
+    /// A server, with the weights that it has been given.
+    Server(&'a Server),
+}
+
+/// What the samples of a step depend on beside the weights. Samples are gathered here or on a thread of their own.
+pub(super) struct Gatherer {
+    pub config: Config,
+    pub prompter: Prompter,
+    pub data: Dataset,
+    pub rewarder: Rewarder,
+    pub server: Option<Server>,
+}
+
+impl Gatherer {
     /// Samples and judges `rollout.prompts` groups, and with `rollout.resample_rounds` as many more as have no signal, so
-    /// often. `None` if it was cancelled.
-    pub(super) fn gather(
-        &mut self,
-        step: u64,
-        progress: &mut Progress,
+    /// often; `version` is that of the weights of `source`. `None` if it was cancelled.
+    pub fn gather(
+        &self,
+        (step, version): (u64, u64),
+        source: Source,
+        order: &mut Order,
+        phase: &mut dyn FnMut(&'static str),
         cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Result<Option<Gathered>, TrainError> {
-        let (prompts, samples) = (self.journey.config.rollout.prompts, self.journey.config.rollout.samples);
-        let more = self.journey.config.rollout.resample_rounds;
+        let rollout = &self.config.rollout;
+        let (prompts, samples) = (rollout.prompts, rollout.samples);
         let judged = Judged { outcomes: Vec::new(), seconds: 0.0 };
-        let mut all = Gathered { samples, groups: Vec::new(), judged, rounds: 0, sampling: Duration::ZERO };
+        let (sampling, tally) = (Duration::ZERO, Tally::default());
+        let mut all = Gathered { samples, groups: Vec::new(), judged, rounds: 0, sampling, version, tally };
         let mut missing = prompts;
-        while missing > 0 && all.rounds <= more {
-            progress.phase("rollout");
+        while missing > 0 && all.rounds <= rollout.resample_rounds {
+            phase("rollout");
             let started = Instant::now();
-            let rows: Vec<usize> = self.journey.order.take(missing);
+            let rows: Vec<usize> = order.take(missing);
             let rows: Vec<(usize, &Row)> = rows.into_iter().map(|row| (row, &self.data.rows[row])).collect();
             // Streams that no other round and no other step has.
             let first = (step - 1) * (prompts * samples) as u64 + ((all.rounds as u64) << ROUND_SHIFT);
-            let watch = Watch { progress: &|_| {}, cancelled };
-            let config = &self.journey.config;
-            let plan = Plan::training(config);
-            let Some(groups) = rollout(&self.journey.policy, &self.prompter, &plan, &rows, first, &watch)? else {
-                return Ok(None);
-            };
+            let Some(groups) = self.sample(source, &rows, first, &mut all.tally, cancelled)? else { return Ok(None) };
             all.sampling += started.elapsed();
-            progress.phase("reward");
+            phase("reward");
             let judged = self.judge(&groups, &rows)?;
             let signal = has_signal(&judged.rewards(samples), samples);
             missing -= signal.iter().filter(|signal| **signal).count();
@@ -106,6 +129,28 @@ impl Run {
             all.rounds += 1;
         }
         Ok(Some(all))
+    }
+
+    fn sample(
+        &self,
+        source: Source,
+        rows: &[(usize, &Row)],
+        first: u64,
+        tally: &mut Tally,
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Option<Vec<Group>>, TrainError> {
+        let plan = Plan::training(&self.config);
+        match source {
+            Source::Engine(sampler, weights) => {
+                let watch = Watch { progress: &|_| {}, cancelled };
+                Ok(sampler.rollout(weights, &self.prompter, &plan, rows, first, &watch)?)
+            }
+            Source::Server(server) => Ok(server.rollout(&self.prompter, &plan, rows, first, tally, cancelled)?),
+        }
+    }
+
+    fn judge(&self, groups: &[Group], rows: &[(usize, &Row)]) -> Result<Judged, TrainError> {
+        Ok(self.rewarder.score(&judgements(groups, rows))?)
     }
 }
 
@@ -133,6 +178,8 @@ mod tests {
             judged: Judged { outcomes: rewards.as_flattened().iter().map(outcome).collect(), seconds: 0.0 },
             rounds: 2,
             sampling: Duration::ZERO,
+            version: 0,
+            tally: Tally::default(),
         };
         assert_eq!(gathered().keep(2).rows(), [1, 3]);
         assert_eq!(gathered().keep(2).rewards(), [0.0, 1.0, 1.0, 0.0]);

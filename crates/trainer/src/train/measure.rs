@@ -1,4 +1,6 @@
 //! A step's numbers, under the names of [`crate::metrics`].
+use super::gather::Gathered;
+use crate::config::Config;
 use crate::data::Position;
 use crate::evaluate::Score;
 use crate::metrics::{Record, definition as m};
@@ -6,6 +8,7 @@ use crate::reward::Judged;
 use crate::rollout::Group;
 use crate::update::Updated;
 use std::time::Duration;
+use surefoot_objectives::correction::CorrectionStats;
 
 fn mean(values: impl Iterator<Item = f64> + Clone) -> f64 {
     let count = values.clone().count();
@@ -20,11 +23,44 @@ pub(super) fn rollout(record: &mut Record, groups: &[Group], data: Position, too
     record.set(m::ROLLOUT_LENGTH_MEAN, mean(lengths.clone()));
     record.set(m::ROLLOUT_LENGTH_MAX, lengths.fold(0.0, f64::max));
     record.set(m::ROLLOUT_TRUNCATED, mean(samples().map(|s| f64::from(u8::from(!s.finished)))));
-    record.set(m::ROLLOUT_ENTROPY, mean(samples().flat_map(|s| &s.entropy).map(|&h| f64::from(h))));
+    entropy(record, groups);
     record.set(m::ROLLOUT_TOKENS, tokens);
     record.set(m::ROLLOUT_TOKENS_PER_SECOND, tokens / took.as_secs_f64());
     record.set(m::ROLLOUT_EPOCH, data.epoch as f64 + data.offset as f64 / data.rows.max(1) as f64);
     record.set(m::TIME_ROLLOUT, took.as_secs_f64());
+}
+
+/// Which weights sampled and, of a server, what its answers were like; `waited` is how long the updates waited for them.
+pub(super) fn source(record: &mut Record, config: &Config, sampled: &Gathered, waited: Duration) {
+    if config.rollout.staleness > 0 || config.remote() {
+        let staleness = (record.step - 1 - sampled.version) as f64;
+        record.set(m::ROLLOUT_STALENESS_MEAN, staleness);
+        record.set(m::ROLLOUT_STALENESS_MAX, staleness);
+        record.set(m::TIME_WAIT, waited.as_secs_f64());
+    }
+    if config.remote() {
+        let samples = sampled.groups.iter().map(|group| group.samples.len()).sum::<usize>().max(1) as f64;
+        record.set(m::ROLLOUT_RETRIES, sampled.tally.retries as f64);
+        record.set(m::ROLLOUT_RETOKENIZED, sampled.tally.retokenized as f64 / samples);
+        record.set(m::ROLLOUT_UNALIGNED, sampled.tally.unaligned as f64 / samples);
+    }
+}
+
+/// How far the policy that sampled is from that of the update.
+pub(super) fn corrections(record: &mut Record, stats: &CorrectionStats) {
+    for (name, value) in stats.metrics() {
+        if let Some(metric) = m::of_statistic(name) {
+            record.set(metric, value);
+        }
+    }
+}
+
+/// Entropy of a rollout, where it is known: servers do not tell theirs.
+pub(super) fn entropy(record: &mut Record, groups: &[Group]) {
+    let entropies = groups.iter().flat_map(|group| &group.samples).flat_map(|s| &s.entropy).map(|&h| f64::from(h));
+    if entropies.clone().next().is_some() {
+        record.set(m::ROLLOUT_ENTROPY, mean(entropies));
+    }
 }
 
 /// Rewards and verdicts; `samples` is the length of a group.

@@ -1,6 +1,7 @@
 //! From a configuration to a run that is ready: everything that can be wrong is found here, before work starts.
 use super::Run;
 use super::credit::Credit;
+use super::gather::Gatherer;
 use super::reference::Reference;
 use crate::config::Config;
 use crate::data::{DataError, Dataset, Order, Row, Wanted};
@@ -11,11 +12,13 @@ use crate::policy::PolicyError;
 use crate::prompt::{PromptError, Prompter};
 use crate::reward::{Judged, RewardError, Rewarder};
 use crate::rollout::Group;
+use crate::rollout::served::{Server, ServerError};
 use crate::run_folder::rollouts;
 use crate::run_folder::{RunFolder, RunFolderError};
 use crate::state::StateError;
 use crate::update::{Advantage, UpdateError, Updated, groups_in_mini_batch};
 use std::path::PathBuf;
+use std::sync::Arc;
 use surefoot_objectives::OptionError;
 use surefoot_objectives::advantage::AdvantageError;
 
@@ -73,6 +76,12 @@ pub enum TrainError {
     /// The metrics file.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
+    /// A server that samples.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// The threads that sample ahead.
+    #[error("cannot start the threads that sample ahead: {0}; set rollout.staleness = 0, or allow more threads")]
+    Thread(std::io::Error),
 }
 
 impl Run {
@@ -104,8 +113,11 @@ impl Run {
         let positions = config.prompt.max_tokens + config.rollout.max_new_tokens.max(longest);
         let keys = "prompt.max_tokens, rollout.max_new_tokens or eval.max_new_tokens";
         let reference = Reference::load(&config, source, positions, keys)?;
+        let correction = config.build_correction()?;
+        let server = if config.remote() { Some(Server::open(&config, &mut notes)?) } else { None };
+        let gatherer = Arc::new(Gatherer { config: config.clone(), prompter, data, rewarder, server });
         let journey = Journey::begin(config, start, order, positions, keys, &mut notes)?;
-        Ok((Run { journey, reference, prompter, data, rewarder, objective, estimator, benchmarks }, notes))
+        Ok((Run { journey, reference, gatherer, ahead: None, objective, estimator, correction, benchmarks }, notes))
     }
 
     /// Steps that are done already.
@@ -120,6 +132,8 @@ pub(super) struct Recorded<'a> {
     pub updated: &'a Updated,
     /// Into how many mini-batches the groups were cut.
     pub mini_batches: usize,
+    /// Number of steps that made the weights which sampled.
+    pub version: u64,
 }
 
 /// Writes a step's samples for people, plots and replays.
@@ -147,6 +161,7 @@ pub(super) fn write_rollout(
             };
             samples.push(rollouts::Sample {
                 step,
+                policy_version: updates.version,
                 row: *row as u64,
                 sample: g as u32,
                 prompt: group.prompt.text.clone(),

@@ -33,6 +33,17 @@ pub struct TrainedSample<'a> {
     pub logp_ref: &'a [f32],
     /// Its advantage.
     pub advantage: Advantage<'a>,
+    /// Weights that correct for the policy that sampled it; empty where no sample of the rollout has them.
+    pub token_weights: &'a [f32],
+    /// Which of its tokens are trained; empty where no sample of the rollout has a mask.
+    pub mask: &'a [bool],
+}
+
+impl TrainedSample<'_> {
+    /// Whether none of its tokens is trained.
+    pub fn is_masked(&self) -> bool {
+        self.mask.len() == self.tokens.len() && !self.mask.contains(&true)
+    }
 }
 
 /// A prompt and its samples as an update reads them.
@@ -67,6 +78,10 @@ pub struct MicroBatch {
     pub logp_old: Vec<f32>,
     /// Log-probability of each target under the reference policy; empty where there is none.
     pub logp_ref: Vec<f32>,
+    /// Weight of each target; empty where there are none.
+    pub token_weights: Vec<f32>,
+    /// Whether each target is trained; empty where all are.
+    pub mask: Vec<bool>,
 }
 
 impl MicroBatch {
@@ -97,6 +112,8 @@ impl MicroBatch {
         }
         self.logp_old.extend_from_slice(sample.logp_old);
         self.logp_ref.extend_from_slice(sample.logp_ref);
+        self.token_weights.extend_from_slice(sample.token_weights);
+        self.mask.extend_from_slice(sample.mask);
     }
 
     /// The advantages of its samples, which have either one each or one a token each.
@@ -109,12 +126,13 @@ impl MicroBatch {
 }
 
 /// Micro-batches of at most `budget` input tokens each (one sequence may exceed it alone). Samples whose advantages are all
-/// `inert` are left out: their loss and gradient are exactly zero.
+/// `inert`, or of which no token is trained, are left out: their loss and gradient are exactly zero.
 pub fn pack(groups: &[TrainedGroup], budget: usize, inert: impl Fn(f32) -> bool) -> Vec<MicroBatch> {
     let mut batches: Vec<MicroBatch> = Vec::new();
+    let teaches = |s: &&TrainedSample| !s.tokens.is_empty() && !s.is_masked() && !s.advantage.all(&inert);
     for group in groups {
         let mut prefix = None;
-        for sample in group.samples.iter().filter(|s| !s.tokens.is_empty() && !s.advantage.all(&inert)) {
+        for sample in group.samples.iter().filter(teaches) {
             let own = sample.tokens.len() - 1;
             let fits = |batch: &MicroBatch, prompt: usize| batch.packed.len() + prompt + own <= budget;
             let prompt = if prefix.is_some() { 0 } else { group.prompt.len() };
@@ -145,6 +163,8 @@ mod tests {
             logp_old: &logp[..i + 1],
             logp_ref: &[],
             advantage: Advantage::Sequence(advantage),
+            token_weights: &[],
+            mask: &[],
         };
         let groups = [
             TrainedGroup {
@@ -172,7 +192,8 @@ mod tests {
         assert_eq!(pack(&groups, 100, |_| false)[0].groups, [3, 3, 3, 3, 5, 5]);
         // By token: a sample is left out when none of its tokens has an advantage.
         let with = |advantages| TrainedSample { advantage: Advantage::Tokens(advantages), ..sample(1, 0.0) };
-        let samples = vec![with(&[0.0, 0.0]), with(&[0.0, 2.0])];
+        let rejected = TrainedSample { mask: &[false, false], ..sample(1, 1.0) };
+        let samples = vec![with(&[0.0, 0.0]), with(&[0.0, 2.0]), rejected];
         let by_token = pack(&[TrainedGroup { id: 1, prompt: &[6], samples }], 100, |a| a == 0.0);
         assert_eq!(by_token[0].advantages(), Advantages::PerToken(&[0.0, 2.0]));
     }

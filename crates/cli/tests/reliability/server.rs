@@ -1,0 +1,260 @@
+//! Runs whose samples come from a server (`server.url`): what is exact, what is repeated, and what a user sees when it is
+//! not answered as it should.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use surefoot_trainer::run_folder::rollouts;
+
+use crate::serving::{Change, Fault, Faults, Serving};
+use crate::tiny::{Finished, Tiny, demo_model, done, ended, names};
+
+/// A run on the server at `url`, impatient.
+fn sets(url: &str, more: &[&str]) -> Vec<String> {
+    let base = [
+        format!("server.url={url:?}"),
+        "server.reload=surefoot".to_string(),
+        "server.backoff_seconds=0.01".to_string(),
+        "server.concurrency=3".to_string(),
+    ];
+    base.into_iter().chain(more.iter().map(|set| (*set).to_string())).collect()
+}
+
+fn finish(tiny: &Tiny, name: &str, url: &str, more: &[&str]) -> Finished {
+    let sets = sets(url, more);
+    tiny.finish(name, &sets.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// Exit code 2 and what is said.
+fn fails(tiny: &Tiny, name: &str, url: &str, more: &[&str]) -> String {
+    let sets = sets(url, more);
+    let (code, stderr) =
+        ended(&tiny.train(name, &sets.iter().map(String::as_str).collect::<Vec<_>>()).output().unwrap());
+    assert_eq!(code, Some(2), "{stderr}");
+    stderr
+}
+
+#[track_caller]
+fn says(message: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(message.contains(part), "{part:?} is missing in: {message}");
+    }
+}
+
+fn metric(run: &Finished, name: &str) -> Vec<f64> {
+    run.metrics().iter().map(|record| record[name].as_f64().unwrap()).collect()
+}
+
+/// Metrics and weights; the configuration in a run's files names the port.
+fn assert_same(run: &Finished, other: &Finished) {
+    assert_eq!(run.metrics(), other.metrics());
+    assert!(run.file("checkpoint/model.safetensors") == other.file("checkpoint/model.safetensors"));
+}
+
+#[test]
+fn a_server_with_the_same_weights_gives_the_same_log_probabilities() {
+    let (tiny, serving) = (Tiny::new(), Serving::start(&demo_model()));
+    let run = finish(&tiny, "served", &serving.url, &[]);
+    assert_eq!(metric(&run, "update/behavior_gap_max"), [0.0; 8]);
+    assert_eq!(metric(&run, "rollout/staleness_max"), [0.0; 8]);
+    assert_eq!(metric(&run, "rollout/retokenized"), [0.0; 8]);
+    assert!(metric(&run, "rollout/entropy").iter().all(|entropy| *entropy > 0.0));
+    assert!(metric(&run, "update/grad_norm").iter().any(|norm| *norm > 0.0));
+    // Two versions stay, whole ones.
+    assert_eq!(names(&tiny.path("served").join("served")), ["step-6", "step-7"]);
+    // Again, on a server with other weights and other requests behind it.
+    assert_same(&finish(&tiny, "again", &serving.url, &["server.concurrency=40"]), &run);
+    // Interrupted, and with samples ahead.
+    finish(&tiny, "half", &serving.url, &["train.steps=3"]);
+    done(&tiny.go_on("half").args(["--set", "train.steps=8"]).output().unwrap());
+    assert_same(&Finished::read(&tiny.path("half")), &run);
+}
+
+#[test]
+fn new_weights_come_when_they_are_due() {
+    let (tiny, serving) = (Tiny::new(), Serving::start(&demo_model()));
+    let run = finish(&tiny, "third", &serving.url, &["server.reload_every=3"]);
+    assert_eq!(metric(&run, "rollout/staleness_max"), [0.0, 1.0, 2.0, 0.0, 1.0, 2.0, 0.0, 1.0]);
+    for (step, gap) in metric(&run, "update/behavior_gap_max").into_iter().enumerate() {
+        assert_eq!(gap == 0.0, step % 3 == 0, "step {}: {gap}", step + 1);
+    }
+    // Stopped where the server's weights are not those of the checkpoint.
+    finish(&tiny, "half", &serving.url, &["server.reload_every=3", "train.steps=5"]);
+    done(&tiny.go_on("half").args(["--set", "train.steps=8"]).output().unwrap());
+    assert_same(&Finished::read(&tiny.path("half")), &run);
+    let ahead = finish(&tiny, "ahead", &serving.url, &["rollout.staleness=1"]);
+    assert_eq!(metric(&ahead, "rollout/staleness_max"), [0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]);
+    finish(&tiny, "half-ahead", &serving.url, &["rollout.staleness=1", "train.steps=5"]);
+    done(&tiny.go_on("half-ahead").args(["--set", "train.steps=8"]).output().unwrap());
+    assert_same(&Finished::read(&tiny.path("half-ahead")), &ahead);
+}
+
+#[test]
+fn a_server_that_keeps_its_weights_grows_stale() {
+    let tiny = Tiny::new();
+    let serving = Serving::start(&demo_model());
+    let run = finish(&tiny, "kept", &serving.url, &["server.reload=none", "correction.rollout_is=token"]);
+    assert_eq!(metric(&run, "rollout/staleness_max"), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
+    let gaps = metric(&run, "update/behavior_gap_max");
+    assert!(gaps[0] == 0.0 && gaps[1..].iter().all(|gap| *gap > 0.0), "{gaps:?}");
+    let bypass = finish(&tiny, "bypass", &serving.url, &["server.reload=none", "correction.mode=bypass"]);
+    assert!(bypass.file("checkpoint/model.safetensors") != run.file("checkpoint/model.safetensors"));
+}
+
+#[test]
+fn what_passes_is_repeated_and_changes_no_bit() {
+    let (tiny, serving) = (Tiny::new(), Serving::start(&demo_model()));
+    let reference = finish(&tiny, "reference", &serving.url, &[]);
+    let faults: [(&str, Faults); 5] = [
+        ("stalls", |n| if n.is_multiple_of(23) { Fault::Stall(Duration::from_secs(3)) } else { Fault::None }),
+        ("cuts", |n| if n.is_multiple_of(3) { Fault::Cut } else { Fault::None }),
+        ("errors", |n| if n.is_multiple_of(3) { Fault::Status("500 Internal Server Error") } else { Fault::None }),
+        ("busy", |n| if n.is_multiple_of(3) { Fault::Status("429 Too Many Requests") } else { Fault::None }),
+        ("garbage", |n| if n.is_multiple_of(3) { Fault::Garbage } else { Fault::None }),
+    ];
+    for (name, fault) in faults {
+        let url = serving.behind(fault);
+        let run = finish(&tiny, name, &url, &["server.timeout_seconds=1", "server.retries=40"]);
+        assert_same(&run, &reference);
+        let text = std::fs::read_to_string(tiny.path(name).join("metrics.jsonl")).unwrap();
+        let retries =
+            text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["rollout/retries"].as_f64().unwrap());
+        assert!(retries.sum::<f64>() >= 3.0, "{name}");
+    }
+}
+
+#[test]
+fn what_lasts_ends_the_run_with_what_to_do() {
+    let (tiny, serving) = (Tiny::new(), Serving::start(&demo_model()));
+    let lasting: [(&str, Faults, &[&str]); 4] = [
+        ("stall", |_| Fault::Stall(Duration::from_secs(5)), &["timeout"]),
+        ("cut", |_| Fault::Cut, &[]),
+        ("error", |_| Fault::Status("503 Service Unavailable"), &["HTTP status 503", "the model is busy"]),
+        ("garbage", |_| Fault::Garbage, &["no JSON", "<html>bad gateway</html>"]),
+    ];
+    for (name, fault, parts) in lasting {
+        let url = serving.behind(fault);
+        let message = fails(&tiny, name, &url, &["server.retries=2", "server.timeout_seconds=0.5"]);
+        let address = format!("{url}/v1/completions");
+        says(&message, &[&[address.as_str(), "3 times in a row", "--resume"], parts].concat());
+    }
+    // The run goes on when the server is well again.
+    done(&tiny.go_on("cut").args(["--set", &format!("server.url={:?}", serving.url)]).output().unwrap());
+    let message = fails(&tiny, "nobody", "http://127.0.0.1:9", &["server.retries=1"]);
+    says(&message, &["http://127.0.0.1:9/v1/models", "2 times in a row", "refused", "server.retries"]);
+    assert!(!tiny.path("nobody").exists(), "a run that cannot start leaves no folder");
+}
+
+#[test]
+fn answers_that_do_not_fit_end_the_run_at_once() {
+    let (tiny, serving) = (Tiny::new(), Serving::start(&demo_model()));
+    let wrong: [(&str, Change, &[&str]); 6] = [
+        (
+            "short",
+            |a| drop(a["choices"][0]["logprobs"]["token_logprobs"].as_array_mut().unwrap().pop()),
+            &["log-probabilities for", "tokens"],
+        ),
+        (
+            "prompt",
+            |a| a["usage"]["prompt_tokens"] = json!(3000),
+            &["usage.prompt_tokens = 3000", "the tokenizer of model.path"],
+        ),
+        ("foreign", |a| a["choices"][0]["token_ids"][0] = json!(4_000_000), &["token ids below", "4000000"]),
+        (
+            "positive",
+            |a| a["choices"][0]["logprobs"]["token_logprobs"][0] = json!(0.7),
+            &["log-probabilities, not 0.7"],
+        ),
+        (
+            "without",
+            |a| a["choices"][0]["logprobs"] = Value::Null,
+            &["log-probabilities of the tokens", "--logits_all"],
+        ),
+        ("aborted", |a| a["choices"][0]["finish_reason"] = json!("abort"), &["finish_reason", "abort"]),
+    ];
+    for (name, change, parts) in wrong {
+        let url = serving.behind(move |_| Fault::Change(change));
+        let message = fails(&tiny, name, &url, &[]);
+        says(&message, &[&["/v1/completions"], parts].concat());
+    }
+    // A server without /reload, and one that says that it failed.
+    let message = fails(&tiny, "vllm", &serving.url, &["server.reload=vllm"]);
+    says(&message, &["/collective_rpc", "HTTP status 404", "server.reload"]);
+    let custom =
+        ["server.reload=custom", "server.reload_path=/reload", "server.reload_body={\"path\": \"/nowhere/{path}\"}"];
+    says(&fails(&tiny, "custom", &serving.url, &custom), &["/reload", "HTTP status 400", "/nowhere/"]);
+}
+
+/// What llama-cpp-python gives: texts, no ids, and nothing of the end token.
+fn texts_alone(answer: &mut Value) {
+    let choice = &mut answer["choices"][0];
+    choice["token_ids"] = Value::Null;
+    if choice["finish_reason"] == json!("stop") {
+        for list in ["tokens", "token_logprobs"] {
+            choice["logprobs"][list].as_array_mut().unwrap().pop();
+        }
+    }
+}
+
+#[test]
+fn tokens_are_found_where_a_server_gives_texts_alone() {
+    let (tiny, serving) = (Tiny::new(), Serving::start(&demo_model()));
+    let with_ids = finish(&tiny, "ids", &serving.url, &[]);
+    let url = serving.behind(|_| Fault::Change(texts_alone));
+    let texts = finish(&tiny, "texts", &url, &["server.prompt=text"]);
+    assert_eq!(metric(&texts, "rollout/retokenized"), [1.0; 8]);
+    assert_eq!(metric(&texts, "rollout/unaligned"), [0.0; 8]);
+    assert_eq!(metric(&texts, "update/behavior_gap_max"), [0.0; 8]);
+    assert!(texts.file("checkpoint/model.safetensors") == with_ids.file("checkpoint/model.safetensors"));
+    let file = "rollouts/step-000008.parquet";
+    let tokens = |name: &str| {
+        let samples = rollouts::read(&tiny.path(name).join(file)).unwrap();
+        samples.into_iter().map(|sample| sample.tokens).collect::<Vec<_>>()
+    };
+    assert_eq!(tokens("texts"), tokens("ids"));
+    // Log-probabilities of pieces that are no tokens are not used.
+    let url = serving.behind(|_| {
+        Fault::Change(|answer| {
+            texts_alone(answer);
+            answer["choices"][0]["logprobs"]["tokens"] = json!(["??"]);
+            answer["choices"][0]["logprobs"]["token_logprobs"] = json!([-1.0]);
+        })
+    });
+    let unaligned = finish(&tiny, "unaligned", &url, &["train.steps=2"]);
+    assert!(metric(&unaligned, "rollout/unaligned").iter().all(|share| *share > 0.5));
+    says(&fails(&tiny, "bypass", &url, &["correction.mode=bypass"]), &["every token", "decoupled"]);
+}
+
+#[test]
+fn the_server_says_what_it_cannot_do() {
+    let serving = Serving::start(&demo_model());
+    let (status, models) = serving.ask("GET", "/v1/models", "");
+    assert_eq!((status, models["data"][0]["id"].as_str()), (200, Some("demo")));
+    let completion = |body: &str| serving.ask("POST", "/v1/completions", body);
+    for (body, part) in [
+        ("{", "no JSON"),
+        ("{}", "`prompt` must be a text or a list of token ids"),
+        (r#"{"prompt": [99999999]}"#, "token ids below"),
+        (r#"{"prompt": "12+34=", "stream": true}"#, "`stream` must be false"),
+        (r#"{"prompt": "12+34=", "temperature": -1}"#, "`temperature` must be"),
+        (r#"{"prompt": "12+34=", "max_tokens": 100000000}"#, "positions"),
+        (r#"{"prompt": "", "max_tokens": 3}"#, "at least one token"),
+    ] {
+        let (status, answer) = completion(body);
+        says(answer["error"]["message"].as_str().unwrap(), &[part]);
+        assert_eq!(status, 400, "{body}");
+    }
+    assert_eq!(serving.ask("GET", "/", "").0, 404);
+    let asked = r#"{"prompt": "12+34=", "n": 3, "seed": 5, "max_tokens": 4, "logprobs": 1, "return_token_ids": true}"#;
+    let (status, first) = completion(asked);
+    assert_eq!((status, first["choices"].as_array().unwrap().len()), (200, 3));
+    assert_eq!(completion(asked).1, first);
+    // Completion i has the seed `seed + i`.
+    let second = completion(&asked.replace("\"n\": 3, \"seed\": 5", "\"seed\": 6")).1;
+    assert_eq!(second["choices"][0]["token_ids"], first["choices"][1]["token_ids"]);
+    assert_eq!(second["choices"][0]["logprobs"], first["choices"][1]["logprobs"]);
+    let (status, answer) = serving.ask("POST", "/reload", r#"{"path": "/nowhere"}"#);
+    assert_eq!(status, 400);
+    says(answer["error"]["message"].as_str().unwrap(), &["/nowhere"]);
+    assert_eq!(completion(asked).1, first, "a reload that failed leaves the weights");
+}

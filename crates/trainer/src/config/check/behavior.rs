@@ -1,0 +1,67 @@
+//! Samples of an older policy or of another engine.
+
+use super::{Found, positive, within};
+use crate::config::Config;
+use crate::config::choice::{CorrectionMode, Importance, Reload};
+
+/// Each step of staleness keeps a copy of the weights.
+const MOST_STALENESS: u64 = 64;
+
+pub(super) fn correction(config: &Config, found: &mut Found) {
+    if let Err((key, error)) = config.try_correction() {
+        found.push((key, format!("does not fit: {error}")));
+    }
+    let filtered = config.rollout.top_p < 1.0 || config.rollout.top_k > 0;
+    let on = [
+        ("correction.rollout_is", config.correction.rollout_is != Importance::None),
+        ("correction.rollout_rs", config.correction.rollout_rs != "none"),
+    ];
+    if !config.decoupled() && !filtered {
+        for (key, _) in on.into_iter().filter(|(_, on)| *on) {
+            let message = "has no effect: logp_old is what the sampler said; set correction.mode = \"decoupled\"";
+            found.push((key, message.to_string()));
+        }
+    }
+}
+
+pub(super) fn server(config: &Config, found: &mut Found) {
+    let (server, staleness) = (&config.server, config.rollout.staleness);
+    let rule = format!("at most {MOST_STALENESS}, as each step of it keeps a copy of the weights");
+    within(found, "rollout.staleness", staleness as f64, staleness <= MOST_STALENESS, &rule);
+    positive(found, "server.concurrency", server.concurrency);
+    positive(found, "server.reload_every", server.reload_every as usize);
+    let seconds = |value: f64| (0.0..=1e6).contains(&value);
+    let (timeout, backoff) = (server.timeout_seconds, server.backoff_seconds);
+    within(found, "server.timeout_seconds", timeout, timeout > 0.0 && seconds(timeout), "greater than 0, at most 1e6");
+    within(found, "server.backoff_seconds", backoff, seconds(backoff), "between 0 and 1e6");
+    if config.remote() && !server.url.starts_with("http://") {
+        let url = &server.url;
+        found.push((
+            "server.url",
+            format!(
+                "is {url:?}; it must begin with http:// (for a server behind TLS, a tunnel such as ssh -L gives one)"
+            ),
+        ));
+    }
+    let custom = server.reload == Reload::Custom;
+    if custom && !server.reload_path.starts_with('/') {
+        found.push(("server.reload_path", "must begin with / with server.reload = \"custom\"".to_string()));
+    }
+    if !custom && !server.reload_path.is_empty() {
+        found.push(("server.reload_path", "has no effect without server.reload = \"custom\"".to_string()));
+    }
+    let body = server.reload_body.replace("{path}", "path");
+    if custom && serde_json::from_str::<serde_json::Value>(&body).is_err() {
+        found.push(("server.reload_body", format!("is no JSON: {}", server.reload_body)));
+    }
+    if !config.remote() && server.reload != Reload::None {
+        found.push(("server.reload", "has no effect without server.url".to_string()));
+    }
+    if config.remote() && config.correction.mode == CorrectionMode::Bypass && !config.rollout.stop.is_empty() {
+        found.push((
+            "correction.mode",
+            "is \"bypass\", which needs every token's log-probability of the server, and with rollout.stop servers leave out those of the text that ended a completion; use \"decoupled\""
+                .to_string(),
+        ));
+    }
+}

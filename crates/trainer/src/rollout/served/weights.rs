@@ -1,0 +1,98 @@
+//! New weights for a server: a folder of their own, and the requests that make the server load it.
+use super::ServerError;
+use super::http::Client;
+use crate::config::{Config, choice::Precision, choice::Reload};
+use crate::run_folder::{Checkpoints, RunFolderError};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use surefoot_engine::folder::Dtype;
+use surefoot_engine::model::Model;
+
+/// Versions that stay: the present one, and the one before for a server that is still reading.
+const KEPT: usize = 2;
+/// Stands for the folder of the weights in a request.
+const PATH: &str = "{path}";
+
+/// How weights are handed over.
+pub(super) struct Weights {
+    folder: PathBuf,
+    /// Model folder whose tokenizer goes with them.
+    source: PathBuf,
+    dtype: Dtype,
+    requests: Vec<Command>,
+}
+
+/// One request of a reload.
+struct Command {
+    method: String,
+    path: String,
+    body: String,
+}
+
+impl Command {
+    fn post(path: &str, body: &str) -> Self {
+        Self { method: "POST".to_string(), path: path.to_string(), body: body.to_string() }
+    }
+}
+
+impl Weights {
+    pub fn new(config: &Config) -> Self {
+        let server = &config.server;
+        let folder = match server.weights_dir.as_str() {
+            "" => Path::new(&config.log.run_dir).join("served"),
+            folder => PathBuf::from(folder),
+        };
+        let requests = match server.reload {
+            Reload::None => Vec::new(),
+            Reload::Surefoot => vec![Command::post("/reload", r#"{"path": "{path}"}"#)],
+            // https://docs.vllm.ai, sleep mode and RLHF: endpoints of VLLM_SERVER_DEV_MODE=1. Cached prefixes are of the
+            // old weights.
+            Reload::Vllm => vec![
+                Command::post(
+                    "/collective_rpc",
+                    r#"{"method": "reload_weights", "kwargs": {"weights_path": "{path}"}}"#,
+                ),
+                Command::post("/reset_prefix_cache", ""),
+            ],
+            // https://docs.sglang.io, "SGLang for RL Systems".
+            Reload::Sglang => {
+                vec![Command::post("/update_weights_from_disk", r#"{"model_path": "{path}", "flush_cache": true}"#)]
+            }
+            Reload::Custom => vec![Command {
+                method: server.reload_method.clone(),
+                path: server.reload_path.clone(),
+                body: server.reload_body.clone(),
+            }],
+        };
+        let dtype = match config.checkpoint.dtype {
+            Precision::F32 => Dtype::F32,
+            Precision::Bf16 => Dtype::BF16,
+        };
+        Self { folder, source: PathBuf::from(&config.model.path), dtype, requests }
+    }
+
+    /// Whether the server gets new weights at all.
+    pub fn wanted(&self) -> bool {
+        !self.requests.is_empty()
+    }
+
+    /// Writes `model` to a folder of its own and makes the server load it.
+    pub fn publish(&self, client: &Client, version: u64, model: &Model) -> Result<(), ServerError> {
+        let versions = Checkpoints::at(&self.folder);
+        let partial = versions.begin(version)?;
+        model.save(partial.path(), Some(&self.source), self.dtype)?;
+        let path = partial.commit()?;
+        // A server need not have this process's working directory.
+        let path = std::path::absolute(&path).map_err(RunFolderError::file("find", &path))?;
+        let quoted = Value::from(path.to_string_lossy()).to_string();
+        for Command { method, path: to, body } in &self.requests {
+            let answer = client.command(method, to, &body.replace(PATH, quoted.trim_matches('"')))?;
+            let failed = |answer: &Value| answer["success"] == Value::Bool(false);
+            if serde_json::from_str(&answer).is_ok_and(|answer| failed(&answer)) {
+                let hint = format!("see that the server can read {}", path.display());
+                return Err(client.unexpected(to, "the new weights to be loaded", &answer, &hint));
+            }
+        }
+        Ok(versions.prune(KEPT, None)?)
+    }
+}

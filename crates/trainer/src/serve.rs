@@ -1,0 +1,185 @@
+//! `surefoot serve`: a model behind OpenAI's `/v1/completions`, with token ids, log-probabilities and new weights on request.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /v1/models` | the one model |
+//! | `GET /health` | `{"status": "ok"}` |
+//! | `POST /v1/completions` | completions; [`Asked`](api::Asked) lists what is understood, anything else that matters is refused |
+//! | `POST /reload` `{"path": DIR}` | loads the weights of a Hugging Face folder of the same structure; requests that came before are answered with the old ones |
+//!
+//! Requests that wait are decoded together. A completion depends on weights, prompt, seed and sampling rule alone. The
+//! server does no authentication, and whoever reaches its port can make it read any folder: leave it on the local machine.
+pub mod api;
+mod http;
+mod worker;
+
+use crate::policy::{Policy, PolicyError};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
+use surefoot_engine::config::{ConfigError, ModelConfig};
+use surefoot_engine::tokenizer::{Tokenizer, TokenizerError};
+
+use worker::{Job, Worker};
+
+/// Connections at a time; more get HTTP status 503.
+const MOST_CONNECTIONS: usize = 1024;
+/// Time between two looks at whether to stop.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// Why a server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The model's structure.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The model's weights.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// The model's tokenizer.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// The address.
+    #[error("cannot listen on {address}: {source}; choose another port, or 0 for any that is free")]
+    Listen {
+        /// As it was asked for.
+        address: String,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// A server that listens.
+pub struct Server {
+    listener: TcpListener,
+    worker: Worker,
+}
+
+/// What answers to requests are made with.
+struct Shared {
+    jobs: Sender<Job>,
+    tokenizer: Arc<Tokenizer>,
+    name: String,
+    positions: usize,
+    vocabulary: usize,
+    connections: AtomicUsize,
+}
+
+impl Server {
+    /// Loads the model of `folder` and listens on `address`, as `127.0.0.1:8000`.
+    ///
+    /// # Errors
+    /// [`ServeError`] names the file or the address.
+    pub fn open(folder: &Path, address: &str) -> Result<Self, ServeError> {
+        let listener =
+            TcpListener::bind(address).map_err(|source| ServeError::Listen { address: address.to_string(), source })?;
+        let positions = ModelConfig::from_folder(folder)?.max_position_embeddings;
+        let (policy, _) = Policy::for_sampling(folder, positions, "nothing")?;
+        let tokenizer = Arc::new(Tokenizer::load(folder)?);
+        Ok(Self { listener, worker: Worker::new(policy, tokenizer, positions) })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// [`ServeError::Listen`].
+    pub fn address(&self) -> Result<SocketAddr, ServeError> {
+        self.listener.local_addr().map_err(|source| ServeError::Listen { address: "a socket".to_string(), source })
+    }
+
+    /// Answers requests until `stop` is set. Threads of the sampler are those of the pool that the caller is in.
+    ///
+    /// # Errors
+    /// [`ServeError::Listen`].
+    pub fn run(self, name: &str, stop: &AtomicBool) -> Result<(), ServeError> {
+        let (jobs, todo) = channel();
+        let shared = Arc::new(Shared {
+            jobs,
+            tokenizer: self.worker.tokenizer(),
+            name: name.to_string(),
+            positions: self.worker.positions(),
+            vocabulary: self.worker.vocabulary(),
+            connections: AtomicUsize::new(0),
+        });
+        let Self { listener, mut worker } = self;
+        let failed = |source| ServeError::Listen { address: "its address".to_string(), source };
+        listener.set_nonblocking(true).map_err(failed)?;
+        std::thread::scope(|scope| {
+            scope.spawn(|| accept(&listener, &shared, stop));
+            while !stop.load(Ordering::Relaxed) {
+                if let Ok(job) = todo.recv_timeout(PATIENCE) {
+                    worker.work(job, &todo, stop);
+                }
+            }
+        });
+        Ok(())
+    }
+}
+
+fn accept(listener: &TcpListener, shared: &Arc<Shared>, stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        let Ok((stream, _)) = listener.accept() else {
+            std::thread::sleep(PATIENCE);
+            continue;
+        };
+        let shared = shared.clone();
+        shared.connections.fetch_add(1, Ordering::Relaxed);
+        // A thread that cannot be started closes the connection, and the client tries again.
+        let _started = std::thread::Builder::new().name("connection".to_string()).spawn(move || {
+            // What a client does not read is its loss.
+            let _written = connection(stream, &shared);
+            shared.connections.fetch_sub(1, Ordering::Relaxed);
+        });
+    }
+}
+
+/// Reads one request and answers it.
+fn connection(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
+    stream.set_nonblocking(false)?;
+    let answer = match http::read(&mut stream)? {
+        Ok(_) if shared.connections.load(Ordering::Relaxed) > MOST_CONNECTIONS => {
+            Err((503, format!("more than {MOST_CONNECTIONS} connections")))
+        }
+        Ok(request) => answer(&request, shared),
+        Err(refused) => Err(refused),
+    };
+    let (status, body) = match answer {
+        Ok(body) => (200, body),
+        Err((status, message)) => (status, serde_json::json!({ "error": { "message": message, "code": status } })),
+    };
+    http::write(&mut stream, status, &body.to_string())
+}
+
+/// HTTP status and message of a request that is refused.
+pub(crate) type Refused = (u16, String);
+
+fn answer(request: &http::Request, shared: &Shared) -> Result<serde_json::Value, Refused> {
+    let waited = |_| (503, "the server is stopping".to_string());
+    match (request.method.as_str(), request.path.as_str()) {
+        ("GET", "/health") => Ok(serde_json::json!({ "status": "ok" })),
+        ("GET", "/v1/models") => Ok(serde_json::json!({
+            "object": "list", "data": [{ "id": shared.name, "object": "model", "max_model_len": shared.positions }]
+        })),
+        ("POST", "/v1/completions") => {
+            let asked = api::Asked::read(&request.body, &shared.tokenizer, shared.positions, shared.vocabulary)?;
+            let (tell, answer) = channel();
+            shared.jobs.send(Job::Complete(asked.clone(), tell)).map_err(|_| (503, "stopping".to_string()))?;
+            let samples = answer.recv().map_err(waited)?;
+            asked.answer(&samples, &shared.tokenizer, &shared.name)
+        }
+        ("POST", "/reload") => {
+            let body = api::json(&request.body)?;
+            let path = body["path"].as_str().ok_or((400, "`path` must be the folder of a model".to_string()))?;
+            let (tell, answer) = channel();
+            shared.jobs.send(Job::Reload(PathBuf::from(path), tell)).map_err(|_| (503, "stopping".to_string()))?;
+            answer.recv().map_err(waited)?.map_err(|message| (400, message))?;
+            Ok(serde_json::json!({ "success": true, "path": path }))
+        }
+        (method, path) => {
+            Err((404, format!("{method} {path}: there are /v1/completions, /v1/models, /reload and /health")))
+        }
+    }
+}

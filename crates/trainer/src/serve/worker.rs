@@ -1,0 +1,124 @@
+//! The one thread that samples for all requests.
+use super::api::Asked;
+use crate::policy::Policy;
+use crate::rollout::Stop;
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender};
+use surefoot_engine::config::ModelConfig;
+use surefoot_engine::cpu::Cpu;
+use surefoot_engine::device::{Device, Weights};
+use surefoot_engine::generate::{Request, Sample, Settings, generate};
+use surefoot_engine::tokenizer::Tokenizer;
+
+/// Sequences that are decoded together.
+const BATCH: usize = 64;
+
+/// What a connection wants.
+pub(super) enum Job {
+    /// Completions.
+    Complete(Asked, Sender<Vec<Sample>>),
+    /// The weights of a folder.
+    Reload(PathBuf, Sender<Result<(), String>>),
+}
+
+/// The model and the requests that wait for it.
+pub(super) struct Worker {
+    policy: Policy,
+    packed: <Cpu as Device>::PackedWeights,
+    tokenizer: Arc<Tokenizer>,
+    positions: usize,
+    waiting: VecDeque<Job>,
+}
+
+impl Worker {
+    pub fn new(policy: Policy, tokenizer: Arc<Tokenizer>, positions: usize) -> Self {
+        let packed = policy.sampler.pack(&policy.model.weights);
+        Self { policy, packed, tokenizer, positions, waiting: VecDeque::new() }
+    }
+
+    pub fn tokenizer(&self) -> Arc<Tokenizer> {
+        self.tokenizer.clone()
+    }
+
+    pub fn positions(&self) -> usize {
+        self.positions
+    }
+
+    pub fn vocabulary(&self) -> usize {
+        self.policy.sampler.vocabulary()
+    }
+
+    /// Does `job` and all that wait behind it.
+    pub fn work(&mut self, job: Job, more: &Receiver<Job>, stop: &AtomicBool) {
+        self.waiting.push_back(job);
+        while let Some(job) = self.waiting.pop_front().filter(|_| !stop.load(Ordering::Relaxed)) {
+            self.waiting.extend(more.try_iter());
+            // Who asked may have gone.
+            match job {
+                Job::Complete(asked, tell) => self.complete(asked, tell, stop),
+                Job::Reload(folder, tell) => {
+                    let _gone = tell.send(self.reload(&folder));
+                }
+            }
+            self.waiting.extend(more.try_iter());
+        }
+    }
+
+    /// Answers a request, together with those behind it that want the same distribution; one for new weights ends the row.
+    fn complete(&mut self, asked: Asked, tell: Sender<Vec<Sample>>, stop: &AtomicBool) {
+        let mut together = vec![(asked, tell)];
+        let row = self.waiting.iter().position(|job| matches!(job, Job::Reload(..))).unwrap_or(self.waiting.len());
+        let mut others = self.waiting.split_off(row);
+        for job in std::mem::take(&mut self.waiting) {
+            match job {
+                Job::Complete(asked, tell) if asked.goes_with(&together[0].0) => together.push((asked, tell)),
+                other => self.waiting.push_back(other),
+            }
+        }
+        self.waiting.append(&mut others);
+        let first = &together[0].0;
+        let ends = Stop { tokenizer: &self.tokenizer, texts: &first.stop };
+        let requests: Vec<Request> = together
+            .iter()
+            .map(|(asked, _)| Request { prompt: &asked.prompt, samples: asked.samples, first_sequence: asked.seed })
+            .collect();
+        let workers = self.policy.workers.min(requests.len()).max(1);
+        let samples: usize = requests.iter().map(|request| request.samples).sum();
+        let settings = Settings {
+            sampling: first.sampling,
+            // A request's seed is the number of its stream.
+            seed: 0,
+            max_new_tokens: first.max_new_tokens,
+            batch: BATCH.min(samples).div_ceil(workers),
+            workers,
+            stop: &|tokens| ends.ends(tokens),
+            progress: &|_| {},
+            cancelled: &|| stop.load(Ordering::Relaxed),
+        };
+        let w = Weights { arena: &self.policy.model.weights, packed: Some(&self.packed) };
+        let sampled = generate(&self.policy.sampler, w, &requests, &settings);
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
+        for ((_, tell), samples) in together.into_iter().zip(sampled) {
+            let _gone = tell.send(samples);
+        }
+    }
+
+    fn reload(&mut self, folder: &Path) -> Result<(), String> {
+        let loaded = Policy::for_sampling(folder, self.positions, "nothing").map_err(|error| error.to_string())?;
+        let policy = loaded.0;
+        let (served, new) = (&self.policy.model.config, &policy.model.config);
+        // The number format of the file and what does not concern the arithmetic may be others.
+        if (ModelConfig { dtype: served.dtype, other: served.other.clone(), ..new.clone() }) != *served {
+            let folder = folder.display();
+            return Err(format!("{folder}: its config.json is of another structure than the model that is served"));
+        }
+        self.packed = policy.sampler.pack(&policy.model.weights);
+        self.policy = policy;
+        Ok(())
+    }
+}

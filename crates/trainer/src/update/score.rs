@@ -1,0 +1,57 @@
+//! Log-probabilities of a rollout's tokens under given weights, without an update.
+use super::{Advantage, TrainedGroup, TrainedSample, pack};
+use crate::config::Config;
+use crate::policy::{Policy, Workspace};
+use crate::rollout::Group;
+use surefoot_engine::device::Weights;
+
+/// What a policy says of a sample's tokens.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scored {
+    /// Log-probability of each in the tempered distribution.
+    pub logp: Vec<f32>,
+    /// Entropy of that distribution at each, in nats.
+    pub entropy: Vec<f32>,
+}
+
+/// Scores each sample, in their order, under `weights`, or under those of `policy`. As everywhere, the bits do not depend on
+/// what is computed together, so that they are those that an update or the sampler would find.
+pub fn score(policy: &mut Policy, config: &Config, groups: &[Group], weights: Option<&Vec<f32>>) -> Vec<Scored> {
+    let mut numbers = 0..;
+    let all: Vec<TrainedGroup> = groups
+        .iter()
+        .zip(0..)
+        .map(|(group, id)| TrainedGroup {
+            id,
+            prompt: &group.prompt.tokens,
+            samples: group
+                .samples
+                .iter()
+                .zip(numbers.by_ref())
+                .map(|(sample, number)| TrainedSample {
+                    number,
+                    tokens: &sample.tokens,
+                    logp_old: &sample.logp,
+                    logp_ref: &[],
+                    advantage: Advantage::Sequence(0.0),
+                    token_weights: &[],
+                    mask: &[],
+                })
+                .collect(),
+        })
+        .collect();
+    let scale = 1.0 / config.rollout.temperature as f32;
+    let mut found = vec![Scored::default(); groups.iter().map(|group| group.samples.len()).sum()];
+    for batch in pack(&all, config.update.tokens_per_micro_batch, |_| false) {
+        let Workspace { decoder, weights: own, tape, .. } =
+            policy.workspace(batch.packed.len(), config.update.recompute);
+        let w = weights.map_or(own, |arena| Weights { arena, packed: None });
+        let predicted = decoder.forward(w, &batch.packed, &batch.targets, scale, tape);
+        for (&number, span) in batch.numbers.iter().zip(batch.offsets.windows(2)) {
+            let span = span[0]..span[1];
+            found[number] =
+                Scored { logp: predicted.logp[span.clone()].to_vec(), entropy: predicted.entropy[span].to_vec() };
+        }
+    }
+    found
+}
