@@ -171,6 +171,8 @@ fn one(
                         logp_old: &s.logp,
                         advantage: Advantage::Sequence(advantage),
                         logp_ref: &[],
+                        mask: &[],
+                        token_weights: &[],
                     })
                     .collect(),
             }
