@@ -11,6 +11,9 @@ use crate::replay::{Outcome, QUANTITIES, Quantity, Replay};
 /// Line styles, one for each round through the colours.
 const STYLES: [&str; 3] = ["", "dashed", "dotted"];
 
+/// A value by stretches of steps, at the middle of each.
+type Curve = Vec<(f64, Option<Summary>)>;
+
 /// A run whose tokens were given to other objectives.
 #[derive(Debug)]
 pub struct Replayed {
@@ -24,7 +27,7 @@ pub struct Replayed {
 
 impl Replayed {
     /// The values of an objective by stretches of steps.
-    fn line(&self, contender: usize, quantity: &Quantity, buckets: Buckets) -> Vec<(f64, Option<Summary>)> {
+    fn line(&self, contender: usize, quantity: &Quantity, buckets: Buckets) -> Curve {
         let within = |index: usize, outcome: &Outcome| {
             outcome.step.is_some_and(|step| (step.saturating_sub(1) / buckets.width) as usize == index)
         };
@@ -83,7 +86,7 @@ fn figure(replays: &[Replayed], quantity: &Quantity, buckets: Buckets) -> Option
     })
 }
 
-fn table(replays: &[Replayed], lines: &[Vec<Vec<(f64, Option<Summary>)>>], buckets: Buckets) -> Table {
+fn table(replays: &[Replayed], lines: &[Vec<Curve>], buckets: Buckets) -> Table {
     let of_run = |r: &Replayed| -> Vec<String> {
         (0..r.replay.contenders.len()).map(|c| format!("{}: {}", r.run, r.replay.name(c))).collect()
     };
