@@ -13,7 +13,9 @@ pub fn outputs(tiny: &Tiny) -> Vec<(&'static str, Output)> {
     let serving = Serving::start(&demo_model());
     let run = |name: &str, url: &str, more: &[&str]| {
         let url = format!("server.url={url:?}");
-        let base = [url.as_str(), "train.steps=1", "server.retries=2", "server.backoff_seconds=0.01"];
+        // One request at a time: which of several fails first would be chance.
+        let one = "server.concurrency=1";
+        let base = [url.as_str(), one, "train.steps=1", "server.retries=2", "server.backoff_seconds=0.01"];
         tiny.train(name, &[&base[..], &["server.timeout_seconds=1"], more].concat()).output().unwrap()
     };
     let faults: [(&str, Faults); 7] = [
