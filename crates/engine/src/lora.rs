@@ -7,7 +7,7 @@
 //! Matrices that share one product in the arena (queries, keys and values; gate and up) share it here: their `A` are
 //! stacked, and their `B` are the blocks of one block-diagonal matrix, whose other entries stay zero.
 
-mod base;
+mod merge;
 mod peft;
 
 use crate::device::Device;
@@ -16,7 +16,7 @@ use crate::random::Stream;
 use std::collections::HashMap;
 use std::ops::Range;
 
-pub use base::Base;
+pub use merge::Base;
 pub use peft::PeftError;
 
 /// Names of the matrices of a layer that can have adapters, as `peft` and `transformers` call them.
