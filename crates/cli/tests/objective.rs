@@ -2,28 +2,10 @@
 //! beside the test.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::io::Write;
-use std::process::{Command, Stdio};
+mod call;
 
+use call::surefoot;
 use serde_json::{Value, json};
-
-fn surefoot(arguments: &[&str], stdin: &str) -> (i32, String, String) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_surefoot"))
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let (mut pipe, text) = (child.stdin.take().unwrap(), stdin.to_string());
-    let writer = std::thread::spawn(move || {
-        let _closed = pipe.write_all(text.as_bytes());
-    });
-    let output = child.wait_with_output().unwrap();
-    writer.join().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
-}
 
 fn eval(options: &[&str], stdin: &str) -> Vec<Value> {
     let (code, stdout, stderr) = surefoot(&[&["objective", "eval"], options].concat(), stdin);
