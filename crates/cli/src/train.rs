@@ -90,6 +90,9 @@ fn finish(outcome: &Outcome, config: &Config) -> Exit {
 }
 
 fn resolve(args: &Train, purpose: Purpose) -> anyhow::Result<(Config, Start)> {
+    if args.tui {
+        Dashboard::check()?;
+    }
     match (&args.resume, &args.config) {
         (Some(run), _) => {
             let file = run.join("config.toml");
