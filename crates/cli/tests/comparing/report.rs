@@ -122,6 +122,7 @@ fn what_cannot_be_read_is_told_and_the_rest_is_shown() {
     let (code, _, stderr) = ended(at.path(), &["report", "good", "cut", "empty", "absent", "-o", "page.html"]);
     let page = fs::read_to_string(at.path().join("page.html")).unwrap();
     assert_eq!(code, 0, "{stderr}");
+    assert_eq!(page.matches("there is no folder absent").count(), 1);
     for told in [
         "cut/metrics.jsonl:2: not a line of metrics",
         "cut/metrics.jsonl:5: cut in the middle",

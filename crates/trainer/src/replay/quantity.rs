@@ -29,7 +29,7 @@ pub const QUANTITIES: [Quantity; 4] = [
     Quantity {
         id: "norm",
         title: "Norm of the gradient over the run's own",
-        axis: "norm",
+        axis: "norm, in units of the run's own",
         about: "Length of the objective's gradient by the log-probabilities, in units of that of the run's own objective.",
         of: |outcome| outcome.gradient.relative_norm(),
     },

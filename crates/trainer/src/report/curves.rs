@@ -120,7 +120,7 @@ fn figure(report: &Report, buckets: Buckets, curves: &Curves) -> Option<Figure> 
         .map(|group| curves.lines.iter().map(|(metric, ..)| buckets.metric(group, *metric)).collect())
         .collect();
     let first = curves.lines[0].0;
-    let (x, y) = (Scale::steps(buckets.last), scale(&series, first)?);
+    let (x, y) = (Scale::steps(buckets.last), scale(&series, first, report.is_crowded())?);
     let unit = if first.unit == "1" { String::new() } else { format!(" ({})", first.unit) };
     let mut frame = Frame::new(curves.title, x, "step", y, &format!("{}{unit}", curves.axis));
     // Most steps have no evaluation: lines go from one to the next.
@@ -168,9 +168,15 @@ fn figure(report: &Report, buckets: Buckets, curves: &Curves) -> Option<Figure> 
     })
 }
 
-/// The axis for all lines; `None` when there are no values.
-fn scale(series: &[Vec<Vec<Option<Summary>>>], metric: Metric) -> Option<Scale> {
-    let values: Vec<Summary> = series.iter().flatten().flatten().copied().flatten().collect();
+/// The axis for all that is drawn: `crowded` figures have the first line of each run, without its range. `None` when there are
+/// no values.
+fn scale(series: &[Vec<Vec<Option<Summary>>>], metric: Metric, crowded: bool) -> Option<Scale> {
+    let lines = series.iter().flat_map(|lines| if crowded { &lines[..1] } else { &lines[..] });
+    let drawn = |summary: Summary| match crowded {
+        true => Summary { low: summary.mean, high: summary.mean, ..summary },
+        false => summary,
+    };
+    let values: Vec<Summary> = lines.flatten().copied().flatten().map(drawn).collect();
     let mut means: Vec<f64> = values.iter().map(|summary| summary.mean).collect();
     means.sort_by(f64::total_cmp);
     let typical = *means.get(means.len() / 2)?;
