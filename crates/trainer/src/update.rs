@@ -55,6 +55,8 @@ pub struct Seen {
     pub logp: Vec<f32>,
     /// Under the reference policy, where the run has one.
     pub logp_ref: Vec<f32>,
+    /// Under the policy that the epoch began with, where the objective asks.
+    pub logp_epoch: Vec<f32>,
 }
 
 impl Updated {
@@ -77,6 +79,7 @@ impl Updated {
             if let Some(seen) = self.seen.get_mut(number) {
                 seen.logp = logp[span[0]..span[1]].to_vec();
                 seen.logp_ref = batch.logp_ref.get(span[0]..span[1]).unwrap_or_default().to_vec();
+                seen.logp_epoch = batch.logp_epoch.get(span[0]..span[1]).unwrap_or_default().to_vec();
             }
         }
     }
@@ -130,6 +133,9 @@ pub fn update(
             TokenBatch::new(&found.logp, &batch.logp_old, batch.advantages(), &batch.offsets, &batch.groups)?;
         if !batch.logp_ref.is_empty() {
             tokens = tokens.with_logp_ref(&batch.logp_ref)?;
+        }
+        if !batch.logp_epoch.is_empty() {
+            tokens = tokens.with_logp_epoch(&batch.logp_epoch)?;
         }
         if !batch.token_weights.is_empty() {
             tokens = tokens.with_token_weights(&batch.token_weights)?;

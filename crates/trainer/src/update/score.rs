@@ -33,6 +33,7 @@ pub fn score(policy: &mut Policy, config: &Config, groups: &[Group], weights: Op
                     tokens: &sample.tokens,
                     logp_old: &sample.logp,
                     logp_ref: &[],
+                    logp_epoch: &[],
                     advantage: Advantage::Sequence(0.0),
                     token_weights: &[],
                     mask: &[],
