@@ -268,7 +268,7 @@ impl Parser<'_> {
 
     /// "twenty five", "three hundred", "two thirds".
     fn number_in_words(&mut self, words: &[&str]) -> Option<u32> {
-        if let Some((parts, [count @ ..])) = words.split_last()
+        if let Some((parts, count)) = words.split_last()
             && let Some(parts) = parts_of_one(parts, matches!(count, [] | ["one"]))
         {
             let count = if count.is_empty() { self.arena.integer(1) } else { self.number_in_words(count)? };
