@@ -19,6 +19,7 @@
 //! | [`batch`] | packed sequences, a shared prompt stored once |
 //! | [`device`] | the operators that a device implements |
 //! | [`cpu`] | the operators on the CPU, one file each |
+//! | [`cuda`] | the CUDA kernels, and what the host prepares for them |
 //! | [`decoder`] | forward and backward over packed sequences; prefill and decoding over caches |
 //! | [`lora`] | low-rank adapters of frozen weights |
 //! | [`generate`] | many samples with continuous batching |
@@ -58,6 +59,7 @@ pub mod batch;
 pub mod chat;
 pub mod config;
 pub mod cpu;
+pub mod cuda;
 pub mod decoder;
 pub mod device;
 pub mod folder;
