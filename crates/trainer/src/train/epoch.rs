@@ -1,20 +1,27 @@
 //! The policy that an epoch over a rollout begins with, for objectives that weigh the advantage by it (CPGD section 6.1).
-use crate::policy::Policy;
+use crate::policy::{Of, Policy};
 use crate::rollout::Group;
 use crate::update::{Rule, Scored, TrainedGroup, score};
 use std::borrow::Cow;
+use surefoot_engine::device::DeviceError;
 
 /// What the present policy says of every sample of `groups`, as epoch `epoch` begins. `None` where the objective does not ask.
-pub(super) fn logp(policy: &mut Policy, rule: &Rule, epoch: usize, groups: &[Group]) -> Option<Vec<Vec<f32>>> {
+pub(super) fn logp(
+    policy: &mut Policy,
+    rule: &Rule,
+    epoch: usize,
+    groups: &[Group],
+) -> Result<Option<Vec<Vec<f32>>>, DeviceError> {
     if !rule.objective.control.weighs_epochs() {
-        return None;
+        return Ok(None);
     }
     // The policy that sampled is still the present one: its word stands in `logp_old`.
     if epoch == 0 && rule.config.begins_on_policy() {
-        return Some(groups.iter().flat_map(|group| &group.samples).map(|sample| sample.logp.clone()).collect());
+        let logp = groups.iter().flat_map(|group| &group.samples).map(|sample| sample.logp.clone());
+        return Ok(Some(logp.collect()));
     }
-    let scored = score(policy, rule.config, groups, None);
-    Some(scored.into_iter().map(|Scored { logp, .. }| logp).collect())
+    let scored = score(policy, rule.config, groups, Of::Policy)?;
+    Ok(Some(scored.into_iter().map(|Scored { logp, .. }| logp).collect()))
 }
 
 /// The groups with those log-probabilities, which are in the order of all samples of the rollout.
