@@ -1,6 +1,7 @@
 //! The reference policy: the model that the run began with, whose log-probabilities are computed once a rollout.
 use crate::config::Config;
 use crate::policy::{Policy, PolicyError};
+use crate::ranks::{Ranks, RanksError};
 use crate::rollout::Group;
 use crate::update::score;
 use std::path::Path;
@@ -22,7 +23,14 @@ impl Reference {
     }
 
     /// Log-probability of each token of each sample, in the order of the samples.
-    pub fn logp(&self, policy: &mut Policy, config: &Config, groups: &[Group]) -> Vec<Vec<f32>> {
-        score(policy, config, groups, Some(&self.0)).into_iter().map(|scored| scored.logp).collect()
+    pub fn logp(
+        &self,
+        policy: &mut Policy,
+        config: &Config,
+        groups: &[Group],
+        ranks: &Ranks,
+    ) -> Result<Vec<Vec<f32>>, RanksError> {
+        let scored = score(policy, config, groups, Some(&self.0), ranks)?;
+        Ok(scored.into_iter().map(|scored| scored.logp).collect())
     }
 }

@@ -2,6 +2,7 @@
 use super::{Advantage, TrainedGroup, TrainedSample, pack};
 use crate::config::Config;
 use crate::policy::{Policy, Workspace};
+use crate::ranks::{Ranks, RanksError, Reader, Writer};
 use crate::rollout::Group;
 use surefoot_engine::device::Weights;
 
@@ -14,9 +15,39 @@ pub struct Scored {
     pub entropy: Vec<f32>,
 }
 
-/// Scores each sample, in their order, under `weights`, or under those of `policy`. As everywhere, the bits do not depend on
-/// what is computed together, so that they are those that an update or the sampler would find.
-pub fn score(policy: &mut Policy, config: &Config, groups: &[Group], weights: Option<&Vec<f32>>) -> Vec<Scored> {
+/// Scores each sample, in their order, under `weights`, or under those of `policy`; each rank a share of the groups. As
+/// everywhere, the bits do not depend on what is computed together, so that they are those that an update or the sampler would
+/// find.
+///
+/// # Errors
+/// [`RanksError`] where there are other ranks.
+pub fn score(
+    policy: &mut Policy,
+    config: &Config,
+    groups: &[Group],
+    weights: Option<&Vec<f32>>,
+    ranks: &Ranks,
+) -> Result<Vec<Scored>, RanksError> {
+    let own = score_here(policy, config, &groups[ranks.share(groups.len())], weights);
+    if !ranks.are_several() {
+        return Ok(own);
+    }
+    let mut told = Writer::default();
+    for Scored { logp, entropy } in &own {
+        told.values(logp).values(entropy);
+    }
+    let mut all = Vec::new();
+    for (rank, told) in ranks.gather(told.done())?.iter().enumerate() {
+        let mut told = Reader::new(told);
+        let samples = groups[ranks.share_of(rank, groups.len())].iter().map(|group| group.samples.len()).sum();
+        for _ in 0..samples {
+            all.push(Scored { logp: told.values()?, entropy: told.values()? });
+        }
+    }
+    Ok(all)
+}
+
+fn score_here(policy: &mut Policy, config: &Config, groups: &[Group], weights: Option<&Vec<f32>>) -> Vec<Scored> {
     let mut numbers = 0..;
     let all: Vec<TrainedGroup> = groups
         .iter()
