@@ -117,7 +117,7 @@ impl Journey {
             Start::New => {
                 // The model first: a run that cannot start leaves no folder.
                 let policy = load(&source, positions, keys, &config, notes)?;
-                ranks.meet()?;
+                together::agree_on_data(&order, &policy, &ranks)?;
                 let folder = match ranks.is_first() {
                     true => RunFolder::create(&run_dir)?,
                     false => RunFolder::of_another(&run_dir),
@@ -148,8 +148,8 @@ impl Journey {
             state::restore_versions(&policy.model, path, &mut versions)?;
             (step, pending) = (state.step, state.pending);
             notes.push(format!("resuming after step {saved}"));
+            together::agree_on_data(&order, &policy, &ranks)?;
         }
-        together::agree_on_data(&order, &policy, &ranks)?;
         // The line of a step that is pending is written when its evaluation is finished.
         let before = step - u64::from(pending.is_some());
         let written = if ranks.is_first() { Some(Written::open(&config, &folder, before)?) } else { None };

@@ -239,6 +239,7 @@ fn what_ranks_do_not_share_is_named() {
         let message = ending.unwrap_err().to_string();
         assert!(message.starts_with("rank 2 of 3 has another training set than rank 0"), "{message}");
     }
+    assert!(!run.exists(), "a run that could not start left a folder");
     let ahead = ["rollout.staleness=1", "rollout.resample_rounds=1"];
     for ending in together(2, Start::New, |_| config(Purpose::Train, &run, &ahead)) {
         let message = ending.unwrap_err().to_string();

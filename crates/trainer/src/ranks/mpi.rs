@@ -8,9 +8,14 @@ use mpi::{Count, Threading};
 use std::mem::ManuallyDrop;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Bytes that all ranks together give at once: MPI counts them in 31 bits.
 const AT_ONCE: usize = 1 << 30;
+/// Looks at whether the others are here before a rank that waits for them sleeps between two.
+const EAGER: u32 = 1000;
+/// Time between two looks.
+const PATIENCE: Duration = Duration::from_micros(100);
 
 /// MPI, started. Dropping it neither ends nor aborts MPI, so that a process that panics does not wait for the others; MPI's
 /// launcher then ends them.
@@ -58,6 +63,20 @@ impl World {
     fn communicator(&self) -> SimpleCommunicator {
         SimpleCommunicator::world()
     }
+
+    /// Waits until all ranks are here. MPI's own waits keep a core busy, which another rank may need in order to get here.
+    fn meet(&self) {
+        let mut looks = 0;
+        let mut barrier = self.communicator().immediate_barrier();
+        while let Err(not_yet) = barrier.test() {
+            barrier = not_yet;
+            looks += 1;
+            match looks {
+                ..EAGER => std::thread::yield_now(),
+                _ => std::thread::sleep(PATIENCE),
+            }
+        }
+    }
 }
 
 /// MPI's own error handler ends the job, so none of these fails.
@@ -81,6 +100,7 @@ impl Link for World {
     }
 
     fn gather(&self, own: Vec<u8>) -> Result<Vec<Vec<u8>>, RanksError> {
+        self.meet();
         let world = self.communicator();
         let mut sizes = vec![0u64; self.size];
         world.all_gather_into(&(own.len() as u64), &mut sizes[..]);
@@ -95,6 +115,7 @@ impl Link for World {
     }
 
     fn gather_first(&self, own: Vec<u8>) -> Result<Vec<Vec<u8>>, RanksError> {
+        self.meet();
         let world = self.communicator();
         let mut sizes = vec![0u64; self.size];
         world.all_gather_into(&(own.len() as u64), &mut sizes[..]);
