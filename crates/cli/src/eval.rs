@@ -81,7 +81,7 @@ fn evaluate(config: &Config, folder: &Path, format: Format, ranks: &Ranks) -> an
     if !unused.is_empty() {
         note(&format!("tensors that the model does not use: {}", unused.join(", ")));
     }
-    let stop = stop_on_signal(ranks.is_first().then_some("stopping; what is done stays. Once more to stop at once"))?;
+    let stop = stop_on_signal((!ranks.are_several()).then_some("stopping; what is done stays. Once more to stop at once"))?;
     let evaluator = Evaluator { config, prompter: &prompter, rewarder: &rewarder, benchmarks: &benchmarks, ranks };
     let mut show = |p: Progress| {
         let percent = 100.0 * p.avg;

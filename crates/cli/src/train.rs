@@ -28,7 +28,8 @@ pub fn run(args: &Train, purpose: Purpose) -> anyhow::Result<Exit> {
 
 fn train(args: &Train, purpose: Purpose, ranks: &Ranks) -> anyhow::Result<Exit> {
     let (config, start) = shared(ranks, purpose, || resolve(args, purpose))?;
-    let said = ranks.is_first().then_some("stopping after a checkpoint; once more to stop at once");
+    // A launcher that ends the ranks because of one of them sends signals too.
+    let said = (!ranks.are_several()).then_some("stopping after a checkpoint; once more to stop at once");
     let stop = stop_on_signal(said)?;
     let note_all = |notes: &[String]| notes.iter().filter(|_| ranks.is_first()).for_each(|note| output::note(note));
     let pool = pool(config.train.threads)?;

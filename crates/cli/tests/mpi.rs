@@ -213,7 +213,7 @@ fn what_fails_on_one_rank_ends_all_and_is_told_once_with_its_rank() {
     fs::remove_file(folder.path().join("b/rows.jsonl")).unwrap();
     let (code, stderr) = start(None);
     assert_eq!(code, Some(2), "{stderr}");
-    assert!(stderr.contains("error: rank 1 of 2: cannot open rows.jsonl"), "{stderr}");
+    assert!(stderr.contains("error: rank 1 of 2: cannot read rows.jsonl"), "{stderr}");
 
     // What is wrong everywhere is told by rank 0 alone.
     for set in ["train.steps=0", "model.path=\"nowhere\""] {
