@@ -123,8 +123,8 @@ impl Run {
         let corrected = self.correct(&mut sampled, record)?;
         let policy = &mut self.journey.policy;
         let (config, ranks) = (&self.journey.config, &self.gatherer.ranks);
-        let logp_ref = self.reference.as_ref().map(|r| r.logp(policy, config, &sampled.groups, ranks)).transpose()?;
-        let logp_ref = logp_ref.unwrap_or_default();
+        let logp_ref = self.reference.map(|r| r.logp(policy, config, &sampled.groups, ranks));
+        let logp_ref = logp_ref.transpose()?.unwrap_or_default();
         let credit = Credit::of(&self.estimator, &sampled.groups, &sampled.rewards(), &logp_ref)?;
         if let Some(divergence) = credit.divergence {
             record.set(metrics::REWARD_KL, divergence);

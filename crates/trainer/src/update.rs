@@ -7,6 +7,7 @@ mod score;
 use crate::config::{Config, choice::OnNonfinite};
 use crate::policy::Policy;
 use crate::ranks::{Ranks, RanksError};
+use surefoot_engine::device::DeviceError;
 use surefoot_objectives::{Counts, Objective, ObjectiveError, Stats};
 
 pub use pack::{Advantage, MicroBatch, TrainedGroup, TrainedSample, pack};
@@ -23,6 +24,9 @@ pub enum UpdateError {
     /// Another rank.
     #[error(transparent)]
     Ranks(#[from] RanksError),
+    /// The device.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     /// A loss or gradient is not finite, and the run is to stop then.
     #[error(
         "step {step}: update {update} cannot be made, {what} not finite; the weights are those of the update before (update.on_nonfinite = \"skip\" would go on)"
@@ -146,7 +150,7 @@ pub fn update(
         stats.merge(&part.stats);
     }
     partial.sum(policy, rule.ranks)?;
-    let norm = policy.finish_gradient();
+    let norm = policy.finish_gradient()?;
     if !loss.is_finite() || !policy.can_step(rule.config, norm) {
         let what = if loss.is_finite() { "the gradient is" } else { "the loss is" };
         return not_finite(policy, rule, what, done);
@@ -154,7 +158,7 @@ pub fn update(
     done.losses.push(loss);
     done.norms.push(norm);
     done.stats.merge(&stats);
-    done.learning_rate = policy.step(rule.config, norm, rule.total_updates);
+    done.learning_rate = policy.step(rule.config, norm, rule.total_updates)?;
     Ok(())
 }
 

@@ -18,7 +18,7 @@ use crate::prompt::Prompter;
 use crate::ranks::Ranks;
 use crate::reward::{Judged, Rewarder, Verdict};
 use crate::rollout::exchange::{self, Sampled};
-use crate::rollout::{Plan, Watch, judgements, rollout};
+use crate::rollout::{Generate, Plan, Watch, judgements, rollout};
 use crate::run_folder::{RunFolderError, atomic};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -151,10 +151,10 @@ impl Evaluator<'_> {
         let writes = self.ranks.is_first();
         if writes {
             std::fs::create_dir_all(folder).map_err(RunFolderError::file("make", folder))?;
-            Settings::of(self.config, policy, self.benchmarks).claim(folder)?;
+            Settings::of(self.config, policy, self.benchmarks)?.claim(folder)?;
         }
         // As many problems at a time as fill every rank's batch a few times.
-        let count = (4 * self.config.rollout.batch).div_ceil(self.config.eval.samples).max(policy.workers);
+        let count = (4 * self.config.rollout.batch).div_ceil(self.config.eval.samples).max(policy.workers());
         let count = self.ranks.greatest(count as u64)? as usize * self.ranks.size();
         let mut scores = Vec::new();
         for (number, benchmark) in self.benchmarks.iter().enumerate() {

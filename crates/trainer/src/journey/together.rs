@@ -47,21 +47,21 @@ pub(super) fn records(folder: &RunFolder, ranks: &Ranks) -> Result<Vec<Record>, 
 }
 
 /// Every rank has the rows and the weights that rank 0 has.
-pub(super) fn agree_on_data(order: &Order, policy: &Policy, ranks: &Ranks) -> Result<(), RanksError> {
+pub(super) fn agree_on_data(order: &Order, policy: &Policy, ranks: &Ranks) -> Result<(), TrainError> {
     if !ranks.are_several() {
         return Ok(());
     }
     let hint = "data.train must name the same files on all machines";
     ranks.agree("training set", order.position().fingerprint, hint)?;
     let hint = "model.path and log.run_dir must be the same folders on all machines";
-    ranks.agree("model", fingerprint(&policy.model.weights), hint)
+    Ok(ranks.agree("model", fingerprint(&policy.weights()?), hint)?)
 }
 
 /// Every rank has the weights that are about to be saved.
-pub(super) fn agree_on_weights(policy: &Policy, ranks: &Ranks) -> Result<(), RanksError> {
+pub(super) fn agree_on_weights(policy: &Policy, ranks: &Ranks) -> Result<(), TrainError> {
     if !ranks.are_several() {
         return Ok(());
     }
     let hint = "its arithmetic differs, so nothing is saved. Resume without its machine";
-    ranks.agree("policy after the same updates", fingerprint(policy.values()), hint)
+    Ok(ranks.agree("policy after the same updates", fingerprint(&policy.values()?), hint)?)
 }

@@ -8,7 +8,7 @@ use crate::ranks::Ranks;
 use crate::reward::{Judged, Outcome, Rewarder};
 use crate::rollout::exchange::{self, Sampled};
 use crate::rollout::served::{Server, Tally};
-use crate::rollout::{Group, Plan, Sampler, Watch, judgements};
+use crate::rollout::{Generate, Group, Plan, Watch, judgements, rollout};
 use std::time::{Duration, Instant};
 
 /// Bits of a random stream's number above which the round stands.
@@ -86,8 +86,8 @@ fn has_signal(rewards: &[f32], samples: usize) -> Vec<bool> {
 /// Who samples.
 #[derive(Clone, Copy)]
 pub(super) enum Source<'a> {
-    /// This engine, with these weights.
-    Engine(Sampler<'a>, &'a Vec<f32>),
+    /// This engine.
+    Engine(&'a dyn Generate),
     /// A server, with the weights that it has been given.
     Server(&'a Server),
 }
@@ -182,9 +182,9 @@ impl Gatherer {
         phase("rollout");
         let (plan, started, mut tally) = (Plan::training(&self.config), Instant::now(), Tally::default());
         let groups = match source {
-            Source::Engine(sampler, weights) => {
+            Source::Engine(engine) => {
                 let watch = Watch { progress: &|_| {}, cancelled };
-                sampler.rollout(weights, &self.prompter, &plan, rows, first, &watch)?
+                rollout(engine, &self.prompter, &plan, rows, first, &watch)?
             }
             Source::Server(server) => server.rollout(&self.prompter, &plan, rows, first, &mut tally, cancelled)?,
         };

@@ -2,9 +2,10 @@
 //!
 //! Within a part a gradient is one chain of additions over its tokens. Where the chains begin and end depends on the samples
 //! alone, so that the gradient's bits do not depend on which process computes which part.
-use super::TrainedGroup;
+use super::{TrainedGroup, UpdateError};
 use crate::policy::Policy;
-use crate::ranks::{Ranks, RanksError, add};
+use crate::ranks::{Ranks, add};
+use surefoot_engine::device::DeviceError;
 
 /// The part, of `parts`, that each thing of this weight belongs to: parts follow one another, and are as even as whole things
 /// let them be.
@@ -54,10 +55,10 @@ pub(super) fn parts<'a>(
     cut
 }
 
-/// The partial gradients of this rank's parts.
+/// The partial gradients of this rank's parts, on the host but for the last one.
 #[derive(Default)]
 pub(crate) struct Partial {
-    /// Of the first of several parts; that of the last is with the policy until it is added.
+    /// Of the first of several parts.
     first: Option<Vec<f32>>,
     further: Vec<Vec<f32>>,
     parts: usize,
@@ -65,35 +66,40 @@ pub(crate) struct Partial {
 
 impl Partial {
     /// Begins the gradient of the next part.
-    pub fn begin(&mut self, policy: &mut Policy, ranks: &Ranks) {
-        self.keep(policy, ranks);
+    pub fn begin(&mut self, policy: &mut Policy, ranks: &Ranks) -> Result<(), DeviceError> {
+        self.keep(policy, ranks)?;
         policy.begin_update();
         self.parts += 1;
+        Ok(())
     }
 
     /// Puts the gradient of the part that is done aside.
-    fn keep(&mut self, policy: &mut Policy, ranks: &Ranks) {
+    fn keep(&mut self, policy: &mut Policy, ranks: &Ranks) -> Result<(), DeviceError> {
         match &mut self.first {
             _ if self.parts == 0 => {}
-            None => self.first = Some(std::mem::take(&mut policy.gradient)),
+            None => self.first = Some(policy.take_gradient()?),
             // Nothing comes before the parts of rank 0: they can be summed at once.
-            Some(first) if ranks.is_first() => add(first, &policy.gradient),
-            Some(_) => self.further.push(std::mem::take(&mut policy.gradient)),
+            Some(first) if ranks.is_first() => policy.edit_gradient(&mut |part| add(first, part))?,
+            Some(_) => self.further.push(policy.take_gradient()?),
         }
+        Ok(())
     }
 
     /// Leaves the sum of all ranks' parts as the gradient of `policy`.
-    pub fn sum(mut self, policy: &mut Policy, ranks: &Ranks) -> Result<(), RanksError> {
+    pub fn sum(mut self, policy: &mut Policy, ranks: &Ranks) -> Result<(), UpdateError> {
         match self.parts {
             0 => policy.begin_update(),
             1 => {}
-            _ => self.keep(policy, ranks),
+            _ => self.keep(policy, ranks)?,
         }
         if let Some(first) = self.first {
-            policy.gradient = first;
+            policy.put_gradient(first)?;
         }
         if ranks.are_several() {
-            ranks.sum(&mut policy.gradient, &self.further, self.parts == 0)?;
+            let (further, none) = (&self.further, self.parts == 0);
+            let mut summed = Ok(());
+            policy.edit_gradient(&mut |total| summed = ranks.sum(total, further, none))?;
+            summed?;
         }
         Ok(())
     }

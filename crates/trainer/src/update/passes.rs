@@ -1,7 +1,7 @@
 //! The forward and backward passes of an update: this rank's parts through the model, and what all ranks found.
 use super::parts::Partial;
 use super::{MicroBatch, Rule, TrainedGroup, UpdateError, pack};
-use crate::policy::{Policy, Workspace};
+use crate::policy::{Of, Pass, Policy};
 use crate::ranks::{RanksError, Reader, Writer};
 use surefoot_objectives::{Denominators, ObjectiveError, Stats, TokenBatch, TokenLoss};
 
@@ -38,7 +38,7 @@ pub(super) fn passes(
     let ranks = rule.ranks;
     let (mut partial, mut passed, mut seen) = (Partial::default(), Vec::new(), Vec::new());
     for part in &parts[ranks.share(parts.len())] {
-        partial.begin(policy, ranks);
+        partial.begin(policy, ranks)?;
         passed.push(backpropagate(policy, rule, part, denominators, &mut seen)?);
     }
     if ranks.are_several() {
@@ -63,8 +63,9 @@ fn backpropagate(
     let mut passed = Passed { loss: 0.0, stats: Stats::empty(), tokens: 0, finite: true };
     for batch in pack(part, update.tokens_per_micro_batch, |advantage| rule.objective.is_inert(advantage)) {
         let rows = batch.packed.len();
-        let Workspace { decoder, weights: w, tape, trained } = policy.workspace(rows, update.recompute);
-        let found = decoder.forward(w, &batch.packed, &batch.targets, scale, tape);
+        let (packed, targets) = (&batch.packed, batch.targets.as_slice());
+        let pass = Pass { batch: packed, targets, scale, of: Of::Policy, recompute: update.recompute };
+        let found = policy.forward(&pass)?;
         let Some(evaluated) = evaluate(rule, &batch, &found.logp, denominators)? else {
             passed.finite = false;
             break;
@@ -75,7 +76,7 @@ fn backpropagate(
         for (&number, span) in batch.numbers.iter().zip(batch.offsets.windows(2)) {
             seen.push((number, found.logp[span[0]..span[1]].to_vec()));
         }
-        decoder.backward_to(w, &batch.packed, &evaluated.grad_logp, tape, trained);
+        policy.backward(packed, &evaluated.grad_logp)?;
     }
     Ok(passed)
 }
