@@ -78,7 +78,7 @@ fn evaluate(config: &Config, folder: &Path, format: Format, ranks: &Ranks) -> an
     let longest = longest.collect::<Result<Vec<_>, _>>()?.into_iter().max().unwrap_or(0);
     let positions = longest.saturating_add(config.eval_tokens());
     let (policy, unused) = Policy::for_sampling(source, positions, "eval.max_new_tokens", config.train.device)?;
-    output::note(&policy.device());
+    note(&policy.device());
     if !unused.is_empty() {
         note(&format!("tensors that the model does not use: {}", unused.join(", ")));
     }

@@ -26,7 +26,7 @@ pub(super) fn ordered_sum(
             link.receive(rank - 1, before)?;
             match none {
                 true => block.copy_from_slice(before),
-                false => block.iter_mut().zip(&*before).for_each(|(own, before)| *own = before + *own),
+                false => add(block, before),
             }
         }
         for part in further {
