@@ -4,7 +4,7 @@
 #
 #   benchmarks/scaling.sh MODEL [RANKS] [ROUNDS]
 #
-# MODEL is a folder with weights, as benchmarks/model.sh makes one. Environment: PROMPTS (a rank), SAMPLES, TOKENS, STEPS.
+# MODEL is a folder with weights, as benchmarks/model.sh or `surefoot model init` make one. Environment: PROMPTS (a rank), SAMPLES, TOKENS, STEPS.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 model=$(realpath "${1:?usage: benchmarks/scaling.sh MODEL [RANKS] [ROUNDS]}")
@@ -20,11 +20,15 @@ path = "$model"
 train = "task:addition,rows=4000,seed=7,digits=2,style=plain"
 [prompt]
 chat = "never"
+max_tokens = 32
 [rollout]
 samples = ${SAMPLES:-8}
 max_new_tokens = ${TOKENS:-64}
 [reward]
 name = "exact"
+[regularizer]
+# So that every sample is trained on, whatever its reward.
+drift_coefficient = 0.01
 [update]
 mini_batches = 2
 recompute = "never"
