@@ -90,6 +90,10 @@ void release_barrier() {
     for (int t = 0; t < m.threads; t++) m.fibers[t].state = State::Ready;
 }
 
+/// What a GPU does at some time between issue and wait is done at one of the two ends.
+bool copies_early() { return m.order == 1; }
+bool products_early() { return m.order > 1; }
+
 /// The order in which threads run between two barriers: in order, in reverse, or shuffled. Correct kernels give the same bits in all.
 std::vector<int> schedule() {
     std::vector<int> order(m.threads);
@@ -182,11 +186,17 @@ void together(void (*run)(void**), void* argument) {
     suspend();
 }
 
+static void copy_now(const Copy& c) {
+    if (c.live) memcpy(c.to, c.from, 16);
+    else memset(c.to, 0, 16);
+}
+
 void copy_issue(void* to, const void* from, bool live) {
     check_shared(to, 16);
     if (live && (uintptr_t)from % 16 != 0) fail("the source of an asynchronous copy is not aligned");
     Fiber& f = m.fibers[m.current];
     f.copies.push_back({to, from, live, f.group});
+    if (copies_early()) copy_now(f.copies.back());
 }
 
 void copy_commit() { m.fibers[m.current].group++; }
@@ -196,15 +206,9 @@ void copy_wait(int left) {
     std::vector<Copy> later;
     for (const Copy& c : f.copies) {
         if (c.group >= f.group - left) later.push_back(c);
-        else if (c.live) memcpy(c.to, c.from, 16);
-        else memset(c.to, 0, 16);
+        else if (!copies_early()) copy_now(c);
     }
     f.copies.swap(later);
-}
-
-void wgmma_issue(float* c, int columns, u64 left, u64 right) {
-    Fiber& f = m.fibers[m.current];
-    f.products.push_back({c, columns, left, right, f.product_group});
 }
 
 void wgmma_commit() { m.fibers[m.current].product_group++; }
@@ -221,26 +225,32 @@ static float described(u64 descriptor, int row, int column) {
     return bits_float((u32)v << 16);
 }
 
-/// What was issued is done at the wait, as late as it can be: a slot that is overwritten too early shows.
+static void multiply(const Product& p) {
+    int lane = m.current % 32, first = m.current / 32 % 4 * 16;
+    float rows[2][16], columns[2][16];
+    for (int k = 0; k < 32; k++) rows[k / 16][k % 16] = described(p.left, first + lane / 4 + k / 16 * 8, k % 16);
+    for (int j = 0; j < p.columns; j++) {
+        for (int k = 0; k < 32; k++) columns[k / 16][k % 16] = described(p.right, 8 * j + 2 * (lane % 4) + k / 16, k % 16);
+        for (int i = 0; i < 4; i++) {
+            double sum = p.c[4 * j + i];
+            for (int k = 0; k < 16; k++) sum += (double)rows[i / 2][k] * columns[i % 2][k];
+            p.c[4 * j + i] = (float)sum;
+        }
+    }
+}
+
+void wgmma_issue(float* c, int columns, u64 left, u64 right) {
+    Fiber& f = m.fibers[m.current];
+    f.products.push_back({c, columns, left, right, f.product_group});
+    if (products_early()) multiply(f.products.back());
+}
+
 void wgmma_wait(int left) {
     Fiber& f = m.fibers[m.current];
     std::vector<Product> later;
-    int lane = m.current % 32, first = m.current / 32 % 4 * 16;
     for (const Product& p : f.products) {
-        if (p.group >= f.product_group - left) {
-            later.push_back(p);
-            continue;
-        }
-        float rows[2][16], columns[2][16];
-        for (int k = 0; k < 32; k++) rows[k / 16][k % 16] = described(p.left, first + lane / 4 + k / 16 * 8, k % 16);
-        for (int j = 0; j < p.columns; j++) {
-            for (int k = 0; k < 32; k++) columns[k / 16][k % 16] = described(p.right, 8 * j + 2 * (lane % 4) + k / 16, k % 16);
-            for (int i = 0; i < 4; i++) {
-                double sum = p.c[4 * j + i];
-                for (int k = 0; k < 16; k++) sum += (double)rows[i / 2][k] * columns[i % 2][k];
-                p.c[4 * j + i] = (float)sum;
-            }
-        }
+        if (p.group >= f.product_group - left) later.push_back(p);
+        else if (!products_early()) multiply(p);
     }
     f.products.swap(later);
 }
