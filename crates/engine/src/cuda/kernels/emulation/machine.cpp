@@ -94,8 +94,8 @@ void release_barrier() {
 bool copies_early() { return m.order == 1; }
 bool products_early() { return m.order > 1; }
 
-/// The order in which threads run between two barriers: in order, in reverse, or shuffled. Correct kernels give the same bits in all.
-std::vector<int> schedule() {
+/// The order in which threads run between two barriers: in order, in reverse, or shuffled, by warps. Correct kernels give the same bits in all.
+std::vector<std::vector<int>> schedule() {
     std::vector<int> order(m.threads);
     for (int t = 0; t < m.threads; t++) order[t] = m.order == 1 ? m.threads - 1 - t : t;
     uint64_t state = (uint64_t)m.order * 0x9e3779b97f4a7c15ull + 1;
@@ -103,10 +103,32 @@ std::vector<int> schedule() {
         state = state * 6364136223846793005ull + 1442695040888963407ull;
         std::swap(order[t], order[(state >> 33) % (t + 1)]);
     }
-    return order;
+    std::vector<std::vector<int>> warps;
+    std::vector<int> place(m.threads / 32, -1);
+    for (int t : order) {
+        int& at = place[t / 32];
+        if (at < 0) {
+            at = (int)warps.size();
+            warps.emplace_back();
+        }
+        warps[at].push_back(t);
+    }
+    return warps;
 }
 
-void run_block(const std::vector<int>& order) {
+/// Runs the threads of a warp that can; whether there were any.
+bool run_warp(const std::vector<int>& threads) {
+    bool moved = false;
+    for (int t : threads) {
+        if (m.fibers[t].state != State::Ready) continue;
+        moved = true;
+        resume(t);
+        if (!m.error.empty()) return false;
+    }
+    return moved;
+}
+
+void run_block(const std::vector<std::vector<int>>& warps) {
     m.done = m.at_barrier = 0;
     m.shared.assign(m.shared_bytes + 2 * GUARD + 1024, 0xff);
     for (int t = 0; t < m.threads; t++) {
@@ -128,10 +150,11 @@ void run_block(const std::vector<int>& order) {
     for (auto& w : m.warps) w.arrived = 0;
     while (m.done < m.threads) {
         bool moved = false;
-        for (int t : order) {
-            if (m.fibers[t].state != State::Ready) continue;
-            moved = true;
-            resume(t);
+        for (const auto& warp : warps) {
+            // In order 0 warps keep step; in the others each runs as far ahead as barriers let it.
+            bool here = run_warp(warp);
+            moved |= here;
+            while (here && m.order != 0) here = run_warp(warp);
             if (!m.error.empty()) return;
         }
         if (!moved) {
@@ -319,12 +342,12 @@ static std::string launch(void (*body)(void**), Dim3 grid, Dim3 block, unsigned 
     m.error.clear();
     gridDim = grid;
     blockDim = block;
-    auto order = schedule();
+    auto warps = schedule();
     for (unsigned z = 0; z < grid.z; z++)
         for (unsigned y = 0; y < grid.y; y++)
             for (unsigned x = 0; x < grid.x; x++) {
                 blockIdx = {x, y, z};
-                run_block(order);
+                run_block(warps);
                 if (!m.error.empty()) return m.error;
             }
     return "";
