@@ -3,6 +3,7 @@ pub mod arithmetic;
 pub mod training;
 
 use anyhow::{Context, Result};
+use rayon::prelude::*;
 use std::path::Path;
 use surefoot_engine::config::ModelConfig;
 use surefoot_engine::layout::Layout;
@@ -18,8 +19,11 @@ pub struct Shape {
     pub tokens: usize,
 }
 
-/// `S`, `M`, or a model folder (8 sequences of 256 tokens).
+/// `S`, `M`, a size of Qwen2.5 (`0.5B`, `1.5B` or `7B`: 16 sequences of 1024 tokens), or a model folder (8 sequences of 256 tokens).
 pub fn shape(name: &str) -> Result<Shape> {
+    if let Some(found) = qwen(name)? {
+        return Ok(found);
+    }
     let (hidden, layers, ffn, vocabulary, sequences) = match name {
         "S" => (256, 4, 768, 512, 16),
         "M" => (512, 8, 1536, 4096, 8),
@@ -44,6 +48,34 @@ pub fn shape(name: &str) -> Result<Shape> {
         weights[range].iter_mut().for_each(|w| *w = mean + width * (2.0 * random.uniform() - 1.0));
     }
     Ok(Shape { model: Model { config, weights }, sequences, tokens: 256 })
+}
+
+/// Qwen2.5 of a size, with random weights.
+fn qwen(name: &str) -> Result<Option<Shape>> {
+    let (hidden, layers, queries, keys, ffn, vocabulary, tied) = match name {
+        "0.5B" => (896, 24, 14, 2, 4864, 151_936, true),
+        "1.5B" => (1536, 28, 12, 2, 8960, 151_936, true),
+        "7B" => (3584, 28, 28, 4, 18_944, 152_064, false),
+        _ => return Ok(None),
+    };
+    let json = serde_json::json!({
+        "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "vocab_size": vocabulary, "hidden_size": hidden,
+        "intermediate_size": ffn, "num_hidden_layers": layers, "num_attention_heads": queries, "num_key_value_heads": keys,
+        "rms_norm_eps": 1e-6, "rope_theta": 1e6, "max_position_embeddings": 32_768, "tie_word_embeddings": tied,
+        "hidden_act": "silu",
+    });
+    let config = ModelConfig::from_json(&json.to_string(), Path::new("shape")).context("the shape's configuration")?;
+    let layout = Layout::new(&config);
+    let mut weights = vec![0.0; layout.len];
+    for (parameter, range) in layout.parameters() {
+        let width = if parameter.shape.len() == 1 { 0.0 } else { 0.035 };
+        let mean = if parameter.name.ends_with("norm.weight") { 1.0 } else { 0.0 };
+        weights[range].par_chunks_mut(1 << 20).enumerate().for_each(|(i, chunk)| {
+            let mut random = Lcg(i as u64);
+            chunk.iter_mut().for_each(|w| *w = mean + width * (2.0 * random.uniform() - 1.0));
+        });
+    }
+    Ok(Some(Shape { model: Model { config, weights }, sequences: 16, tokens: 1024 }))
 }
 
 /// A small generator for inputs whose values do not matter.

@@ -2,7 +2,7 @@
 use crate::{Lcg, Shape};
 use anyhow::Result;
 use surefoot_engine::batch::{Packed, Target};
-use surefoot_engine::cpu::{Cpu, adamw::Moments, parallel::Threading};
+use surefoot_engine::cpu::Cpu;
 use surefoot_engine::decoder::{Activations, Decoder, Tape};
 use surefoot_engine::device::{Device, Step, Weights};
 use surefoot_objectives::{Advantages, Counts, Denominators, Objective, TokenBatch};
@@ -21,24 +21,26 @@ struct MicroBatch {
 }
 
 /// A model in training on random tokens, old log-probabilities a little off, random advantages.
-pub struct Training {
-    decoder: Decoder<Cpu>,
+pub struct Training<D: Device = Cpu> {
+    decoder: Decoder<D>,
     batches: Vec<MicroBatch>,
     objective: Objective,
     denominators: Denominators,
-    tape: Tape<Cpu>,
-    weights: Vec<f32>,
-    grads: Vec<f32>,
-    moments: Moments,
+    tape: Tape<D>,
+    weights: D::Buffer,
+    grads: D::Buffer,
+    moments: D::Moments,
     updates: u64,
 }
 
-impl Training {
-    /// Sets up the step of `shape`, in micro-batches of at most `micro_batch` tokens (at least one sequence); moments
+impl<D: Device> Training<D> {
+    /// Sets up the step of `shape` on `device`, in micro-batches of at most `micro_batch` tokens (at least one sequence); moments
     /// are stored as bfloat16 if `half`.
-    pub fn new(shape: Shape, micro_batch: usize, activations: Activations, half: bool) -> Result<Self> {
+    pub fn new(device: D, shape: Shape, micro_batch: usize, activations: Activations, half: bool) -> Result<Self> {
         let Shape { model, sequences, tokens } = shape;
-        let decoder = Decoder::new(Cpu::new(Threading::Pool), &model.config, tokens);
+        let decoder = Decoder::new(device, &model.config, tokens);
+        let len = model.weights.len();
+        let weights = decoder.device().parameters(model.weights);
         let per_batch = (micro_batch / tokens).max(1);
         let mut random = Lcg(1);
         let numbers: Vec<usize> = (0..sequences).collect();
@@ -50,13 +52,13 @@ impl Training {
         let denominators = objective.denominators_from(Counts::of(&offsets, None, &groups)?)?;
         let mut tape = Tape::new(&decoder, per_batch * tokens, activations);
         for b in &mut batches {
-            let w = Weights { arena: &model.weights, packed: None };
+            let w = Weights { arena: &weights, packed: None };
             let found = decoder.forward(w, &b.packed, &b.targets, 1.0, &mut tape);
             b.logp_old = found.logp.iter().map(|logp| logp + 0.3 * (2.0 * random.uniform() - 1.0)).collect();
         }
-        let zeros = || vec![0.0; model.weights.len()];
-        let (grads, moments) = (zeros(), decoder.device().moments(model.weights.len(), half));
-        Ok(Self { decoder, batches, objective, denominators, tape, weights: model.weights, grads, moments, updates: 0 })
+        let (grads, moments) = (decoder.device().zeros(len), decoder.device().moments(len, half));
+        decoder.device().status()?;
+        Ok(Self { decoder, batches, objective, denominators, tape, weights, grads, moments, updates: 0 })
     }
 
     /// One step; returns the loss.
@@ -85,7 +87,15 @@ impl Training {
         };
         let decayed = self.decoder.layout().decayed();
         device.adamw(step, &decayed, &mut self.weights, &self.grads, &mut self.moments);
+        device.status()?;
         Ok(loss)
+    }
+}
+
+impl<D: Device> Training<D> {
+    /// The device.
+    pub fn device(&self) -> &D {
+        self.decoder.device()
     }
 }
 

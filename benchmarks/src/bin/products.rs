@@ -7,6 +7,7 @@ use clap::Parser;
 use surefoot_benchmarks::arithmetic::step_operations;
 use surefoot_benchmarks::training::Training;
 use surefoot_benchmarks::{Lcg, Timings, median, report, shape};
+use surefoot_engine::cpu::Cpu;
 use surefoot_engine::cpu::linear::{Weight, forward};
 use surefoot_engine::cpu::panel::{pack_rows, panel_len};
 use surefoot_engine::cpu::parallel::Threading;
@@ -84,7 +85,8 @@ fn run(arguments: &Arguments) -> Result<()> {
     let shape = shape(&arguments.shape)?;
     let operations = step_operations(&shape.model.config, shape.sequences, shape.tokens);
     let tokens = shape.sequences * shape.tokens;
-    let mut training = Training::new(shape, arguments.micro_batch, Activations::Keep, false)?;
+    let mut training =
+        Training::new(Cpu::new(Threading::Pool), shape, arguments.micro_batch, Activations::Keep, false)?;
     let mut products: Vec<Product> = PRODUCTS.into_iter().map(Product::new).collect();
     let (mut best, mut best_by_cpu) = (vec![0f64; products.len()], 0f64);
     let mut timings = Timings::default();

@@ -10,12 +10,11 @@ use surefoot_benchmarks::{Timings, median, report};
 use surefoot_objectives::advantage::{AdvantageValues, RewardBatch};
 use surefoot_trainer::config::{Config, Purpose};
 use surefoot_trainer::data::{Dataset, Row, Wanted};
-use surefoot_trainer::engine::device::Weights;
-use surefoot_trainer::engine::generate::{Request, Sample, Settings, generate};
+use surefoot_trainer::engine::generate::{Request, Sample, Settings};
 use surefoot_trainer::policy::Policy;
 use surefoot_trainer::prompt::{Prompt, Prompter};
 use surefoot_trainer::reward::{Rewarder, Sample as Judgement};
-use surefoot_trainer::rollout::{Plan, Stop};
+use surefoot_trainer::rollout::{Generate, Plan, Stop};
 use surefoot_trainer::update::{Advantage, Rule, TrainedGroup, TrainedSample, Updated, update};
 
 #[derive(Parser)]
@@ -211,7 +210,7 @@ fn rollout(
         })
         .collect();
     let stop = Stop { tokenizer: prompter.tokenizer(), texts: &[] };
-    let workers = policy.workers.min(requests.len()).max(1);
+    let workers = policy.workers().min(requests.len()).max(1);
     let settings = Settings {
         sampling: Plan::training(config).sampling,
         seed: config.train.seed,
@@ -222,12 +221,6 @@ fn rollout(
         progress: &|_| {},
         cancelled: &|| false,
     };
-    let packed = policy.sampler.pack(&policy.model.weights);
-    let samples = generate(
-        &policy.sampler,
-        Weights { arena: &policy.model.weights, packed: Some(&packed) },
-        &requests,
-        &settings,
-    );
+    let samples = policy.generate(&requests, &settings)?;
     samples.iter().all(|s| s.len() == config.rollout.samples).then_some(samples).context("samples are missing")
 }

@@ -3,6 +3,7 @@ use anyhow::Result;
 use clap::Parser;
 use surefoot_benchmarks::training::Training;
 use surefoot_benchmarks::{Timings, report, shape};
+use surefoot_engine::cpu::{Cpu, parallel::Threading};
 use surefoot_engine::decoder::Activations;
 
 #[derive(Parser)]
@@ -35,7 +36,8 @@ fn run(arguments: &Arguments) -> Result<()> {
     let shape = shape(&arguments.shape)?;
     let tokens = shape.sequences * shape.tokens;
     let activations = if arguments.recompute { Activations::Recompute } else { Activations::Keep };
-    let mut training = Training::new(shape, arguments.micro_batch, activations, arguments.bf16_moments)?;
+    let mut training =
+        Training::new(Cpu::new(Threading::Pool), shape, arguments.micro_batch, activations, arguments.bf16_moments)?;
     let mut loss = training.step()?;
     let mut timings = Timings::default();
     for _ in 0..arguments.steps {

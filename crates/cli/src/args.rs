@@ -5,6 +5,7 @@ mod objective;
 use std::path::PathBuf;
 
 use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
+use surefoot_trainer::engine::device::Wanted;
 
 pub use objective::{Bias, Curve, Draw, Eval, Figure, Format, List, ObjectiveCommand, Objectives, Replay, Sign};
 
@@ -58,6 +59,21 @@ pub enum Command {
     },
 }
 
+/// What computes.
+#[derive(Clone, Copy, Debug, Arguments)]
+pub struct Device {
+    /// What computes: cpu, cuda or cuda:N (the GPU of that number), or auto: a GPU where there is one [default: auto]
+    #[arg(long = "device", value_name = "DEVICE")]
+    pub wanted: Option<Wanted>,
+}
+
+impl Device {
+    /// As an override of the configuration.
+    pub fn set(self, sets: &[String]) -> Vec<String> {
+        sets.iter().cloned().chain(self.wanted.map(|wanted| format!("train.device=\"{wanted}\""))).collect()
+    }
+}
+
 /// `surefoot train` and `surefoot sft`
 #[derive(Debug, Arguments)]
 pub struct Train {
@@ -67,6 +83,8 @@ pub struct Train {
     /// Override a key, as in --set rollout.samples=4; may be repeated
     #[arg(long, value_name = "SECTION.KEY=VALUE")]
     pub set: Vec<String>,
+    #[command(flatten)]
+    pub device: Device,
     /// Go on with the run in this folder, from its newest checkpoint
     #[arg(long, value_name = "RUN")]
     pub resume: Option<PathBuf>,
@@ -91,6 +109,8 @@ pub struct Evaluate {
     /// Completions a problem
     #[arg(long)]
     pub samples: Option<usize>,
+    #[command(flatten)]
+    pub device: Device,
     /// Folder for the results; without it runs/eval-MODEL
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -148,6 +168,8 @@ pub struct Serve {
     /// Threads; 0 takes every core
     #[arg(long, default_value_t = 0)]
     pub threads: usize,
+    #[command(flatten)]
+    pub device: Device,
 }
 
 /// `surefoot generate`
@@ -186,6 +208,8 @@ pub struct Generate {
     /// Threads; 0 takes every core
     #[arg(long, default_value_t = 0)]
     pub threads: usize,
+    #[command(flatten)]
+    pub device: Device,
 }
 
 /// The commands of `surefoot model`.

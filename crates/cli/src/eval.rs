@@ -26,7 +26,7 @@ pub fn run(args: &Evaluate) -> anyhow::Result<Exit> {
 
 /// The configuration, with what the command line gives beside it.
 fn resolve(args: &Evaluate) -> anyhow::Result<Config> {
-    let mut sets = args.set.clone();
+    let mut sets = args.device.set(&args.set);
     let text = |value: &str| toml_text(value);
     if let Some(model) = &args.model {
         sets.push(format!("model.path={}", text(&model.to_string_lossy())));
@@ -66,7 +66,8 @@ fn evaluate(config: &Config, folder: &Path, format: Format) -> anyhow::Result<Ex
     let longest = longest.map(|(row, r)| prompter.render(row, &r.problem).map(|prompt| prompt.tokens.len()));
     let longest = longest.collect::<Result<Vec<_>, _>>()?.into_iter().max().unwrap_or(0);
     let positions = longest.saturating_add(config.eval_tokens());
-    let (policy, unused) = Policy::for_sampling(source, positions, "eval.max_new_tokens")?;
+    let (policy, unused) = Policy::for_sampling(source, positions, "eval.max_new_tokens", config.train.device)?;
+    output::note(&policy.device());
     if !unused.is_empty() {
         output::note(&format!("tensors that the model does not use: {}", unused.join(", ")));
     }

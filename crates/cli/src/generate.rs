@@ -4,11 +4,11 @@ use surefoot_trainer::config::choice::Chat;
 use surefoot_trainer::config::{Config, Purpose};
 use surefoot_trainer::data::Problem;
 use surefoot_trainer::engine::config::ModelConfig;
-use surefoot_trainer::engine::device::{Sampling, Weights};
-use surefoot_trainer::engine::generate::{Request, Settings, generate};
+use surefoot_trainer::engine::device::Sampling;
+use surefoot_trainer::engine::generate::{Request, Settings};
 use surefoot_trainer::policy::Policy;
 use surefoot_trainer::prompt::Prompter;
-use surefoot_trainer::rollout::Stop;
+use surefoot_trainer::rollout::{Generate as _, Stop};
 
 use crate::args::Generate;
 use crate::exit::Exit;
@@ -52,8 +52,9 @@ fn sample(args: &Generate) -> anyhow::Result<Exit> {
     let room = limit.saturating_sub(prompt.tokens.len()).clamp(1, MANY_TOKENS);
     let max_new_tokens = args.max_new_tokens.unwrap_or(room);
     let positions = prompt.tokens.len().saturating_add(max_new_tokens);
-    let (policy, _) = Policy::for_sampling(&args.model, positions, "--max-new-tokens")?;
-    let packed = policy.sampler.pack(&policy.model.weights);
+    let device = args.device.wanted.unwrap_or_default();
+    let (policy, _) = Policy::for_sampling(&args.model, positions, "--max-new-tokens", device)?;
+    output::note(&policy.device());
     let stop = Stop { tokenizer: prompter.tokenizer(), texts: &[] };
     let settings = Settings {
         sampling: Sampling { temperature: args.temperature, top_p: args.top_p, top_k: args.top_k },
@@ -66,8 +67,7 @@ fn sample(args: &Generate) -> anyhow::Result<Exit> {
         cancelled: &|| false,
     };
     let request = Request { prompt: &prompt.tokens, samples: args.samples, first_sequence: 0 };
-    let w = Weights { arena: &policy.model.weights, packed: Some(&packed) };
-    let samples = generate(&policy.sampler, w, &[request], &settings).concat();
+    let samples = policy.generate(&[request], &settings)?.concat();
     anyhow::ensure!(
         samples.iter().flat_map(|sample| &sample.logp).all(|logp| logp.is_finite()),
         "{}: the model's probabilities are not finite; its weights are damaged, or the training that made them diverged",

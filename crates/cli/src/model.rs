@@ -4,8 +4,10 @@ use std::path::Path;
 
 use anyhow::Context;
 use surefoot_trainer::engine::config::ModelConfig;
+use surefoot_trainer::engine::device::Bytes;
 use surefoot_trainer::engine::folder::{Dtype, TensorFolder};
 use surefoot_trainer::engine::gguf;
+use surefoot_trainer::engine::memory::{Demand, Sampling, Training};
 use surefoot_trainer::engine::model::Model;
 use surefoot_trainer::engine::tokenizer::Tokenizer;
 
@@ -81,10 +83,28 @@ fn info(folder: &Path) -> anyhow::Result<()> {
         ("tied head", config.tie_word_embeddings.to_string()),
         ("stored as", config.dtype.safetensors_name().to_string()),
         ("end tokens", format!("{:?}", tokenizer.eos_ids())),
+        ("GPU memory", gpu_memory(&config)),
         ("unused tensors", if unused.is_empty() { "none".to_string() } else { unused.join(", ") }),
     ];
     for (name, value) in lines {
         output::data(&format!("{name:<16}{value}"))?;
     }
     Ok(())
+}
+
+/// What sampling and training take on a GPU, with settings that are said.
+fn gpu_memory(config: &ModelConfig) -> String {
+    let tokens = config.max_position_embeddings.min(2048);
+    let sampling = Some(Sampling { sequences: 64, tokens });
+    let training = |half_moments| {
+        let elements = config.parameter_count();
+        Some(Training { elements, half_moments, rows: 4096.max(tokens), recompute: true })
+    };
+    let total = |training| Bytes(Demand { training, sampling, copies: 0 }.total(config));
+    format!(
+        "{} to sample 64 sequences of {tokens} tokens, {} to train as well ({} with optimizer.state = \"bf16\")",
+        total(None),
+        total(training(false)),
+        total(training(true))
+    )
 }

@@ -12,7 +12,9 @@ pub fn run(args: &Serve) -> anyhow::Result<Exit> {
     let stop = stop_on_signal("stopping")?;
     let pool = pool(args.threads)?;
     pool.install(|| {
-        let server = Server::open(&args.model, &format!("{}:{}", args.host, args.port))?;
+        let device = args.device.wanted.unwrap_or_default();
+        let server = Server::open(&args.model, &format!("{}:{}", args.host, args.port), device)?;
+        output::note(&server.device());
         let name =
             args.model.file_name().map_or_else(|| "model".to_string(), |name| name.to_string_lossy().into_owned());
         output::data(&format!("http://{}", server.address()?))?;

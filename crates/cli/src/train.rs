@@ -90,20 +90,21 @@ fn finish(outcome: &Outcome, config: &Config) -> Exit {
 }
 
 fn resolve(args: &Train, purpose: Purpose) -> anyhow::Result<(Config, Start)> {
+    let sets = &args.device.set(&args.set);
     match (&args.resume, &args.config) {
         (Some(run), _) => {
             let file = run.join("config.toml");
             if !file.is_file() {
                 return Err(run_folder::RunFolderError::NoRun { path: run.clone() }.into());
             }
-            let mut config = Config::load(&file, &args.set, purpose)?;
+            let mut config = Config::load(&file, sets, purpose)?;
             config.log.run_dir = run.display().to_string();
             Ok((config, Start::Resume))
         }
-        (None, Some(file)) => Ok((Config::load(file, &args.set, purpose)?, Start::New)),
+        (None, Some(file)) => Ok((Config::load(file, sets, purpose)?, Start::New)),
         (None, None) if purpose == Purpose::Train => {
             let run = free_folder(Path::new("runs/demo"));
-            Ok((demo::config(&run, &args.set)?, Start::New))
+            Ok((demo::config(&run, sets)?, Start::New))
         }
         (None, None) => anyhow::bail!("sft needs a configuration: surefoot sft CONFIG (configs/demo-sft.toml is one)"),
     }

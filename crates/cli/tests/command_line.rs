@@ -137,3 +137,28 @@ fn wrong_calls_say_what_is_right() {
     assert!(code == 0 && help.contains("countdown"), "{help}");
     assert!(surefoot(&["--help"], "").1.contains("Exit codes: 0 done"));
 }
+
+/// Where there is no GPU, `cuda` is an error that says what is missing and what to do, and `auto` takes the CPU and says why.
+#[test]
+fn a_device_that_is_not_there_is_told() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let folder = tempfile::tempdir().unwrap();
+    let train = |run: &str, device: &[&str]| {
+        let file = root.join("golden/run/mhpo.toml").display().to_string();
+        let model = format!("model.path={:?}", root.join("crates/trainer/demo"));
+        let set = format!("log.run_dir={:?}", folder.path().join(run));
+        let all = ["train", &file, "--set", &model, "--set", &set, "--set", "train.steps=1"];
+        surefoot(&[&all[..], device].concat(), "")
+    };
+    let (code, _, said) = train("none", &["--device", "cuda"]);
+    assert!(code == 2 && said.contains("cuda cannot be used: ") && said.contains("--device cpu"), "{said}");
+    assert!(!folder.path().join("none").exists(), "nothing is left of a run that could not start");
+    let (code, _, said) = train("none", &["--device", "gpu"]);
+    assert!(code == 2 && said.contains("`gpu` is no device; there are auto, cpu, cuda and cuda:N"), "{said}");
+    let (code, _, said) = train("none", &["--set", "train.device=gpu"]);
+    assert!(code == 2 && said.contains("train.device") && said.contains("\"cuda:N\""), "{said}");
+    let (code, _, said) = train("chosen", &["--set", "train.device=cuda", "--device", "cpu"]);
+    assert!(code == 0 && said.contains("device: cpu (as asked for)"), "{said}");
+    let (code, _, said) = train("auto", &[]);
+    assert!(code == 0 && said.contains("device: cpu (auto: "), "{said}");
+}

@@ -17,6 +17,8 @@ fn demo_model() -> PathBuf {
 /// An evaluation of the demo's model into `out`.
 fn command(out: &Path, more: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_surefoot"));
+    // The CPU on every machine.
+    command.env("CUDA_VISIBLE_DEVICES", "");
     command.arg("eval").arg("--model").arg(demo_model()).arg("--out").arg(out);
     command.args([
         "--data",
@@ -128,6 +130,8 @@ fn two_evaluations_are_compared_problem_by_problem() {
     done(&command(&cold, &[]).output().unwrap());
     let compare = |first: &Path, second: &Path| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_surefoot"));
+        // The CPU on every machine.
+        command.env("CUDA_VISIBLE_DEVICES", "");
         command.args(["eval", "--format", "json", "--compare"]).args([first, second]).output().unwrap()
     };
     let found: Value = serde_json::from_str(&done(&compare(&hot, &cold))).unwrap();
@@ -172,6 +176,8 @@ fn training_evaluates_in_between() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     let mut command = Command::new(env!("CARGO_BIN_EXE_surefoot"));
+    // The CPU on every machine.
+    command.env("CUDA_VISIBLE_DEVICES", "");
     command.args(["train", "--set", "train.steps=4", "--set", "rollout.prompts=4", "--set", "update.mini_batches=2"]);
     command.args([
         "--set",

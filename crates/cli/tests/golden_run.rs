@@ -23,6 +23,8 @@ fn run(name: &str, sets: &[&str], instructions: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     let mut command = Command::new(env!("CARGO_BIN_EXE_surefoot"));
+    // The CPU on every machine.
+    command.env("CUDA_VISIBLE_DEVICES", "");
     command.arg("train").arg(root().join(format!("golden/run/{name}.toml")));
     command.args(["--set", &format!("log.run_dir={run:?}")]);
     command.args(["--set", &format!("model.path={:?}", root().join("crates/trainer/demo"))]);

@@ -15,6 +15,8 @@ const SAMPLES: usize = 4;
 fn train(folder: &Path, run: &str, more: &[&str]) -> PathBuf {
     let path = folder.join(run);
     let mut command = Command::new(env!("CARGO_BIN_EXE_surefoot"));
+    // The CPU on every machine.
+    command.env("CUDA_VISIBLE_DEVICES", "");
     command.arg("train").current_dir(folder);
     if path.join("config.toml").exists() {
         command.arg("--resume").arg(&path);

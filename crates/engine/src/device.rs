@@ -3,14 +3,21 @@
 //! A device owns its memory: a [`Device::Buffer`] is a run of f32 values (whatever the device computes with), and all
 //! matrices are dense and row-major. `T` is the number of rows (tokens) of a call, `H` the width of the residual
 //! stream, `F` that of the feed-forward part, `V` the vocabulary.
+mod error;
+mod select;
+
 use crate::batch::{Packed, Target};
+use crate::config::ModelConfig;
 use crate::layout::Matrix;
-use std::ops::Range;
+use std::borrow::Cow;
+use std::ops::{Deref, Range};
 
 pub use crate::cpu::adamw::Step;
 pub use crate::cpu::attention::Heads;
 pub use crate::cpu::head::TargetStatistics;
 pub use crate::cpu::rope::Direction;
+pub use error::{Bytes, DeviceError};
+pub use select::{Chosen, Wanted, select};
 
 /// All parameters in one arena ([`crate::layout::Layout`]), and a copy in the device's fastest form if there is one.
 pub struct Weights<'a, D: Device + ?Sized> {
@@ -59,8 +66,33 @@ pub struct Choice {
     pub entropy: f32,
 }
 
+/// A buffer that is read: the caller's own memory where the device can read it, else a copy.
+pub enum Lent<'a, B> {
+    /// The caller's.
+    Borrowed(&'a B),
+    /// A copy on the device.
+    Owned(B),
+}
+
+impl<B> Deref for Lent<'_, B> {
+    type Target = B;
+
+    fn deref(&self) -> &B {
+        match self {
+            Self::Borrowed(buffer) => buffer,
+            Self::Owned(buffer) => buffer,
+        }
+    }
+}
+
 /// A device: its memory and its operators. Unless said otherwise results are written, not added.
+///
+/// Operators return no errors, as those of a GPU are found out about later than they happen. A device keeps its first
+/// error, its operators do nothing from then on, and [`Device::status`] tells it: whoever reads a result asks first.
 pub trait Device: Send + Sync {
+    /// Bytes of a value in a buffer of [`Device::activations`].
+    const ACTIVATION_BYTES: usize;
+
     /// A run of f32 values.
     type Buffer: Send + Sync;
     /// Weights laid out for products with few rows.
@@ -68,22 +100,60 @@ pub trait Device: Send + Sync {
     /// Rotation table of [`Device::rope`].
     type Rotation: Send + Sync;
     /// What the head's forward pass leaves for its backward pass.
-    type HeadState: Default + Send;
+    type HeadState: Default + Send + Sync;
     /// The optimizer's moments.
     type Moments: Send + Sync;
     /// Keys and values of one sequence, or of a prefix that several share.
     type Cache: Send + Sync;
+    /// Records of decoding steps.
+    type Steps: Default + Send + Sync;
+
+    /// Whether models of this structure can be computed.
+    ///
+    /// # Errors
+    /// [`DeviceError::Unavailable`] says what does not fit.
+    fn supports(&self, _config: &ModelConfig) -> Result<(), DeviceError> {
+        Ok(())
+    }
+    /// Whether everything so far has worked.
+    ///
+    /// # Errors
+    /// The device's first error.
+    fn status(&self) -> Result<(), DeviceError>;
+    /// Bytes that are free, where that is known.
+    fn free_memory(&self) -> Option<usize>;
 
     /// A buffer of zeros.
     fn zeros(&self, len: usize) -> Self::Buffer;
+    /// A buffer for activations, in the number format that the device computes with.
+    fn activations(&self, len: usize) -> Self::Buffer;
+    /// A model's parameters that learn, for [`Weights`].
+    fn parameters(&self, values: Vec<f32>) -> Self::Buffer;
+    /// A model's parameters that only are read, for [`Weights`]: in the number format that the device computes with.
+    fn constants(&self, values: Vec<f32>) -> Self::Buffer {
+        self.parameters(values)
+    }
+    /// Host values for [`Weights`] without a copy where the device reads the host's memory.
+    #[allow(clippy::ptr_arg, reason = "the CPU's buffers are vectors")]
+    fn lend<'a>(&self, values: &'a Vec<f32>) -> Lent<'a, Self::Buffer>;
     /// A copy of host values.
     fn upload(&self, values: &[f32]) -> Self::Buffer;
+    /// All values of a buffer, without a copy where they are in the host's memory.
+    fn host<'a>(&self, buffer: &'a Self::Buffer) -> Cow<'a, [f32]>;
+    /// As [`Device::host`], of a buffer that is not needed any more.
+    fn retrieve(&self, buffer: Self::Buffer) -> Vec<f32> {
+        self.host(&buffer).into_owned()
+    }
+    /// Changes a buffer on the host: in place where it is in the host's memory, else a copy that is brought back.
+    fn edit(&self, buffer: &mut Self::Buffer, change: &mut dyn FnMut(&mut [f32]));
     /// Copies a range of a buffer to the host.
     fn download(&self, buffer: &Self::Buffer, range: Range<usize>, out: &mut [f32]);
     /// Overwrites a range of a buffer.
     fn write(&self, buffer: &mut Self::Buffer, start: usize, values: &[f32]);
     /// Sets a buffer to zero.
     fn clear(&self, buffer: &mut Self::Buffer);
+    /// Sets a range of a buffer to zero.
+    fn clear_range(&self, buffer: &mut Self::Buffer, range: Range<usize>);
     /// Lays out the given matrices for repeated use.
     fn pack(&self, arena: &Self::Buffer, matrices: &[&Matrix]) -> Self::PackedWeights;
     /// Cosines and sines for positions below `positions`.
@@ -243,8 +313,28 @@ pub trait Device: Send + Sync {
     fn cache(&self, layers: usize, heads: Heads, prefix: Option<std::sync::Arc<Self::Cache>>) -> Self::Cache;
     /// Tokens that a cache holds, those of its prefix included.
     fn cached(&self, cache: &Self::Cache) -> usize;
-    /// Appends the keys and values of `count` rows from `first` on, for one layer; the last layer counts the tokens.
-    fn append(&self, cache: &mut Self::Cache, layer: usize, qkv: &Self::Buffer, first: usize, count: usize);
+    /// Appends the keys and values of `rows[c]` to `caches[c]`, for one layer; the last layer counts the tokens.
+    fn append(&self, caches: &mut [&mut Self::Cache], layer: usize, qkv: &Self::Buffer, rows: &[Range<usize>]);
+    /// Rows that a decoding step of `rows` sequences is made with: those beyond are computed for nothing.
+    fn step_rows(&self, rows: usize) -> usize {
+        rows
+    }
+    /// How many sequences of how many tokens, prompts included, the caches to come will hold at a time.
+    fn expect(&self, _sequences: usize, _tokens: usize) {}
+    /// Runs the operators of one decoding step: row `b` appends one token to `caches[b]`. `tokens` and `positions` have
+    /// [`Device::step_rows`] rows. The operators and their buffers are the same in every step with the same `steps`, so a
+    /// device may record them and play the record again with other tokens.
+    fn step(
+        &self,
+        _steps: &mut Self::Steps,
+        _arena: &Self::Buffer,
+        _tokens: &[u32],
+        _positions: &[u32],
+        caches: &mut [&mut Self::Cache],
+        operators: &mut dyn FnMut(&mut [&mut Self::Cache]),
+    ) {
+        operators(caches);
+    }
     /// Attention of one new token a sequence over its cache, in which it is already: `out[b]` for `caches[b]`.
     fn decode_attention(
         &self,
@@ -264,6 +354,10 @@ pub trait Device: Send + Sync {
 
     /// Zero moments of `len` parameters, stored as bfloat16 if `half`.
     fn moments(&self, len: usize, half: bool) -> Self::Moments;
+    /// Both moments as f32.
+    fn read_moments<'a>(&self, moments: &'a Self::Moments) -> (Cow<'a, [f32]>, Cow<'a, [f32]>);
+    /// Takes over both moments; exact if they came from [`Device::read_moments`] of the same kind.
+    fn write_moments(&self, moments: &mut Self::Moments, new: (Vec<f32>, Vec<f32>));
     /// One AdamW step; weight decay applies to the `decayed` ranges.
     fn adamw(
         &self,

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Most prompt tokens of one prefill; a longer prompt is prefilled alone.
-const PREFILL_ROWS: usize = 1024;
+pub(crate) const PREFILL_ROWS: usize = 1024;
 
 /// A prompt and how often to continue it.
 #[derive(Clone, Debug)]
@@ -122,6 +122,7 @@ impl<'a, D: Device> Worker<'a, D> {
         let longest = requests.iter().map(|r| r.prompt.len()).max().unwrap_or(1);
         let total: usize = requests.iter().map(|r| r.prompt.len()).sum();
         let rows = longest.max(total.min(PREFILL_ROWS)).max(settings.batch);
+        decoder.device().expect(settings.batch.max(1), longest + settings.max_new_tokens);
         let scratch = Scratch::new(decoder, rows, settings.batch.max(1));
         Self { decoder, w, requests, settings, next, results, waiting: VecDeque::new(), active: Vec::new(), scratch }
     }
@@ -134,7 +135,8 @@ impl<'a, D: Device> Worker<'a, D> {
                 }
                 self.active.extend(self.waiting.pop_front());
             }
-            if self.active.is_empty() || (self.settings.cancelled)() {
+            // What a device that has failed draws means nothing.
+            if self.active.is_empty() || (self.settings.cancelled)() || self.decoder.device().status().is_err() {
                 return;
             }
             self.step();

@@ -1,7 +1,7 @@
 //! Engine: the transformer, forward and backward, sampling, optimizer, model files.
 //!
 //! One decoder covers the Llama, Qwen2 and Qwen3 families; what `config.json` says decides about biases, QK-norm and a
-//! tied head. It is written once over the operators of [`device::Device`], which [`cpu`] implements in f32. The sampler
+//! tied head. It is written once over the operators of [`device::Device`], which [`cpu`] implements in f32 and [`cuda`] in bfloat16. The sampler
 //! and the training forward pass use the same operators, and every element of every product is one chain of fused
 //! multiply-adds in a fixed order ([`cpu::tile`]), so a token has the same log-probability to the bit wherever it is
 //! computed: alone or in a batch, from a cache or from packed sequences, on one thread or on many.
@@ -19,9 +19,10 @@
 //! | [`batch`] | packed sequences, a shared prompt stored once |
 //! | [`device`] | the operators that a device implements |
 //! | [`cpu`] | the operators on the CPU, one file each |
-//! | [`cuda`] | the CUDA kernels, and what the host prepares for them |
+//! | [`cuda`] | the operators on a GPU |
 //! | [`decoder`] | forward and backward over packed sequences; prefill and decoding over caches |
 //! | [`lora`] | low-rank adapters of frozen weights |
+//! | [`memory`] | what a run takes on a GPU |
 //! | [`generate`] | many samples with continuous batching |
 //! | [`random`] | counter-based random numbers |
 //!
@@ -67,6 +68,7 @@ pub mod generate;
 pub mod gguf;
 pub mod layout;
 pub mod lora;
+pub mod memory;
 pub mod model;
 pub mod random;
 pub mod tokenizer;

@@ -134,7 +134,7 @@ impl Adapters {
     /// Scratch space for backward passes over up to `rows` tokens.
     pub fn scratch<D: Device>(&self, device: &D, rows: usize) -> Scratch<D> {
         let widest = self.list.iter().map(|adapter| adapter.a.outputs).max().unwrap_or(0);
-        Scratch { low: device.zeros(rows * widest) }
+        Scratch { low: device.activations(rows * widest) }
     }
 
     /// Fresh adapters: `A` uniform in ±1/sqrt(inputs) as PyTorch's linear layers, `B` zero, so that `W = W0`.

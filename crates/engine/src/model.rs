@@ -56,8 +56,22 @@ impl Model {
     /// # Errors
     /// What the file system reports, by file.
     pub fn save(&self, folder: &Path, from: Option<&Path>, dtype: Dtype) -> Result<(), FolderError> {
-        let layout = Layout::new(&self.config);
-        let tensors = layout.parameters().map(|(p, range)| (p.name.as_str(), p.shape.as_slice(), &self.weights[range]));
-        crate::folder::save_folder(folder, &self.config, tensors, dtype, from)
+        save(&self.config, &self.weights, folder, from, dtype)
     }
+}
+
+/// Saves the model of `config` with `weights`, as [`Model::save`].
+///
+/// # Errors
+/// What the file system reports, by file.
+pub fn save(
+    config: &ModelConfig,
+    weights: &[f32],
+    folder: &Path,
+    from: Option<&Path>,
+    dtype: Dtype,
+) -> Result<(), FolderError> {
+    let layout = Layout::new(config);
+    let tensors = layout.parameters().map(|(p, range)| (p.name.as_str(), p.shape.as_slice(), &weights[range]));
+    crate::folder::save_folder(folder, config, tensors, dtype, from)
 }

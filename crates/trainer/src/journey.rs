@@ -123,7 +123,7 @@ impl Journey {
         if let Some((saved, path)) = &latest {
             let state = state::restore(&mut policy, path)?;
             order.restore(state.data)?;
-            state::restore_versions(&policy.model, path, &mut versions)?;
+            state::restore_versions(policy.structure(), policy.parameters(), path, &mut versions)?;
             (step, pending) = (state.step, state.pending);
             notes.push(format!("resuming after step {saved}"));
         }
@@ -164,13 +164,14 @@ fn load(
     if !unused.is_empty() {
         notes.push(format!("tensors that the model does not use: {}", unused.join(", ")));
     }
-    let (learning, all) = (policy.learning(), policy.model.weights.len());
+    notes.push(policy.device());
+    let (learning, all) = (policy.learning(), policy.parameters());
     if learning < all {
         let share = 100.0 * learning as f64 / all as f64;
         notes.push(format!("{learning} parameters learn, beside {all} of the model ({share:.2}%)"));
     }
     if let Some(base) = config.optimizer.base_parameters {
-        let (rate, parameters) = (config.optimizer.learning_rate, policy.model.weights.len());
+        let (rate, parameters) = (config.optimizer.learning_rate, policy.parameters());
         let scaled = policy.peak_rate(config);
         notes.push(format!(
             "learning rate {scaled:.3e} = {rate:e} · √({base:e} / {parameters}) (optimizer.base_parameters)"

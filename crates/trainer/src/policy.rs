@@ -1,24 +1,36 @@
-//! The policy that is trained: weights, optimizer, and the decoders that sample from it and train it.
+//! The policy that is trained: weights and optimizer on a device, and what samples from it and trains it.
+//!
+//! [`Policy`] knows no device: [`Learner`] is what one has to do, and [`on::On`] does it over the operators of any
+//! [`surefoot_engine::device::Device`].
+mod fit;
 mod learned;
+mod learner;
+mod on;
+mod place;
+mod sampler;
 
 use crate::config::{
     Config,
-    choice::{Precision, Recompute, Schedule},
+    choice::{Precision, Schedule},
 };
+use crate::rollout::Generate;
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use surefoot_engine::batch::Packed;
 use surefoot_engine::config::{ConfigError, ModelConfig};
-use surefoot_engine::cpu::{Cpu, adamw::Moments, parallel::Threading};
-use surefoot_engine::decoder::{Activations, Decoder, Frozen, Tape, Trained};
-use surefoot_engine::device::{Device, Step, Weights};
+use surefoot_engine::decoder::Predictions;
+use surefoot_engine::device::{Chosen, DeviceError, Step, Wanted, select};
 use surefoot_engine::folder::{Dtype, FolderError};
+use surefoot_engine::generate::{Request, Sample, Settings};
 use surefoot_engine::lora::PeftError;
-use surefoot_engine::model::Model;
+use surefoot_engine::model::{self, Model};
 use surefoot_objectives::bias::scaled_learning_rate;
 
-use learned::Learned;
+use learned::Learning;
+use learner::Learner;
 
-/// Weights up to this size are read by every thread on its own sequences; larger ones by all threads together.
-const SIDE_BY_SIDE_BYTES: usize = 64 << 20;
+pub use learner::{BothMoments, Of, Pass};
+pub use sampler::Sampler;
 
 /// Why a policy could not be loaded or stored.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +44,9 @@ pub enum PolicyError {
     /// Adapters.
     #[error(transparent)]
     Adapters(#[from] PeftError),
+    /// The device.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     /// `model.frozen`.
     #[error("model.frozen, for {folder}: {message}")]
     Frozen {
@@ -70,39 +85,39 @@ pub enum PolicyError {
 pub struct Policy {
     /// Folder that the model came from; its tokenizer is carried over into checkpoints.
     pub source: PathBuf,
-    /// Configuration and weights.
-    pub model: Model,
-    /// Forward and backward over packed sequences.
-    pub trainer: Decoder<Cpu>,
-    /// Sampling.
-    pub sampler: Decoder<Cpu>,
-    /// Workers that sample side by side.
-    pub workers: usize,
-    /// Gradient of the present update.
-    pub gradient: Vec<f32>,
-    /// First and second moments.
-    pub moments: Moments,
     /// Updates so far.
     pub updates: u64,
-    learned: Learned,
-    tape: Option<Tape<Cpu>>,
+    structure: ModelConfig,
+    positions: usize,
+    place: Chosen,
+    learner: Box<dyn Learner>,
 }
 
-/// What a forward and backward pass is made with.
-pub struct Workspace<'a> {
-    /// The decoder.
-    pub decoder: &'a Decoder<Cpu>,
-    /// Its weights.
-    pub weights: Weights<'a, Cpu>,
-    /// With room for the rows that were asked for.
-    pub tape: &'a mut Tape<Cpu>,
-    /// Where the gradient goes.
-    pub trained: Trained<'a, Cpu>,
+/// Loads the model of `folder` for sequences of up to `positions` tokens; `keys` names what sets that length. The second
+/// value lists tensors that were not used.
+///
+/// # Errors
+/// [`PolicyError`] names file and tensor or key.
+pub fn load_model(folder: &Path, positions: usize, keys: &'static str) -> Result<(Model, Vec<String>), PolicyError> {
+    let structure = structure(folder, positions, keys)?;
+    Ok(Model::load(folder, structure)?)
+}
+
+/// The structure of the model of `folder`, if it bears sequences of `positions` tokens.
+fn structure(folder: &Path, positions: usize, keys: &'static str) -> Result<ModelConfig, PolicyError> {
+    let structure = ModelConfig::from_folder(folder)?;
+    let limit = structure.max_position_embeddings;
+    if positions > limit {
+        let folder = folder.display().to_string();
+        return Err(PolicyError::Positions { folder, needed: positions, limit, keys });
+    }
+    Ok(structure)
 }
 
 impl Policy {
     /// Loads the model of `folder` for sequences of up to `positions` tokens; `keys` names what sets that length, `config`
-    /// says what learns and how the optimizer's moments are stored. With `[lora]` the folder is that of the base.
+    /// says on which device, what learns and how the optimizer's moments are stored. With `[lora]` the folder is that of
+    /// the base.
     ///
     /// # Errors
     /// [`PolicyError`] names file and tensor or key. The second value lists tensors that were not used.
@@ -112,11 +127,16 @@ impl Policy {
         keys: &'static str,
         config: &Config,
     ) -> Result<(Self, Vec<String>), PolicyError> {
-        let (mut policy, unused) = Self::for_sampling(folder, positions, keys)?;
-        policy.learned = Learned::of(config, &policy.trainer, &policy.model.weights, folder)?;
-        let half = config.optimizer.state == Precision::Bf16;
-        policy.moments = Moments::zeros(policy.learned.len(&policy.model.weights), half);
-        Ok((policy, unused))
+        let place = select(config.train.device)?;
+        if let Chosen::Cuda(cuda, _) = &place
+            && let Some(memory) = cuda.memory()
+        {
+            // Before the weights are read, which takes a while.
+            fit::check(config, &structure(folder, positions, keys)?, positions, cuda.describe(), memory)?;
+        }
+        let (model, unused) = load_model(folder, positions, keys)?;
+        let learning = Learning::of(config, &model, folder)?;
+        Ok((Self::new(folder, model, positions, place, learning)?, unused))
     }
 
     /// As [`Policy::load`], for sampling alone: without the optimizer's state.
@@ -127,86 +147,179 @@ impl Policy {
         folder: &Path,
         positions: usize,
         keys: &'static str,
+        device: Wanted,
     ) -> Result<(Self, Vec<String>), PolicyError> {
-        let config = ModelConfig::from_folder(folder)?;
-        if positions > config.max_position_embeddings {
-            let limit = config.max_position_embeddings;
-            return Err(PolicyError::Positions {
-                folder: folder.display().to_string(),
-                needed: positions,
-                limit,
-                keys,
-            });
-        }
-        let (model, unused) = Model::load(folder, config)?;
-        let (sampler, workers) = sampler(&model, positions);
-        let policy = Self {
-            source: folder.to_path_buf(),
-            trainer: Decoder::new(Cpu::new(Threading::Pool), &model.config, positions),
-            sampler,
-            workers,
-            gradient: Vec::new(),
-            moments: Moments::zeros(0, false),
-            updates: 0,
-            learned: Learned::Parameters(Frozen::default()),
-            model,
-            tape: None,
-        };
-        Ok((policy, unused))
+        let place = select(device)?;
+        let (model, unused) = load_model(folder, positions, keys)?;
+        Ok((Self::new(folder, model, positions, place, Learning::nothing())?, unused))
     }
 
-    /// A sampler for the threads of the pool that the caller is in, with its number of workers.
-    pub fn another_sampler(&self) -> (Decoder<Cpu>, usize) {
-        sampler(&self.model, self.sampler.positions())
+    /// The model of another folder on the device of this one, for sampling alone.
+    ///
+    /// # Errors
+    /// As [`Policy::load`].
+    pub fn another(&self, folder: &Path) -> Result<Self, PolicyError> {
+        let (model, _) = load_model(folder, self.positions, "nothing")?;
+        Self::new(folder, model, self.positions, self.place.clone(), Learning::nothing())
     }
 
-    /// What a pass over `rows` tokens needs.
-    pub fn workspace(&mut self, rows: usize, recompute: Recompute) -> Workspace<'_> {
-        if self.tape.as_ref().is_none_or(|tape| tape.rows() < rows) {
-            self.tape = None;
-        }
-        let Self { trainer, model, tape, gradient, learned, .. } = self;
-        let tape = tape.get_or_insert_with(|| {
-            let rows = rows.next_multiple_of(64);
-            Tape::new(trainer, rows, activations(recompute, Tape::kept_bytes(trainer, rows)))
-        });
-        let trained = learned.trained(trainer.device(), tape.rows(), gradient);
-        Workspace { decoder: trainer, weights: Weights { arena: &model.weights, packed: None }, tape, trained }
+    fn new(
+        folder: &Path,
+        model: Model,
+        positions: usize,
+        place: Chosen,
+        learning: Learning,
+    ) -> Result<Self, PolicyError> {
+        let structure = model.config.clone();
+        let learner = place::place(&place, model, positions, learning)?;
+        Ok(Self { source: folder.to_path_buf(), updates: 0, structure, positions, place, learner })
     }
 
-    /// Sets the gradient to zero.
-    pub fn begin_update(&mut self) {
-        self.gradient.resize(self.learned.len(&self.model.weights), 0.0);
-        self.trainer.device().clear(&mut self.gradient);
+    /// The device and why it was chosen, in one line.
+    pub fn device(&self) -> String {
+        self.place.describe()
     }
 
-    /// Ends the sum over micro-batches; returns the norm of the gradient.
-    pub fn finish_gradient(&mut self) -> f64 {
-        self.learned.finish_gradient(&mut self.gradient);
-        self.trainer.device().norm_of(&self.gradient)
+    /// The model's structure.
+    pub fn structure(&self) -> &ModelConfig {
+        &self.structure
+    }
+
+    /// Longest sequence, in tokens.
+    pub fn positions(&self) -> usize {
+        self.positions
+    }
+
+    /// Elements of the model.
+    pub fn parameters(&self) -> usize {
+        self.learner.parameters()
     }
 
     /// Parameters that learn.
     pub fn learning(&self) -> usize {
-        self.learned.parameters(&self.model.weights)
+        self.learner.learning()
+    }
+
+    /// Elements of [`Policy::values`].
+    pub fn elements(&self) -> usize {
+        self.learner.elements()
+    }
+
+    /// A sampler for weights of the host and for the threads of the pool that the caller is in.
+    pub fn sampler(&self) -> Box<dyn Sampler> {
+        self.learner.sampler()
+    }
+
+    /// Keeps the weights laid out for sampling, as long as they do not change.
+    pub fn pack(&mut self) {
+        self.learner.pack();
+    }
+
+    /// Keeps weights for passes of [`Of::Reference`].
+    ///
+    /// # Errors
+    /// What the device failed with.
+    pub fn set_reference(&mut self, weights: Vec<f32>) -> Result<(), DeviceError> {
+        self.learner.set_reference(weights)
+    }
+
+    /// Log-probability and entropy of every target.
+    ///
+    /// # Errors
+    /// What the device failed with.
+    pub fn forward(&mut self, pass: &Pass) -> Result<Predictions, DeviceError> {
+        self.learner.forward(pass)
+    }
+
+    /// Adds the gradient of `sum_i grad_logp[i] logp[i]` for the targets of the last [`Policy::forward`], on `batch`.
+    ///
+    /// # Errors
+    /// What the device failed with.
+    pub fn backward(&mut self, batch: &Packed, grad_logp: &[f32]) -> Result<(), DeviceError> {
+        self.learner.backward(batch, grad_logp)
+    }
+
+    /// Sets the gradient to zero.
+    pub fn begin_update(&mut self) {
+        self.learner.begin_update();
+    }
+
+    /// Changes the gradient on the host, between the last micro-batch and [`Policy::finish_gradient`].
+    ///
+    /// # Errors
+    /// What the device failed with.
+    pub fn edit_gradient(&mut self, change: &mut dyn FnMut(&mut [f32])) -> Result<(), DeviceError> {
+        self.learner.edit_gradient(change)
+    }
+
+    /// Takes the gradient of what has been summed so far; it is zero again when the next sum begins.
+    ///
+    /// # Errors
+    /// What the device failed with.
+    pub fn take_gradient(&mut self) -> Result<Vec<f32>, DeviceError> {
+        self.learner.take_gradient()
+    }
+
+    /// Makes the gradient one that [`Policy::take_gradient`] gave, or a sum of such.
+    ///
+    /// # Errors
+    /// What the device failed with.
+    pub fn put_gradient(&mut self, gradient: Vec<f32>) -> Result<(), DeviceError> {
+        self.learner.put_gradient(gradient)
+    }
+
+    /// Ends the sum over micro-batches; returns the norm of the gradient.
+    ///
+    /// # Errors
+    /// What the device failed with.
+    pub fn finish_gradient(&mut self) -> Result<f64, DeviceError> {
+        self.learner.finish_gradient();
+        self.learner.gradient_norm()
+    }
+
+    /// The model's weights, in the layout of the engine; a copy where they are not in the host's memory.
+    ///
+    /// # Errors
+    /// What the device failed with.
+    pub fn weights(&self) -> Result<Cow<'_, [f32]>, DeviceError> {
+        self.learner.weights()
+    }
+
+    /// A copy of the model.
+    ///
+    /// # Errors
+    /// What the device failed with.
+    pub fn model(&self) -> Result<Model, DeviceError> {
+        Ok(Model { config: self.structure.clone(), weights: self.weights()?.into_owned() })
     }
 
     /// The values that a checkpoint has to hold exactly: the weights, or the adapters.
-    pub fn values(&self) -> &[f32] {
-        self.learned.values(&self.model.weights)
+    ///
+    /// # Errors
+    /// What the device failed with.
+    pub fn values(&self) -> Result<Cow<'_, [f32]>, DeviceError> {
+        self.learner.values()
+    }
+
+    /// First and second moments of the optimizer.
+    ///
+    /// # Errors
+    /// What the device failed with.
+    pub fn moments(&self) -> Result<BothMoments<'_>, DeviceError> {
+        self.learner.moments()
     }
 
     /// Takes over what [`Policy::values`] and the moments were.
-    pub fn restore(&mut self, values: Option<Vec<f32>>, moments: (Vec<f32>, Vec<f32>)) {
-        if let Some(values) = values {
-            self.learned.restore(self.trainer.device(), values, &mut self.model.weights);
-        }
-        self.moments.set(moments);
+    ///
+    /// # Errors
+    /// What the device failed with.
+    pub fn restore(&mut self, values: Option<Vec<f32>>, moments: (Vec<f32>, Vec<f32>)) -> Result<(), DeviceError> {
+        self.learner.restore(values, moments)
     }
 
     /// Whether the values are what the model's own folder holds, rather than adapters.
     pub fn values_are_weights(&self) -> bool {
-        matches!(self.learned, Learned::Parameters(_))
+        self.learner.values_are_weights()
     }
 
     /// Whether a gradient of this norm can be stepped on: it is finite, and so is its square in the second moment.
@@ -215,7 +328,10 @@ impl Policy {
     }
 
     /// One AdamW step on the gradient, whose norm is `norm`; returns the learning rate.
-    pub fn step(&mut self, config: &Config, norm: f64, total_updates: u64) -> f64 {
+    ///
+    /// # Errors
+    /// What the device failed with.
+    pub fn step(&mut self, config: &Config, norm: f64, total_updates: u64) -> Result<f64, DeviceError> {
         self.updates += 1;
         let optimizer = &config.optimizer;
         let rate = learning_rate(config, self.peak_rate(config), self.updates, total_updates);
@@ -227,17 +343,14 @@ impl Policy {
             gradient_scale: clip_scale(config, norm) as f32,
             update: self.updates,
         };
-        let Self { trainer, learned, model, gradient, moments, .. } = self;
-        learned.step(trainer, &mut model.weights, |decayed, values| {
-            trainer.device().adamw(step, decayed, values, gradient, moments);
-        });
-        rate
+        self.learner.step(step)?;
+        Ok(rate)
     }
 
     /// The peak learning rate: that of the configuration, scaled to the model's size where it says so (DGPO A.4, eq. 45).
     pub fn peak_rate(&self, config: &Config) -> f64 {
         let optimizer = &config.optimizer;
-        let parameters = self.model.weights.len() as f64;
+        let parameters = self.parameters() as f64;
         let scaled = |base| scaled_learning_rate(optimizer.learning_rate, base, parameters);
         optimizer.base_parameters.map_or(optimizer.learning_rate, scaled)
     }
@@ -251,40 +364,25 @@ impl Policy {
             Precision::F32 => Dtype::F32,
             Precision::Bf16 => Dtype::BF16,
         };
-        self.model.save(folder, Some(&self.source), dtype)?;
-        self.learned.save(&self.source, folder)
+        model::save(&self.structure, &self.weights()?, folder, Some(&self.source), dtype)?;
+        self.learner.save_adapters(&self.source, folder)
     }
 }
 
-/// What samples from `model`, and how many workers do so side by side.
-fn sampler(model: &Model, positions: usize) -> (Decoder<Cpu>, usize) {
-    let side_by_side = model.weights.len() * 4 <= SIDE_BY_SIDE_BYTES;
-    let threading = if side_by_side { Threading::Serial } else { Threading::Pool };
-    let workers = if side_by_side { rayon::current_num_threads() } else { 1 };
-    (Decoder::new(Cpu::new(threading), &model.config, positions), workers)
+impl Generate for Policy {
+    fn workers(&self) -> usize {
+        self.learner.workers()
+    }
+
+    fn generate(&self, requests: &[Request], settings: &Settings) -> Result<Vec<Vec<Sample>>, DeviceError> {
+        self.learner.generate(requests, settings)
+    }
 }
 
 /// Factor that brings a gradient of this norm down to `update.clip_grad_norm`.
 fn clip_scale(config: &Config, norm: f64) -> f64 {
     let clip = config.update.clip_grad_norm;
     if clip > 0.0 && norm > clip { clip / norm } else { 1.0 }
-}
-
-/// `auto` recomputes activations that would take more than half of the memory that is free.
-fn activations(recompute: Recompute, bytes: usize) -> Activations {
-    let scarce = || free_memory().is_some_and(|free| bytes > free / 2);
-    match recompute {
-        Recompute::Always => Activations::Recompute,
-        Recompute::Auto if scarce() => Activations::Recompute,
-        Recompute::Auto | Recompute::Never => Activations::Keep,
-    }
-}
-
-/// Bytes that the system can give out without swapping, where it says so (Linux).
-fn free_memory() -> Option<usize> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok().map(|kib| kib << 10)
 }
 
 /// Learning rate of the 1-based update `update` of `total`: linear warm-up to `peak`, then the schedule.
@@ -314,10 +412,10 @@ mod tests {
     #[test]
     fn the_rate_is_scaled_to_the_models_size() {
         let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("demo");
-        let (policy, _) = Policy::for_sampling(&demo, 32, "rollout.max_new_tokens").unwrap();
+        let (policy, _) = Policy::for_sampling(&demo, 32, "rollout.max_new_tokens", Wanted::Cpu).unwrap();
         let mut config = Config::defaults(Purpose::Train);
         assert_eq!(policy.peak_rate(&config), 1e-6);
-        config.optimizer.base_parameters = Some(policy.model.weights.len() as f64 / 4.0);
+        config.optimizer.base_parameters = Some(policy.parameters() as f64 / 4.0);
         assert!((policy.peak_rate(&config) - 0.5e-6).abs() < 1e-18);
         config.optimizer.warmup_steps = 4;
         assert_eq!(learning_rate(&config, policy.peak_rate(&config), 1, 10), policy.peak_rate(&config) / 4.0);

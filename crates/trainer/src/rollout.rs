@@ -3,12 +3,21 @@ pub mod served;
 
 use crate::config::Config;
 use crate::data::Row;
-use crate::policy::Policy;
+use crate::policy::Sampler;
 use crate::prompt::{Prompt, PromptError, Prompter};
-use surefoot_engine::cpu::Cpu;
-use surefoot_engine::decoder::Decoder;
-use surefoot_engine::device::{Sampling, Weights};
-use surefoot_engine::generate::{self, Request, Sample, Settings};
+use surefoot_engine::device::{DeviceError, Sampling};
+use surefoot_engine::generate::{Request, Sample, Settings};
+
+/// Why nothing could be sampled.
+#[derive(Debug, thiserror::Error)]
+pub enum RolloutError {
+    /// A prompt that cannot be rendered, or tokens that cannot be decoded.
+    #[error(transparent)]
+    Prompt(#[from] PromptError),
+    /// The device.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+}
 
 /// A prompt with its samples.
 #[derive(Clone, Debug)]
@@ -76,77 +85,78 @@ impl<'a> Plan<'a> {
     }
 }
 
+/// What continues prompts: a policy, or weights of an earlier step.
+pub trait Generate: Sync {
+    /// Workers that sample side by side.
+    fn workers(&self) -> usize;
+    /// Continues every request.
+    ///
+    /// # Errors
+    /// What the device failed with.
+    fn generate(&self, requests: &[Request], settings: &Settings) -> Result<Vec<Vec<Sample>>, DeviceError>;
+}
+
+/// Weights of the host with what samples from them.
+#[derive(Clone, Copy)]
+pub struct Earlier<'a> {
+    /// What samples.
+    pub sampler: &'a dyn Sampler,
+    /// The weights.
+    pub weights: &'a Vec<f32>,
+}
+
+impl Generate for Earlier<'_> {
+    fn workers(&self) -> usize {
+        self.sampler.workers()
+    }
+
+    fn generate(&self, requests: &[Request], settings: &Settings) -> Result<Vec<Vec<Sample>>, DeviceError> {
+        self.sampler.generate(self.weights, requests, settings)
+    }
+}
+
 /// Samples the plan's completions for each row; `first_sequence` numbers the random streams, so that the same
 /// step of the same run draws the same samples. `None` if it was cancelled.
 ///
 /// # Errors
-/// A prompt that cannot be rendered, or tokens that cannot be decoded.
+/// A prompt that cannot be rendered, tokens that cannot be decoded, or what the device failed with.
 pub fn rollout(
-    policy: &Policy,
+    source: &dyn Generate,
     prompter: &Prompter,
     plan: &Plan,
     rows: &[(usize, &Row)],
     first_sequence: u64,
     watch: &Watch,
-) -> Result<Option<Vec<Group>>, PromptError> {
-    let sampler = Sampler { decoder: &policy.sampler, workers: policy.workers };
-    sampler.rollout(&policy.model.weights, prompter, plan, rows, first_sequence, watch)
-}
-
-/// What samples, without the weights.
-#[derive(Clone, Copy)]
-pub struct Sampler<'a> {
-    /// The model on the device.
-    pub decoder: &'a Decoder<Cpu>,
-    /// Workers that sample side by side.
-    pub workers: usize,
-}
-
-impl Sampler<'_> {
-    /// As [`rollout`], with the weights `arena`.
-    ///
-    /// # Errors
-    /// As [`rollout`].
-    pub fn rollout(
-        self,
-        arena: &Vec<f32>,
-        prompter: &Prompter,
-        plan: &Plan,
-        rows: &[(usize, &Row)],
-        first_sequence: u64,
-        watch: &Watch,
-    ) -> Result<Option<Vec<Group>>, PromptError> {
-        let prompts = render(prompter, rows)?;
-        let samples = plan.samples;
-        let requests: Vec<Request> = prompts
-            .iter()
-            .enumerate()
-            .map(|(p, prompt)| Request {
-                prompt: &prompt.tokens,
-                samples,
-                first_sequence: first_sequence + (p * samples) as u64,
-            })
-            .collect();
-        let packed = self.decoder.pack(arena);
-        let stop = Stop { tokenizer: prompter.tokenizer(), texts: plan.stop };
-        let workers = self.workers.min(requests.len()).max(1);
-        let settings = Settings {
-            sampling: plan.sampling,
-            seed: plan.seed,
-            max_new_tokens: plan.max_new_tokens,
-            // Room for more sequences than there are would be taken for nothing.
-            batch: plan.batch.min(rows.len() * samples).div_ceil(workers),
-            workers,
-            stop: &|tokens| stop.ends(tokens),
-            progress: watch.progress,
-            cancelled: watch.cancelled,
-        };
-        let sampled = generate::generate(self.decoder, Weights { arena, packed: Some(&packed) }, &requests, &settings);
-        if (watch.cancelled)() {
-            return Ok(None);
-        }
-        group(prompter, rows, prompts, sampled).map(Some)
+) -> Result<Option<Vec<Group>>, RolloutError> {
+    let prompts = render(prompter, rows)?;
+    let samples = plan.samples;
+    let requests: Vec<Request> = prompts
+        .iter()
+        .enumerate()
+        .map(|(p, prompt)| Request {
+            prompt: &prompt.tokens,
+            samples,
+            first_sequence: first_sequence + (p * samples) as u64,
+        })
+        .collect();
+    let stop = Stop { tokenizer: prompter.tokenizer(), texts: plan.stop };
+    let workers = source.workers().min(requests.len()).max(1);
+    let settings = Settings {
+        sampling: plan.sampling,
+        seed: plan.seed,
+        max_new_tokens: plan.max_new_tokens,
+        // Room for more sequences than there are would be taken for nothing.
+        batch: plan.batch.min(rows.len() * samples).div_ceil(workers),
+        workers,
+        stop: &|tokens| stop.ends(tokens),
+        progress: watch.progress,
+        cancelled: watch.cancelled,
+    };
+    let sampled = source.generate(&requests, &settings)?;
+    if (watch.cancelled)() {
+        return Ok(None);
     }
+    Ok(Some(group(prompter, rows, prompts, sampled)?))
 }
 
 /// The prompt of each row.

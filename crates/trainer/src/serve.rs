@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 use surefoot_engine::config::{ConfigError, ModelConfig};
+use surefoot_engine::device::Wanted;
 use surefoot_engine::tokenizer::{Tokenizer, TokenizerError};
 
 use worker::{Job, Worker};
@@ -69,17 +70,22 @@ struct Shared {
 }
 
 impl Server {
-    /// Loads the model of `folder` and listens on `address`, as `127.0.0.1:8000`.
+    /// Loads the model of `folder` on `device` and listens on `address`, as `127.0.0.1:8000`.
     ///
     /// # Errors
     /// [`ServeError`] names the file or the address.
-    pub fn open(folder: &Path, address: &str) -> Result<Self, ServeError> {
+    pub fn open(folder: &Path, address: &str, device: Wanted) -> Result<Self, ServeError> {
         let listener =
             TcpListener::bind(address).map_err(|source| ServeError::Listen { address: address.to_string(), source })?;
         let positions = ModelConfig::from_folder(folder)?.max_position_embeddings;
-        let (policy, _) = Policy::for_sampling(folder, positions, "nothing")?;
+        let (policy, _) = Policy::for_sampling(folder, positions, "nothing", device)?;
         let tokenizer = Arc::new(Tokenizer::load(folder)?);
         Ok(Self { listener, worker: Worker::new(policy, tokenizer, positions) })
+    }
+
+    /// The device that samples, in one line.
+    pub fn device(&self) -> String {
+        self.worker.device()
     }
 
     /// Where it listens.
@@ -167,7 +173,7 @@ fn answer(request: &http::Request, shared: &Shared) -> Result<serde_json::Value,
             let asked = api::Asked::read(&request.body, &shared.tokenizer, shared.positions, shared.vocabulary)?;
             let (tell, answer) = channel();
             shared.jobs.send(Job::Complete(asked.clone(), tell)).map_err(|_| (503, "stopping".to_string()))?;
-            let samples = answer.recv().map_err(waited)?;
+            let samples = answer.recv().map_err(waited)?.map_err(|error| (500, error.to_string()))?;
             asked.answer(&samples, &shared.tokenizer, &shared.name)
         }
         ("POST", "/reload") => {

@@ -4,7 +4,7 @@ use crate::config::choice::OnNonfinite;
 use crate::data::{Dataset, Order, Wanted};
 use crate::journey::{Journey, Outcome, Start, Stepped, Steps, travel};
 use crate::metrics::{Record, definition as m};
-use crate::policy::Workspace;
+use crate::policy::{Of, Pass};
 use crate::progress::Progress;
 use crate::prompt::{PromptError, Prompter};
 use crate::train::TrainError;
@@ -98,15 +98,15 @@ impl Steps for SftRun {
         policy.begin_update();
         for (packed, targets) in pack(&self.examples, &indices, config.update.tokens_per_micro_batch) {
             rows += packed.len();
-            let Workspace { decoder, weights: w, tape, trained } =
-                policy.workspace(packed.len(), config.update.recompute);
-            let found = decoder.forward(w, &packed, &targets, 1.0, tape);
+            let recompute = config.update.recompute;
+            let pass = Pass { batch: &packed, targets: &targets, scale: 1.0, of: Of::Policy, recompute };
+            let found = policy.forward(&pass)?;
             loss -= found.logp.iter().map(|&l| f64::from(l)).sum::<f64>() / learned as f64;
-            decoder.backward_to(w, &packed, &vec![-1.0 / learned as f32; targets.len()], tape, trained);
+            policy.backward(&packed, &vec![-1.0 / learned as f32; targets.len()])?;
         }
-        let norm = policy.finish_gradient();
+        let norm = policy.finish_gradient()?;
         if loss.is_finite() && policy.can_step(config, norm) {
-            record.set(m::UPDATE_LEARNING_RATE, policy.step(config, norm, config.train.steps));
+            record.set(m::UPDATE_LEARNING_RATE, policy.step(config, norm, config.train.steps)?);
         } else {
             policy.updates += 1;
             if config.update.on_nonfinite == OnNonfinite::Stop {

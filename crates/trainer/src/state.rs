@@ -6,6 +6,8 @@ use crate::run_folder::{PartialCheckpoint, RunFolderError, atomic};
 use crate::train::versions::Versions;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use surefoot_engine::config::ModelConfig;
+use surefoot_engine::device::DeviceError;
 use surefoot_engine::folder::{Dtype, FolderError, TensorFolder, write_safetensors};
 use surefoot_engine::model::Model;
 
@@ -49,6 +51,9 @@ pub enum StateError {
     /// The model's files.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// The device.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     /// The optimizer's files.
     #[error(transparent)]
     Folder(#[from] FolderError),
@@ -77,12 +82,13 @@ pub fn save(
 ) -> Result<PathBuf, StateError> {
     let folder = to.path();
     policy.save(folder, precision)?;
-    let len = [policy.values().len()];
-    let moments = policy.moments.to_f32();
+    let values = policy.values()?;
+    let len = [values.len()];
+    let moments = policy.moments()?;
     let tensors = [
-        ("weights", &len[..], policy.values()),
-        ("first_moment", &len[..], moments.0.as_slice()),
-        ("second_moment", &len[..], moments.1.as_slice()),
+        ("weights", &len[..], values.as_ref()),
+        ("first_moment", &len[..], moments.0.as_ref()),
+        ("second_moment", &len[..], moments.1.as_ref()),
     ];
     // Weights saved as f32 are exact in the model's own file.
     let from = if precision == Precision::F32 && policy.values_are_weights() { 1 } else { 0 };
@@ -122,13 +128,14 @@ fn broken<E: std::fmt::Display>(file: &Path) -> impl Fn(E) -> StateError {
 pub fn restore(policy: &mut Policy, folder: &Path) -> Result<State, StateError> {
     let state = read(folder)?;
     let tensors = TensorFolder::open_file(&folder.join(OPTIMIZER))?;
+    let len = policy.elements();
     let read = |name: &str| {
-        let mut values = vec![0.0; policy.values().len()];
+        let mut values = vec![0.0; len];
         tensors.read_into(name, &mut values).map(|()| values)
     };
     let values = tensors.shape("weights").is_some().then(|| read("weights")).transpose()?;
     let moments = (read("first_moment")?, read("second_moment")?);
-    policy.restore(values, moments);
+    policy.restore(values, moments)?;
     policy.updates = state.updates;
     Ok(state)
 }
@@ -148,8 +155,13 @@ pub(crate) fn save_versions<'a>(
     Ok(write_safetensors(&folder.join(BEHAVIOR), tensors, Dtype::F32)?)
 }
 
-/// Reads what [`save_versions`] wrote; `model` gives the structure.
-pub(crate) fn restore_versions(model: &Model, folder: &Path, versions: &mut Versions) -> Result<(), StateError> {
+/// Reads what [`save_versions`] wrote for a model of `structure` with so many `parameters`.
+pub(crate) fn restore_versions(
+    structure: &ModelConfig,
+    parameters: usize,
+    folder: &Path,
+    versions: &mut Versions,
+) -> Result<(), StateError> {
     let file = folder.join(BEHAVIOR);
     if !file.exists() {
         return Ok(());
@@ -159,9 +171,9 @@ pub(crate) fn restore_versions(model: &Model, folder: &Path, versions: &mut Vers
     for name in names {
         let version = name.strip_prefix("weights_").and_then(|version| version.parse().ok());
         let version = version.ok_or_else(|| broken(&file)(format!("tensor `{name}` is none of weights_N")))?;
-        let mut weights = vec![0.0; model.weights.len()];
+        let mut weights = vec![0.0; parameters];
         tensors.read_into(&name, &mut weights)?;
-        versions.restore(version, Model { config: model.config.clone(), weights });
+        versions.restore(version, Model { config: structure.clone(), weights });
     }
     Ok(())
 }

@@ -104,7 +104,7 @@ impl Run {
     fn correct(&mut self, sampled: &mut Gathered, record: &mut Record) -> Result<Corrected, TrainError> {
         let Journey { config, policy, .. } = &mut self.journey;
         if config.decoupled() {
-            behavior::anchor(policy, config, &mut sampled.groups);
+            behavior::anchor(policy, config, &mut sampled.groups)?;
         }
         if config.remote() {
             measure::entropy(record, &sampled.groups);
@@ -122,8 +122,8 @@ impl Run {
         let (updating, step) = (Instant::now(), record.step);
         let corrected = self.correct(&mut sampled, record)?;
         let policy = &mut self.journey.policy;
-        let logp_ref = self.reference.as_ref().map(|r| r.logp(policy, &self.journey.config, &sampled.groups));
-        let logp_ref = logp_ref.unwrap_or_default();
+        let logp_ref = self.reference.map(|r| r.logp(policy, &self.journey.config, &sampled.groups));
+        let logp_ref = logp_ref.transpose()?.unwrap_or_default();
         let credit = Credit::of(&self.estimator, &sampled.groups, &sampled.rewards(), &logp_ref)?;
         if let Some(divergence) = credit.divergence {
             record.set(metrics::REWARD_KL, divergence);

@@ -3,7 +3,8 @@ mod pack;
 mod score;
 
 use crate::config::{Config, choice::OnNonfinite};
-use crate::policy::{Policy, Workspace};
+use crate::policy::{Of, Pass, Policy};
+use surefoot_engine::device::DeviceError;
 use surefoot_objectives::{Counts, Objective, ObjectiveError, Stats, TokenBatch};
 
 pub use pack::{Advantage, MicroBatch, TrainedGroup, TrainedSample, pack};
@@ -15,6 +16,9 @@ pub enum UpdateError {
     /// The objective refused its input.
     #[error(transparent)]
     Objective(#[from] ObjectiveError),
+    /// The device.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     /// A loss or gradient is not finite, and the run is to stop then.
     #[error(
         "step {step}: update {update} cannot be made, {what} not finite; the weights are those of the update before (update.on_nonfinite = \"skip\" would go on)"
@@ -124,8 +128,9 @@ pub fn update(
     let (mut loss, mut stats) = (0.0, Stats::empty());
     for batch in &batches {
         let rows = batch.packed.len();
-        let Workspace { decoder, weights: w, tape, trained } = policy.workspace(rows, rule.config.update.recompute);
-        let found = decoder.forward(w, &batch.packed, &batch.targets, scale, tape);
+        let recompute = rule.config.update.recompute;
+        let pass = Pass { batch: &batch.packed, targets: &batch.targets, scale, of: Of::Policy, recompute };
+        let found = policy.forward(&pass)?;
         let mut tokens =
             TokenBatch::new(&found.logp, &batch.logp_old, batch.advantages(), &batch.offsets, &batch.groups)?;
         if !batch.logp_ref.is_empty() {
@@ -146,9 +151,9 @@ pub fn update(
         loss += evaluated.loss;
         stats.merge(&evaluated.stats);
         done.tokens += rows;
-        decoder.backward_to(w, &batch.packed, &evaluated.grad_logp, tape, trained);
+        policy.backward(&batch.packed, &evaluated.grad_logp)?;
     }
-    let norm = policy.finish_gradient();
+    let norm = policy.finish_gradient()?;
     if !loss.is_finite() || !policy.can_step(rule.config, norm) {
         let what = if loss.is_finite() { "the gradient is" } else { "the loss is" };
         return not_finite(policy, rule, what, done);
@@ -156,7 +161,7 @@ pub fn update(
     done.losses.push(loss);
     done.norms.push(norm);
     done.stats.merge(&stats);
-    done.learning_rate = policy.step(rule.config, norm, rule.total_updates);
+    done.learning_rate = policy.step(rule.config, norm, rule.total_updates)?;
     Ok(())
 }
 

@@ -7,6 +7,8 @@ use std::process::{Command, Output, Stdio};
 pub fn surefoot(arguments: &[&str], stdin: &str) -> (i32, String, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_surefoot"))
         .args(arguments)
+        // The CPU on every machine.
+        .env("CUDA_VISIBLE_DEVICES", "")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

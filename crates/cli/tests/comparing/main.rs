@@ -10,6 +10,8 @@ use std::process::{Command, Stdio};
 /// A command of the binary in the folder `at`, not started.
 fn surefoot(at: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_surefoot"));
+    // The CPU on every machine.
+    command.env("CUDA_VISIBLE_DEVICES", "");
     command.args(arguments).current_dir(at).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

@@ -16,6 +16,8 @@ pub fn demo_model() -> PathBuf {
 /// A command of the binary, not started.
 pub fn surefoot<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_surefoot"));
+    // The CPU on every machine.
+    command.env("CUDA_VISIBLE_DEVICES", "");
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

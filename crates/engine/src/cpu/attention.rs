@@ -47,11 +47,11 @@ impl Heads {
         self.dim.div_ceil(LANES) * LANES
     }
 
-    pub(super) fn group(self) -> usize {
+    pub(crate) fn group(self) -> usize {
         self.queries / self.keys
     }
 
-    pub(super) fn scale(self) -> f32 {
+    pub(crate) fn scale(self) -> f32 {
         1.0 / (self.dim as f32).sqrt()
     }
 

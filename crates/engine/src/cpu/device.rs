@@ -9,8 +9,9 @@ use super::parallel::{Shared, Threading};
 use super::rope::{self, Direction, Table};
 use super::{adamw, norm, sample, swiglu};
 use crate::batch::{Packed, Target};
-use crate::device::{Choice, Device, Sampling, Weights};
+use crate::device::{Choice, Device, DeviceError, Lent, Sampling, Weights};
 use crate::layout::Matrix;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -46,15 +47,53 @@ fn weight<'a>(w: Weights<'a, Cpu>, m: &Matrix) -> Weight<'a> {
 }
 
 impl Device for Cpu {
+    const ACTIVATION_BYTES: usize = size_of::<f32>();
+
     type Buffer = Vec<f32>;
     type PackedWeights = PackedMatrices;
     type Rotation = Table;
     type HeadState = Kept;
     type Moments = Moments;
     type Cache = Cache;
+    type Steps = ();
+
+    fn status(&self) -> Result<(), DeviceError> {
+        Ok(())
+    }
+
+    /// What the system can give out without swapping, where it says so (Linux).
+    fn free_memory(&self) -> Option<usize> {
+        let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok().map(|kib| kib << 10)
+    }
 
     fn zeros(&self, len: usize) -> Vec<f32> {
         vec![0.0; len]
+    }
+
+    fn activations(&self, len: usize) -> Vec<f32> {
+        vec![0.0; len]
+    }
+
+    fn parameters(&self, values: Vec<f32>) -> Vec<f32> {
+        values
+    }
+
+    fn lend<'a>(&self, values: &'a Vec<f32>) -> Lent<'a, Vec<f32>> {
+        Lent::Borrowed(values)
+    }
+
+    fn host<'a>(&self, buffer: &'a Vec<f32>) -> Cow<'a, [f32]> {
+        Cow::Borrowed(buffer)
+    }
+
+    fn retrieve(&self, buffer: Vec<f32>) -> Vec<f32> {
+        buffer
+    }
+
+    fn edit(&self, buffer: &mut Vec<f32>, change: &mut dyn FnMut(&mut [f32])) {
+        change(buffer);
     }
 
     fn upload(&self, values: &[f32]) -> Vec<f32> {
@@ -70,8 +109,13 @@ impl Device for Cpu {
     }
 
     fn clear(&self, buffer: &mut Vec<f32>) {
-        let len = buffer.len();
-        let shared = Shared::new(buffer);
+        let all = 0..buffer.len();
+        self.clear_range(buffer, all);
+    }
+
+    fn clear_range(&self, buffer: &mut Vec<f32>, range: Range<usize>) {
+        let len = range.len();
+        let shared = Shared::new(&mut buffer[range]);
         // SAFETY: each task has its own elements.
         self.threading.rows(len, 1 << 18, |first, count| unsafe { shared.slice(first, count) }.fill(0.0));
     }
@@ -322,8 +366,10 @@ impl Device for Cpu {
         cache.tokens()
     }
 
-    fn append(&self, cache: &mut Cache, layer: usize, qkv: &Vec<f32>, first: usize, count: usize) {
-        cache.append(layer, qkv, first, count);
+    fn append(&self, caches: &mut [&mut Cache], layer: usize, qkv: &Vec<f32>, rows: &[Range<usize>]) {
+        for (cache, rows) in caches.iter_mut().zip(rows) {
+            cache.append(layer, qkv, rows.start, rows.len());
+        }
     }
 
     fn decode_attention(&self, caches: &[&Cache], layer: usize, heads: Heads, qkv: &Vec<f32>, out: &mut Vec<f32>) {
@@ -340,6 +386,20 @@ impl Device for Cpu {
 
     fn moments(&self, len: usize, half: bool) -> Moments {
         Moments::zeros(len, half)
+    }
+
+    fn read_moments<'a>(&self, moments: &'a Moments) -> (Cow<'a, [f32]>, Cow<'a, [f32]>) {
+        match moments {
+            Moments::F32(first, second) => (Cow::Borrowed(first), Cow::Borrowed(second)),
+            Moments::Bf16(..) => {
+                let (first, second) = moments.to_f32();
+                (Cow::Owned(first), Cow::Owned(second))
+            }
+        }
+    }
+
+    fn write_moments(&self, moments: &mut Moments, new: (Vec<f32>, Vec<f32>)) {
+        moments.set(new);
     }
 
     fn adamw(

@@ -27,6 +27,11 @@ impl Table {
         Self { half: inverse_frequencies.len(), cos, sin }
     }
 
+    /// Cosines and sines, `[positions, half a head]` each.
+    pub fn parts(&self) -> (&[f32], &[f32]) {
+        (&self.cos, &self.sin)
+    }
+
     /// Number of positions.
     pub fn positions(&self) -> usize {
         self.cos.len() / self.half

@@ -1,3 +1,376 @@
-//! CUDA: the kernels and what the host prepares for them.
+//! The operators on a GPU, through CUDA.
+//!
+//! Weights, gradients and reductions are f32; what products read and write is bfloat16, with f32 sums. `kernels/README.md` says of
+//! every kernel what it computes, in which number format, and how far it is from the CPU.
+//!
+//! | from the device line to the GPU | |
+//! |---|---|
+//! | `device.rs` | the trait [`crate::device::Device`], each operator in the file of its family |
+//! | `rows.rs`, `linear.rs`, `attention.rs`, `head.rs`, `optimizer.rs` | the operators: which kernels, with which threads, over which tables |
+//! | `pages.rs`, `steps.rs` | keys and values in pages; decoding steps that are recorded once and played again |
+//! | `buffer.rs`, `tables.rs` | memory; small tables that the host computes |
+//! | `machine.rs` | all that the operators need of a machine |
+//! | `gpu.rs`, `compile.rs`, `matmul.rs` | that machine: driver, kernels compiled at run time and kept on disk, cuBLASLt |
+//! | `nccl.rs` | sums over several GPUs |
+//!
+//! The libraries of CUDA are loaded when a GPU is asked for, so this program builds and runs without them.
+mod attention;
+mod buffer;
+#[cfg(feature = "cuda")]
+pub mod compile;
+mod device;
+#[cfg(feature = "cuda")]
+mod gpu;
+mod head;
+mod linear;
+mod machine;
+#[cfg(feature = "cuda")]
+mod matmul;
+#[cfg(feature = "cuda")]
+pub mod nccl;
+mod optimizer;
+mod pages;
 pub mod plan;
+mod rows;
 pub mod sources;
+mod steps;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+use crate::device::DeviceError;
+pub(crate) use head::block_rows as logit_rows;
+
+use buffer::{Buffer, Half, Memory};
+use machine::{Address, Launch, Machine, Number, Parameter};
+use pages::Pool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use steps::Now;
+use tables::{Tables, Word, bytes};
+
+/// What makes a run smaller where memory is short.
+const SMALLER: &str = "recomputed activations, smaller micro-batches, bfloat16 moments or fewer sequences at once need less \
+                       (docs/cuda.md says which keys)";
+
+/// Values that are copied between host and device at once: whole models would need their memory twice.
+const CHUNK: usize = 1 << 24;
+
+/// How `y = x Wᵀ` is computed in the forward pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forward {
+    /// By kernels whose bits do not depend on the number of rows: sampler and trainer give a token the same log-probability.
+    Agreeing,
+    /// By such kernels that use Hopper's own instructions (compute capability 9.0 alone).
+    Hopper,
+    /// By cuBLASLt, which chooses by shape: sampler and trainer differ in the last bits.
+    Library,
+}
+
+/// Environment variable that chooses [`Forward`]: `agree`, `hopper` or `cublaslt`.
+pub const FORWARD: &str = "SUREFOOT_CUDA_FORWARD";
+
+/// A GPU with one queue of work.
+#[derive(Clone)]
+pub struct Cuda {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    machine: Arc<dyn Machine>,
+    failure: Arc<Failure>,
+    description: String,
+    forward: Forward,
+    tables: Mutex<Tables>,
+    room: Mutex<Option<Memory>>,
+    now: Mutex<Option<Now>>,
+    /// Sequences and tokens of each, of caches to come.
+    expected: Mutex<(usize, usize)>,
+    pool: Mutex<Weak<Pool>>,
+}
+
+/// The first error of a device, shared by its queues.
+#[derive(Default)]
+struct Failure {
+    failed: AtomicBool,
+    first: Mutex<Option<DeviceError>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What these locks guard is whole between any two statements.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Cuda {
+    /// The GPU of this number.
+    ///
+    /// # Errors
+    /// [`DeviceError::Unavailable`] says what was not found, and what to do.
+    #[cfg(feature = "cuda")]
+    pub fn open(number: usize) -> Result<Self, DeviceError> {
+        let (gpu, forward) = (gpu::Gpu::open(number)?, forward()?);
+        let description = gpu.describe();
+        let found = Self::on(Arc::new(gpu), Arc::default(), description, forward);
+        if forward == Forward::Hopper && !found.has_hopper_kernels() {
+            return Err(DeviceError::Unavailable {
+                wanted: format!("{FORWARD}=hopper"),
+                reason: "this GPU has another compute capability than 9.0".to_string(),
+                hint: "leave it out".to_string(),
+            });
+        }
+        Ok(found)
+    }
+
+    /// The GPU of this number.
+    ///
+    /// # Errors
+    /// [`DeviceError::Unavailable`]: this program was built without CUDA.
+    #[cfg(not(feature = "cuda"))]
+    pub fn open(number: usize) -> Result<Self, DeviceError> {
+        Err(DeviceError::Unavailable {
+            wanted: crate::device::Wanted::Cuda(number).to_string(),
+            reason: "this program was built without CUDA".to_string(),
+            hint: "build it with `--features cuda`, or use --device cpu".to_string(),
+        })
+    }
+
+    fn on(machine: Arc<dyn Machine>, failure: Arc<Failure>, description: String, forward: Forward) -> Self {
+        let shared = Shared {
+            machine,
+            failure,
+            description,
+            forward,
+            tables: Mutex::default(),
+            room: Mutex::default(),
+            now: Mutex::default(),
+            expected: Mutex::default(),
+            pool: Mutex::default(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// The same GPU with another way of computing forward products, for comparisons.
+    pub fn with_forward(&self, forward: Forward) -> Self {
+        let Shared { machine, failure, description, .. } = self.shared.as_ref();
+        Self::on(machine.clone(), failure.clone(), description.clone(), forward)
+    }
+
+    /// Whether [`Forward::Hopper`] can be computed.
+    pub fn has_hopper_kernels(&self) -> bool {
+        self.shared.machine.has("linear_hopper_128_bf16")
+    }
+
+    /// The same GPU with a queue of its own, for another thread. A queue that cannot be made is the device's failure.
+    pub fn another_queue(&self) -> Self {
+        let Shared { machine, failure, description, forward, .. } = self.shared.as_ref();
+        let machine = self.attempt(|machine| machine.another_queue()).unwrap_or_else(|| machine.clone());
+        Self::on(machine, failure.clone(), description.clone(), *forward)
+    }
+
+    /// The GPU in one line.
+    pub fn describe(&self) -> &str {
+        &self.shared.description
+    }
+
+    /// Bytes that are free, and all bytes.
+    pub fn memory(&self) -> Option<(usize, usize)> {
+        self.shared.machine.memory()
+    }
+
+    /// Waits for all work.
+    ///
+    /// # Errors
+    /// The device's first error.
+    pub fn wait(&self) -> Result<(), DeviceError> {
+        self.attempt(|machine| machine.download(0, &mut []));
+        self.first_error()
+    }
+
+    fn first_error(&self) -> Result<(), DeviceError> {
+        if !self.shared.failure.failed.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        match lock(&self.shared.failure.first).as_ref() {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps the first error.
+    fn fail(&self, error: DeviceError) {
+        let mut first = lock(&self.shared.failure.first);
+        first.get_or_insert(error);
+        self.shared.failure.failed.store(true, Ordering::Release);
+    }
+
+    /// An error of this program, which users should report.
+    fn wrong(&self, operation: &str, message: String) {
+        self.fail(DeviceError::Failed {
+            device: self.shared.machine.name(),
+            operation: operation.to_string(),
+            message: format!("{message}; this is a fault of surefoot, please report it"),
+        });
+    }
+
+    /// Does something with the machine, unless something has failed before.
+    fn attempt<T>(&self, work: impl FnOnce(&dyn Machine) -> Result<T, DeviceError>) -> Option<T> {
+        if self.shared.failure.failed.load(Ordering::Acquire) {
+            return None;
+        }
+        work(self.shared.machine.as_ref()).map_err(|error| self.fail(error)).ok()
+    }
+
+    /// Memory of undefined content; none, and a failure, where there is not so much.
+    fn allocate(&self, bytes: usize) -> Memory {
+        let address = if bytes == 0 { None } else { self.attempt(|machine| machine.allocate(bytes)) };
+        Memory::new(self.shared.machine.clone(), address.unwrap_or(0), bytes)
+    }
+
+    /// A buffer of zeros.
+    fn buffer(&self, number: Number, len: usize) -> Buffer {
+        let memory = self.allocate(len * number.bytes());
+        self.zero(memory.address(), memory.bytes());
+        Buffer::new(memory, number, len)
+    }
+
+    fn zero(&self, to: Address, bytes: usize) {
+        if bytes > 0 {
+            self.attempt(|machine| machine.zero(to, bytes));
+        }
+    }
+
+    fn upload_bytes(&self, to: Address, from: &[u8]) {
+        if !from.is_empty() {
+            self.attempt(|machine| machine.upload(to, from));
+        }
+    }
+
+    fn download_bytes(&self, from: Address, bytes: usize) -> Vec<u8> {
+        let mut to = vec![0; bytes];
+        self.attempt(|machine| machine.download(from, &mut to));
+        to
+    }
+
+    /// `count` floats from `address`.
+    fn download_floats(&self, address: Address, count: usize) -> Vec<f32> {
+        let mut values = Vec::with_capacity(count);
+        for first in (0..count).step_by(CHUNK) {
+            let bytes = self.download_bytes(address + 4 * first as u64, 4 * CHUNK.min(count - first));
+            values.extend(bytes.as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes)));
+        }
+        values
+    }
+
+    /// Writes floats to `address`.
+    fn upload_floats(&self, address: Address, values: &[f32]) {
+        for (i, chunk) in values.chunks(CHUNK).enumerate() {
+            self.upload_bytes(address + (4 * CHUNK * i) as u64, &bytes(chunk));
+        }
+    }
+
+    /// Writes floats to `address` as bfloat16.
+    fn upload_halves(&self, address: Address, values: &[f32]) {
+        let room = self.room(4 * CHUNK.min(values.len()));
+        for (i, chunk) in values.chunks(CHUNK).enumerate() {
+            self.upload_bytes(room, &bytes(chunk));
+            let to = address + (2 * CHUNK * i) as u64;
+            self.launch(
+                "narrow",
+                [chunk.len().div_ceil(1024), 1, 1],
+                256,
+                0,
+                &[room.into(), to.into(), chunk.len().into()],
+            );
+        }
+    }
+
+    /// Starts a kernel.
+    fn launch(&self, kernel: &'static str, grid: [usize; 3], block: usize, shared: usize, parameters: &[Parameter]) {
+        if grid.contains(&0) {
+            return;
+        }
+        self.attempt(|machine| machine.launch(&Launch { kernel, grid, block, shared }, parameters));
+    }
+
+    /// A table of integers or floats on the device.
+    fn table<W: Word>(&self, values: &[W]) -> Address {
+        let upload = |content: &[u8]| {
+            let memory = self.allocate(content.len().max(1));
+            self.upload_bytes(memory.address(), content);
+            self.first_error().is_ok().then_some(memory)
+        };
+        if lock(&self.shared.now).is_some() {
+            self.wrong("a decoding step", "it asks for a table that is not among its inputs".to_string());
+            return 0;
+        }
+        lock(&self.shared.tables).find(&bytes(values), upload).unwrap_or(0)
+    }
+
+    /// Scratch memory of at least so many bytes, until the next call.
+    fn room(&self, bytes: usize) -> Address {
+        let mut room = lock(&self.shared.room);
+        if room.as_ref().is_none_or(|room| room.bytes() < bytes) {
+            // The old one is given back first, so that both need not fit.
+            *room = None;
+            *room = Some(self.allocate(bytes.next_multiple_of(1 << 20)));
+        }
+        room.as_ref().map_or(0, Memory::address)
+    }
+
+    /// Where the f32 values of a buffer lie.
+    fn floats(&self, buffer: &Buffer) -> Address {
+        if buffer.number != Number::F32 {
+            self.wrong("an operator", "a buffer of bfloat16 where one of f32 is read".to_string());
+        }
+        buffer.memory.address()
+    }
+
+    /// Where the bfloat16 values of a buffer lie, the first `len` of them; f32 values are rounded into a copy.
+    fn halves(&self, buffer: &Buffer, len: usize) -> Address {
+        if buffer.number == Number::Bf16 {
+            return buffer.memory.address();
+        }
+        let mut half = buffer.half();
+        let half = half.get_or_insert_with(|| Half { memory: self.allocate(2 * buffer.len), fresh: 0 });
+        if half.fresh < len {
+            let (from, to) = (buffer.memory.address(), half.memory.address());
+            self.launch("narrow", [len.div_ceil(1024), 1, 1], 256, 0, &[from.into(), to.into(), len.into()]);
+            half.fresh = len;
+        }
+        half.memory.address()
+    }
+
+    /// Where the bfloat16 values of a buffer of bfloat16 lie, to be written.
+    fn halves_mut(&self, buffer: &mut Buffer) -> Address {
+        if buffer.number != Number::Bf16 {
+            self.wrong("an operator", "a buffer of f32 where one of bfloat16 is written".to_string());
+        }
+        buffer.memory.address()
+    }
+
+    /// Where the f32 values of a buffer lie, to be written.
+    fn floats_mut(&self, buffer: &mut Buffer) -> Address {
+        buffer.changed();
+        self.floats(buffer)
+    }
+
+    /// Where the bfloat16 parameters of `arena` from element `at` on lie.
+    fn weight(&self, arena: &Buffer, at: usize) -> Address {
+        self.halves(arena, arena.len) + 2 * at as u64
+    }
+}
+
+/// What [`FORWARD`] says.
+#[cfg(feature = "cuda")]
+fn forward() -> Result<Forward, DeviceError> {
+    match std::env::var(FORWARD).as_deref() {
+        Err(_) | Ok("agree") => Ok(Forward::Agreeing),
+        Ok("hopper") => Ok(Forward::Hopper),
+        Ok("cublaslt") => Ok(Forward::Library),
+        Ok(other) => Err(DeviceError::Unavailable {
+            wanted: "cuda".to_string(),
+            reason: format!("the environment variable {FORWARD} is {other:?}"),
+            hint: "it takes agree, hopper or cublaslt".to_string(),
+        }),
+    }
+}

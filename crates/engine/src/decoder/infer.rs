@@ -2,6 +2,7 @@
 use super::Decoder;
 use crate::batch::Packed;
 use crate::device::{Device, Direction, Weights};
+use std::ops::Range;
 
 /// Buffers of an inference pass.
 pub struct Scratch<D: Device> {
@@ -17,26 +18,30 @@ pub struct Scratch<D: Device> {
     gate_up: D::Buffer,
     act: D::Buffer,
     logits: D::Buffer,
+    steps: D::Steps,
 }
 
 impl<D: Device> Scratch<D> {
     /// Space for passes of up to `rows` tokens, and for the logits of up to `last` of them.
     pub fn new(decoder: &Decoder<D>, rows: usize, last: usize) -> Self {
+        let (rows, last) = (decoder.device.step_rows(rows), decoder.device.step_rows(last));
         let zeros = |width: usize| decoder.device.zeros(rows * width);
+        let activations = |width: usize| decoder.device.activations(rows * width);
         let heads = decoder.heads;
         Self {
             rows,
             x: zeros(decoder.hidden),
             sum: zeros(decoder.hidden),
-            normed: zeros(decoder.hidden),
-            delta: zeros(decoder.hidden),
-            raw: zeros(if decoder.layout.layers[0].qk_norm.is_some() { heads.stride() } else { 0 }),
-            qkv: zeros(heads.stride()),
-            attended: zeros(heads.width()),
+            normed: activations(decoder.hidden),
+            delta: activations(decoder.hidden),
+            raw: activations(if decoder.layout.layers[0].qk_norm.is_some() { heads.stride() } else { 0 }),
+            qkv: activations(heads.stride()),
+            attended: activations(heads.width()),
             lse: zeros(heads.queries),
-            gate_up: zeros(2 * decoder.ffn),
-            act: zeros(decoder.ffn),
+            gate_up: activations(2 * decoder.ffn),
+            act: activations(decoder.ffn),
             logits: decoder.device.zeros(last * decoder.vocabulary()),
+            steps: D::Steps::default(),
         }
     }
 }
@@ -58,10 +63,10 @@ impl<D: Device> Decoder<D> {
     ) -> &'s D::Buffer {
         let d = &self.device;
         assert!(batch.len() <= s.rows && caches.len() == batch.segments().len());
+        let rows: Vec<Range<usize>> = batch.segments().iter().map(|s| s.start..s.start + s.len).collect();
+        let mut caches: Vec<&mut D::Cache> = caches.iter_mut().collect();
         self.layers(w, batch.tokens(), batch.positions(), s, |layer, s| {
-            for (segment, cache) in batch.segments().iter().zip(caches.iter_mut()) {
-                d.append(cache, layer, &s.qkv, segment.start, segment.len);
-            }
+            d.append(&mut caches, layer, &s.qkv, &rows);
             d.attention(batch, self.heads, &s.qkv, &mut s.attended, &mut s.lse);
         });
         let last: Vec<u32> = batch.segments().iter().map(|s| (s.start + s.len - 1) as u32).collect();
@@ -81,16 +86,24 @@ impl<D: Device> Decoder<D> {
     ) -> &'s D::Buffer {
         let d = &self.device;
         assert!(tokens.len() <= s.rows && tokens.len() == caches.len());
-        let positions: Vec<u32> = caches.iter().map(|c| d.cached(c) as u32).collect();
-        self.layers(w, tokens, &positions, s, |layer, s| {
-            for (b, cache) in caches.iter_mut().enumerate() {
-                d.append(cache, layer, &s.qkv, b, 1);
-            }
-            let caches: Vec<&D::Cache> = caches.iter().map(|c| &**c).collect();
-            d.decode_attention(&caches, layer, self.heads, &s.qkv, &mut s.attended);
+        let rows = d.step_rows(tokens.len());
+        let mut positions: Vec<u32> = caches.iter().map(|c| d.cached(c) as u32).collect();
+        let mut tokens = tokens.to_vec();
+        positions.resize(rows, 0);
+        tokens.resize(rows, 0);
+        let own: Vec<Range<usize>> = (0..caches.len()).map(|b| b..b + 1).collect();
+        // Taken out, so that the operators can borrow the rest.
+        let mut steps = std::mem::take(&mut s.steps);
+        d.step(&mut steps, w.arena, &tokens, &positions, caches, &mut |caches| {
+            self.layers(w, &tokens, &positions, s, |layer, s| {
+                d.append(caches, layer, &s.qkv, &own);
+                let caches: Vec<&D::Cache> = caches.iter().map(|c| &**c).collect();
+                d.decode_attention(&caches, layer, self.heads, &s.qkv, &mut s.attended);
+            });
+            d.norm(rows, &s.x, w, &self.layout.norm, self.eps, &mut s.normed);
+            d.linear(rows, &s.normed, w, &self.layout.head, &mut s.logits);
         });
-        d.norm(tokens.len(), &s.x, w, &self.layout.norm, self.eps, &mut s.normed);
-        d.linear(tokens.len(), &s.normed, w, &self.layout.head, &mut s.logits);
+        s.steps = steps;
         &s.logits
     }
 

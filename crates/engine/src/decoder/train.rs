@@ -57,6 +57,8 @@ struct HeadTape<D: Device> {
     order: Vec<usize>,
     x: D::Buffer,
     normed: D::Buffer,
+    /// Gradient of `x`.
+    dx: D::Buffer,
     state: D::HeadState,
     scale: f32,
 }
@@ -66,19 +68,20 @@ pub type Predictions = TargetStatistics;
 
 impl<D: Device> Tape<D> {
     /// A tape for micro-batches of up to `rows` tokens.
-    pub fn new(decoder: &Decoder<D>, rows: usize, activations: Activations) -> Self {
+    pub fn new(decoder: &Decoder<D>, rows: usize, keep: Activations) -> Self {
         let zeros = |width: usize| decoder.device.zeros(rows * width);
+        let activations = |width: usize| decoder.device.activations(rows * width);
         let (hidden, heads) = (decoder.hidden, decoder.heads);
         let layer = |l: &crate::layout::Layer| LayerTape {
-            raw: l.qk_norm.as_ref().map(|_| zeros(heads.stride())),
-            qkv: zeros(heads.stride()),
-            attended: zeros(heads.width()),
+            raw: l.qk_norm.as_ref().map(|_| activations(heads.stride())),
+            qkv: activations(heads.stride()),
+            attended: activations(heads.width()),
             lse: zeros(heads.queries),
             mid: zeros(hidden),
-            gate_up: zeros(2 * decoder.ffn),
+            gate_up: activations(2 * decoder.ffn),
         };
         let layers = &decoder.layout.layers;
-        let kept = match activations {
+        let kept = match keep {
             Activations::Keep => layers.len(),
             Activations::Recompute => 1,
         };
@@ -87,16 +90,17 @@ impl<D: Device> Tape<D> {
             inputs: layers.iter().map(|_| zeros(hidden)).collect(),
             layers: layers[..kept].iter().map(layer).collect(),
             x: zeros(hidden),
-            normed: zeros(hidden),
-            delta: zeros(hidden),
-            wide: zeros(decoder.ffn.max(heads.width())),
-            dqkv: zeros(heads.stride()),
+            normed: activations(hidden),
+            delta: activations(hidden),
+            wide: activations(decoder.ffn.max(heads.width())),
+            dqkv: activations(heads.stride()),
             head: HeadTape {
                 rows: Vec::new(),
                 targets: Vec::new(),
                 order: Vec::new(),
                 x: zeros(hidden),
-                normed: zeros(hidden),
+                normed: activations(hidden),
+                dx: zeros(hidden),
                 state: D::HeadState::default(),
                 scale: 1.0,
             },
@@ -112,8 +116,9 @@ impl<D: Device> Tape<D> {
     pub fn kept_bytes(decoder: &Decoder<D>, rows: usize) -> usize {
         let heads = decoder.heads;
         let qkv = if decoder.layout.layers[0].qk_norm.is_some() { 2 } else { 1 } * heads.stride();
-        let width = 2 * decoder.hidden + qkv + heads.width() + heads.queries + 2 * decoder.ffn;
-        4 * rows * width * decoder.layout.layers.len()
+        let exact = 2 * decoder.hidden + heads.queries;
+        let activations = qkv + heads.width() + 2 * decoder.ffn;
+        (4 * exact + D::ACTIVATION_BYTES * activations) * rows * decoder.layout.layers.len()
     }
 }
 
@@ -277,7 +282,7 @@ impl<D: Device> Decoder<D> {
         trained: &mut Trained<D>,
         rows: usize,
     ) {
-        let (d, Tape { x: dx, normed, delta, head, .. }) = (&self.device, tape);
+        let (d, Tape { x: dx, delta, head, .. }) = (&self.device, tape);
         let sorted: Vec<f32> = head.order.iter().map(|&i| grad_logp[i]).collect();
         let count = head.rows.len();
         d.head_backward(
@@ -292,9 +297,9 @@ impl<D: Device> Decoder<D> {
             delta,
             trained.parameter(&self.layout.head.weight),
         );
-        d.clear(normed);
+        d.clear_range(&mut head.dx, 0..count * self.hidden);
         let grads = trained.parameter(&self.layout.norm);
-        d.norm_backward(count, &head.x, w, &self.layout.norm, self.eps, delta, normed, grads);
-        d.scatter(normed, self.hidden, &head.rows, rows, dx);
+        d.norm_backward(count, &head.x, w, &self.layout.norm, self.eps, delta, &mut head.dx, grads);
+        d.scatter(&head.dx, self.hidden, &head.rows, rows, dx);
     }
 }

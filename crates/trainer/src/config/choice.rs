@@ -1,5 +1,6 @@
 //! Keys with a fixed set of values.
 
+use surefoot_engine::device::Wanted;
 use surefoot_objectives::ReferenceEstimator;
 use surefoot_objectives::advantage::{Estimator, Std, Weight};
 use toml::Value;
@@ -274,6 +275,19 @@ choice! {
         Sglang = "sglang",
         /// A request of one's own.
         Custom = "custom",
+    }
+}
+
+impl Entry for Wanted {
+    fn expects() -> String {
+        "\"auto\" or \"cpu\" or \"cuda\" or \"cuda:N\"".into()
+    }
+    fn read(value: &Value) -> Result<Self, Mismatch> {
+        let Some(text) = value.as_str() else { return Err(super::entry::mismatch::<Self>(value)) };
+        text.parse().map_err(|_| Mismatch { expected: Self::expects(), found: format!("{text:?}") })
+    }
+    fn to_toml(&self) -> Option<String> {
+        Some(format!("\"{self}\""))
     }
 }
 

@@ -4,6 +4,7 @@
 //! prints its objective's parameters and its response lengths; "the remainder of the training pipeline follows standard
 //! practices" (section 4.1), so the rest follows what the neighbouring papers print and the trainers in use do.
 
+use surefoot_engine::device::Wanted;
 use surefoot_engine::lora::MODULES;
 use surefoot_objectives::ReferenceEstimator;
 use surefoot_objectives::advantage::{Estimator, Std, Weight};
@@ -26,6 +27,8 @@ stage! {
         seed: u64 = 42, "DGPO B.3";
         /// Threads; 0 takes every core. The result does not depend on it.
         threads: usize = 0, "ours";
+        /// What computes: `cpu`, `cuda` or `cuda:1` (the GPU of that number), or `auto`: a GPU where there is one. `--device` goes before it.
+        device: Wanted = Wanted::Auto, "ours";
     }
 }
 

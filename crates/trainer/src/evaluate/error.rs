@@ -2,8 +2,10 @@
 use crate::data::DataError;
 use crate::prompt::PromptError;
 use crate::reward::RewardError;
+use crate::rollout::RolloutError;
 use crate::run_folder::RunFolderError;
 use std::path::PathBuf;
+use surefoot_engine::device::DeviceError;
 
 /// Why an evaluation cannot start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +16,12 @@ pub enum EvaluateError {
     /// Prompts.
     #[error(transparent)]
     Prompt(#[from] PromptError),
+    /// Samples.
+    #[error(transparent)]
+    Rollout(#[from] RolloutError),
+    /// The device.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     /// The judge.
     #[error(transparent)]
     Reward(#[from] RewardError),

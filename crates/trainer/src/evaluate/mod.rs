@@ -16,7 +16,7 @@ use crate::data::{Dataset, Row, Wanted};
 use crate::policy::Policy;
 use crate::prompt::Prompter;
 use crate::reward::{Judged, Rewarder, Verdict};
-use crate::rollout::{Group, Plan, Watch, judgements, rollout};
+use crate::rollout::{Generate, Group, Plan, Watch, judgements, rollout};
 use crate::run_folder::{RunFolderError, atomic};
 use std::path::{Path, PathBuf};
 
@@ -143,7 +143,7 @@ impl Evaluator<'_> {
         cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Result<Option<Vec<Score>>, EvaluateError> {
         std::fs::create_dir_all(folder).map_err(RunFolderError::file("make", folder))?;
-        Settings::of(self.config, policy, self.benchmarks).claim(folder)?;
+        Settings::of(self.config, policy, self.benchmarks)?.claim(folder)?;
         let mut scores = Vec::new();
         for (number, benchmark) in self.benchmarks.iter().enumerate() {
             let path = folder.join(format!("{}.jsonl", benchmark.name));
@@ -185,7 +185,7 @@ impl Evaluator<'_> {
         cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Result<Option<Vec<Problem>>, EvaluateError> {
         let samples = self.config.eval.samples;
-        let count = (4 * self.config.rollout.batch).div_ceil(samples).max(policy.workers);
+        let count = (4 * self.config.rollout.batch).div_ceil(samples).max(policy.workers());
         let rows: Vec<(usize, &Row)> = benchmark.rows.iter().enumerate().skip(first).take(count).collect();
         let stream = number * STREAMS + (first * samples) as u64;
         let watch = Watch { progress: &|_| {}, cancelled };

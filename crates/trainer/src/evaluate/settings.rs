@@ -5,6 +5,7 @@ use crate::policy::Policy;
 use crate::run_folder::{RunFolderError, atomic};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+use surefoot_engine::device::DeviceError;
 
 /// Name of the file in the folder.
 const FILE: &str = "eval.json";
@@ -51,14 +52,14 @@ pub struct Identity {
 }
 
 impl Settings {
-    pub(super) fn of(config: &Config, policy: &Policy, benchmarks: &[Benchmark]) -> Self {
+    pub(super) fn of(config: &Config, policy: &Policy, benchmarks: &[Benchmark]) -> Result<Self, DeviceError> {
         let identity = |benchmark: &Benchmark| Identity {
             name: benchmark.name.clone(),
             problems: benchmark.rows.len(),
             fingerprint: format!("{:016x}", benchmark.fingerprint),
         };
-        Settings {
-            weights: format!("{:016x}", fingerprint(&policy.model.weights)),
+        Ok(Settings {
+            weights: format!("{:016x}", fingerprint(&policy.weights()?)),
             samples: config.eval.samples,
             temperature: config.eval.temperature,
             top_p: config.eval.top_p,
@@ -74,7 +75,7 @@ impl Settings {
                 (format, false) => format.name().to_string(),
             },
             benchmarks: benchmarks.iter().map(identity).collect(),
-        }
+        })
     }
 
     /// Those of the evaluation in `folder`.

@@ -92,14 +92,15 @@ impl Server {
         Ok(Self { client, model, vocabulary: structure.vocab_size, weights, config, holds })
     }
 
-    /// Sees that the server has the weights `model`, of `version`; returns the version that it has.
+    /// Sees that the server has `weights`, of `version`, for a model of `structure`; returns the version that it has.
     ///
     /// # Errors
     /// [`ServerError`] where they cannot be written, or the server does not take them.
     pub fn publish(
         &self,
         version: u64,
-        model: &surefoot_engine::model::Model,
+        structure: &ModelConfig,
+        weights: &[f32],
         cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Result<u64, ServerError> {
         if !self.weights.wanted() {
@@ -108,7 +109,7 @@ impl Server {
         let mut holds = self.holds.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if *holds != Some(version) && !cancelled() {
             *holds = None;
-            self.weights.publish(&self.client, version, model)?;
+            self.weights.publish(&self.client, version, structure, weights)?;
             *holds = Some(version);
         }
         Ok(version)

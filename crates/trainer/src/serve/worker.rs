@@ -1,16 +1,15 @@
 //! The one thread that samples for all requests.
 use super::api::Asked;
 use crate::policy::Policy;
-use crate::rollout::Stop;
+use crate::rollout::{Generate, Stop};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 use surefoot_engine::config::ModelConfig;
-use surefoot_engine::cpu::Cpu;
-use surefoot_engine::device::{Device, Weights};
-use surefoot_engine::generate::{Request, Sample, Settings, generate};
+use surefoot_engine::device::DeviceError;
+use surefoot_engine::generate::{Request, Sample, Settings};
 use surefoot_engine::tokenizer::Tokenizer;
 
 /// Sequences that are decoded together.
@@ -19,7 +18,7 @@ const BATCH: usize = 64;
 /// What a connection wants.
 pub(super) enum Job {
     /// Completions.
-    Complete(Asked, Sender<Vec<Sample>>),
+    Complete(Asked, Sender<Result<Vec<Sample>, DeviceError>>),
     /// The weights of a folder.
     Reload(PathBuf, Sender<Result<(), String>>),
 }
@@ -27,16 +26,19 @@ pub(super) enum Job {
 /// The model and the requests that wait for it.
 pub(super) struct Worker {
     policy: Policy,
-    packed: <Cpu as Device>::PackedWeights,
     tokenizer: Arc<Tokenizer>,
     positions: usize,
     waiting: VecDeque<Job>,
 }
 
 impl Worker {
-    pub fn new(policy: Policy, tokenizer: Arc<Tokenizer>, positions: usize) -> Self {
-        let packed = policy.sampler.pack(&policy.model.weights);
-        Self { policy, packed, tokenizer, positions, waiting: VecDeque::new() }
+    pub fn new(mut policy: Policy, tokenizer: Arc<Tokenizer>, positions: usize) -> Self {
+        policy.pack();
+        Self { policy, tokenizer, positions, waiting: VecDeque::new() }
+    }
+
+    pub fn device(&self) -> String {
+        self.policy.device()
     }
 
     pub fn tokenizer(&self) -> Arc<Tokenizer> {
@@ -48,7 +50,7 @@ impl Worker {
     }
 
     pub fn vocabulary(&self) -> usize {
-        self.policy.sampler.vocabulary()
+        self.policy.structure().vocab_size
     }
 
     /// Does `job` and all that wait behind it.
@@ -68,7 +70,7 @@ impl Worker {
     }
 
     /// Answers a request, together with those behind it that want the same distribution; one for new weights ends the row.
-    fn complete(&mut self, asked: Asked, tell: Sender<Vec<Sample>>, stop: &AtomicBool) {
+    fn complete(&mut self, asked: Asked, tell: Sender<Result<Vec<Sample>, DeviceError>>, stop: &AtomicBool) {
         let mut together = vec![(asked, tell)];
         let row = self.waiting.iter().position(|job| matches!(job, Job::Reload(..))).unwrap_or(self.waiting.len());
         let mut others = self.waiting.split_off(row);
@@ -85,7 +87,7 @@ impl Worker {
             .iter()
             .map(|(asked, _)| Request { prompt: &asked.prompt, samples: asked.samples, first_sequence: asked.seed })
             .collect();
-        let workers = self.policy.workers.min(requests.len()).max(1);
+        let workers = self.policy.workers().min(requests.len()).max(1);
         let samples: usize = requests.iter().map(|request| request.samples).sum();
         let settings = Settings {
             sampling: first.sampling,
@@ -98,26 +100,33 @@ impl Worker {
             progress: &|_| {},
             cancelled: &|| stop.load(Ordering::Relaxed),
         };
-        let w = Weights { arena: &self.policy.model.weights, packed: Some(&self.packed) };
-        let sampled = generate(&self.policy.sampler, w, &requests, &settings);
+        let sampled = self.policy.generate(&requests, &settings);
         if stop.load(Ordering::Relaxed) {
             return;
         }
-        for ((_, tell), samples) in together.into_iter().zip(sampled) {
-            let _gone = tell.send(samples);
+        match sampled {
+            Ok(sampled) => {
+                for ((_, tell), samples) in together.into_iter().zip(sampled) {
+                    let _gone = tell.send(Ok(samples));
+                }
+            }
+            Err(error) => {
+                for (_, tell) in together {
+                    let _gone = tell.send(Err(error.clone()));
+                }
+            }
         }
     }
 
     fn reload(&mut self, folder: &Path) -> Result<(), String> {
-        let loaded = Policy::for_sampling(folder, self.positions, "nothing").map_err(|error| error.to_string())?;
-        let policy = loaded.0;
-        let (served, new) = (&self.policy.model.config, &policy.model.config);
+        let mut policy = self.policy.another(folder).map_err(|error| error.to_string())?;
+        let (served, new) = (self.policy.structure(), policy.structure());
         // The number format of the file and what does not concern the arithmetic may be others.
         if (ModelConfig { dtype: served.dtype, other: served.other.clone(), ..new.clone() }) != *served {
             let folder = folder.display();
             return Err(format!("{folder}: its config.json is of another structure than the model that is served"));
         }
-        self.packed = policy.sampler.pack(&policy.model.weights);
+        policy.pack();
         self.policy = policy;
         Ok(())
     }

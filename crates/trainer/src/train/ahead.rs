@@ -9,12 +9,13 @@ use super::{Run, TrainError};
 use crate::data::Order;
 use crate::journey::Journey;
 use crate::progress::Progress;
-use crate::rollout::Sampler;
+use crate::rollout::Earlier;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use surefoot_engine::device::DeviceError;
 use surefoot_engine::model::Model;
 
 /// Time between two looks at whether the run is to stop.
@@ -46,7 +47,7 @@ impl Ahead {
         let threads = rayon::current_num_threads();
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(std::io::Error::other);
         let pool = pool.map_err(TrainError::Thread)?;
-        let (decoder, workers) = journey.policy.another_sampler();
+        let sampler = journey.policy.sampler();
         let (jobs, todo) = channel::<Job>();
         let (tell, done) = channel();
         let stop = Arc::new(AtomicBool::new(false));
@@ -54,9 +55,12 @@ impl Ahead {
         let work = move || {
             let cancelled = || stopped.load(Ordering::Relaxed);
             for Job { step, version, model } in todo {
+                let earlier = Earlier { sampler: sampler.as_ref(), weights: &model.weights };
                 let source = match &gatherer.server {
-                    Some(server) => server.publish(version, &model, &cancelled).map(|v| (v, Source::Server(server))),
-                    None => Ok((version, Source::Engine(Sampler { decoder: &decoder, workers }, &model.weights))),
+                    Some(server) => server
+                        .publish(version, &model.config, &model.weights, &cancelled)
+                        .map(|version| (version, Source::Server(server))),
+                    None => Ok((version, Source::Engine(&earlier))),
                 };
                 let gathered = source.map_err(TrainError::from).and_then(|(version, source)| {
                     pool.install(|| gatherer.gather((step, version), source, &mut order, &mut |_| {}, &cancelled))
@@ -74,18 +78,21 @@ impl Ahead {
     }
 
     /// Asks for the samples of every step whose weights are there: up to `rollout.staleness` beyond the next one.
-    pub fn ask(&mut self, journey: &Journey, versions: &Versions) {
+    pub fn ask(&mut self, journey: &Journey, versions: &Versions) -> Result<(), DeviceError> {
         let (config, done) = (&journey.config, journey.step);
         while self.asked < (done + 1 + config.rollout.staleness).min(config.train.steps) {
             let step = self.asked + 1;
-            let kept = versions.get(wanted(config, step));
-            let (version, model) = kept.unwrap_or_else(|| (done, Arc::new(journey.policy.model.clone())));
+            let (version, model) = match versions.get(wanted(config, step)) {
+                Some(kept) => kept,
+                None => (done, Arc::new(journey.policy.model()?)),
+            };
             if let Some(jobs) = &self.jobs {
                 // A thread that has ended told why, which `next` finds.
                 let _sent = jobs.send(Job { step, version, model });
             }
             self.asked = step;
         }
+        Ok(())
     }
 
     /// The samples of the next step; `None` if it was cancelled.
@@ -117,14 +124,14 @@ impl Run {
         cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Result<Option<Gathered>, TrainError> {
         let Self { journey, gatherer, .. } = self;
-        journey.versions.keep(&journey.config, step - 1, &journey.policy.model);
+        journey.versions.keep(&journey.config, step - 1, || journey.policy.model())?;
         if journey.config.rollout.staleness > 0 {
             progress.phase("rollout");
             let ahead = match &mut self.ahead {
                 Some(ahead) => ahead,
                 none => none.insert(Ahead::start(gatherer.clone(), journey)?),
             };
-            ahead.ask(journey, &journey.versions);
+            ahead.ask(journey, &journey.versions)?;
             let Some((sampled, order)) = ahead.next(cancelled)? else { return Ok(None) };
             journey.order = order;
             return Ok(Some(sampled));
@@ -134,13 +141,13 @@ impl Run {
         let (version, source) = match &gatherer.server {
             Some(server) => {
                 progress.phase("weights");
-                let (version, model) = kept.as_ref().map_or((step - 1, &policy.model), |(v, model)| (*v, model));
-                (server.publish(version, model, cancelled)?, Source::Server(server))
+                let version = match &kept {
+                    Some((version, model)) => server.publish(*version, &model.config, &model.weights, cancelled)?,
+                    None => server.publish(step - 1, policy.structure(), &policy.weights()?, cancelled)?,
+                };
+                (version, Source::Server(server))
             }
-            None => {
-                let sampler = Sampler { decoder: &policy.sampler, workers: policy.workers };
-                (step - 1, Source::Engine(sampler, &policy.model.weights))
-            }
+            None => (step - 1, Source::Engine(policy)),
         };
         let before = order.position();
         let sampled = gatherer.gather((step, version), source, order, &mut |phase| progress.phase(phase), cancelled)?;

@@ -1,16 +1,17 @@
 //! Samples that another policy drew than the one that is updated: where their ratios start, and how they are weighted.
 use super::TrainError;
 use crate::config::{Config, choice::Truncated};
-use crate::policy::Policy;
+use crate::policy::{Of, Policy};
 use crate::rollout::Group;
 use crate::update::{Scored, score};
+use surefoot_engine::device::DeviceError;
 use surefoot_objectives::correction::{Correction, CorrectionStats};
 
 /// Computes `logp_old` of every sample with the present weights. What the sampler said stays as `logp_behavior`; of a token
 /// that it said nothing of (not a number), `logp_old` is taken, so that it has weight 1. Entropies are filled in where the
 /// sampler gave none.
-pub(super) fn anchor(policy: &mut Policy, config: &Config, groups: &mut [Group]) {
-    let scored = score(policy, config, groups, None);
+pub(super) fn anchor(policy: &mut Policy, config: &Config, groups: &mut [Group]) -> Result<(), DeviceError> {
+    let scored = score(policy, config, groups, Of::Policy)?;
     for (sample, Scored { logp, entropy }) in groups.iter_mut().flat_map(|group| &mut group.samples).zip(scored) {
         for (behavior, logp) in sample.logp_behavior.iter_mut().zip(&logp).filter(|(behavior, _)| behavior.is_nan()) {
             *behavior = *logp;
@@ -20,6 +21,7 @@ pub(super) fn anchor(policy: &mut Policy, config: &Config, groups: &mut [Group])
             sample.entropy = entropy;
         }
     }
+    Ok(())
 }
 
 /// Weights and masks of a step's samples.

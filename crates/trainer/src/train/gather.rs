@@ -6,7 +6,7 @@ use crate::progress::Shown;
 use crate::prompt::Prompter;
 use crate::reward::{Judged, Outcome, Rewarder};
 use crate::rollout::served::{Server, Tally};
-use crate::rollout::{Group, Plan, Sampler, Watch, judgements};
+use crate::rollout::{Generate, Group, Plan, Watch, judgements, rollout};
 use std::time::{Duration, Instant};
 
 /// Bits of a random stream's number above which the round stands.
@@ -78,8 +78,8 @@ fn has_signal(rewards: &[f32], samples: usize) -> Vec<bool> {
 /// Who samples.
 #[derive(Clone, Copy)]
 pub(super) enum Source<'a> {
-    /// This engine, with these weights.
-    Engine(Sampler<'a>, &'a Vec<f32>),
+    /// This engine.
+    Engine(&'a dyn Generate),
     /// A server, with the weights that it has been given.
     Server(&'a Server),
 }
@@ -141,9 +141,9 @@ impl Gatherer {
     ) -> Result<Option<Vec<Group>>, TrainError> {
         let plan = Plan::training(&self.config);
         match source {
-            Source::Engine(sampler, weights) => {
+            Source::Engine(engine) => {
                 let watch = Watch { progress: &|_| {}, cancelled };
-                Ok(sampler.rollout(weights, &self.prompter, &plan, rows, first, &watch)?)
+                Ok(rollout(engine, &self.prompter, &plan, rows, first, &watch)?)
             }
             Source::Server(server) => Ok(server.rollout(&self.prompter, &plan, rows, first, tally, cancelled)?),
         }

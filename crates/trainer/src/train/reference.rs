@@ -1,28 +1,35 @@
 //! The reference policy: the model that the run began with, whose log-probabilities are computed once a rollout.
 use crate::config::Config;
-use crate::policy::{Policy, PolicyError};
+use crate::policy::{Of, Policy, PolicyError, load_model};
 use crate::rollout::Group;
 use crate::update::score;
 use std::path::Path;
+use surefoot_engine::device::DeviceError;
 
-/// Weights of the reference policy.
-pub(super) struct Reference(Vec<f32>);
+/// The reference policy, whose weights the policy's device holds.
+#[derive(Clone, Copy)]
+pub(super) struct Reference;
 
 impl Reference {
-    /// The model of `folder`, if a regulariser or the reward asks for a divergence from it; without an optimizer's state.
+    /// Weights of the model of `folder`, if a regulariser or the reward asks for a divergence from it.
     pub fn load(
         config: &Config,
         folder: &Path,
         positions: usize,
         keys: &'static str,
-    ) -> Result<Option<Self>, PolicyError> {
+    ) -> Result<Option<Vec<f32>>, PolicyError> {
         let wanted = config.regularizer.reference_coefficient > 0.0 || config.advantage.kl_coefficient > 0.0;
-        let load = || Policy::for_sampling(folder, positions, keys);
-        Ok(if wanted { Some(Reference(load()?.0.model.weights)) } else { None })
+        let load = || load_model(folder, positions, keys);
+        Ok(if wanted { Some(load()?.0.weights) } else { None })
+    }
+
+    /// Hands the weights to the policy.
+    pub fn new(policy: &mut Policy, weights: Vec<f32>) -> Result<Self, DeviceError> {
+        policy.set_reference(weights).map(|()| Self)
     }
 
     /// Log-probability of each token of each sample, in the order of the samples.
-    pub fn logp(&self, policy: &mut Policy, config: &Config, groups: &[Group]) -> Vec<Vec<f32>> {
-        score(policy, config, groups, Some(&self.0)).into_iter().map(|scored| scored.logp).collect()
+    pub fn logp(self, policy: &mut Policy, config: &Config, groups: &[Group]) -> Result<Vec<Vec<f32>>, DeviceError> {
+        Ok(score(policy, config, groups, Of::Reference)?.into_iter().map(|scored| scored.logp).collect())
     }
 }

@@ -11,14 +11,15 @@ use crate::metrics::MetricsError;
 use crate::policy::PolicyError;
 use crate::prompt::{PromptError, Prompter};
 use crate::reward::{Judged, RewardError, Rewarder};
-use crate::rollout::Group;
 use crate::rollout::served::{Server, ServerError};
+use crate::rollout::{Group, RolloutError};
 use crate::run_folder::rollouts;
 use crate::run_folder::{RunFolder, RunFolderError};
 use crate::state::StateError;
 use crate::update::{Advantage, UpdateError, Updated, groups_in_mini_batch};
 use std::path::PathBuf;
 use std::sync::Arc;
+use surefoot_engine::device::DeviceError;
 use surefoot_objectives::OptionError;
 use surefoot_objectives::advantage::AdvantageError;
 
@@ -40,6 +41,12 @@ pub enum TrainError {
     /// Rewards.
     #[error(transparent)]
     Reward(#[from] RewardError),
+    /// Samples.
+    #[error(transparent)]
+    Rollout(#[from] RolloutError),
+    /// The device.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     /// An evaluation.
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
@@ -116,7 +123,8 @@ impl Run {
         let correction = config.build_correction()?;
         let server = if config.remote() { Some(Server::open(&config, &mut notes)?) } else { None };
         let gatherer = Arc::new(Gatherer { config: config.clone(), prompter, data, rewarder, server });
-        let journey = Journey::begin(config, start, order, positions, keys, &mut notes)?;
+        let mut journey = Journey::begin(config, start, order, positions, keys, &mut notes)?;
+        let reference = reference.map(|weights| Reference::new(&mut journey.policy, weights)).transpose()?;
         Ok((Run { journey, reference, gatherer, ahead: None, objective, estimator, correction, benchmarks }, notes))
     }
 

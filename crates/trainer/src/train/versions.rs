@@ -23,15 +23,16 @@ pub(crate) struct Versions(BTreeMap<u64, Arc<Model>>);
 
 impl Versions {
     /// Keeps the weights `model` of the step `done`, if a later step needs them, and lets go of those that none needs.
-    pub fn keep(&mut self, config: &Config, done: u64, model: &Model) {
+    pub fn keep<E>(&mut self, config: &Config, done: u64, model: impl FnOnce() -> Result<Model, E>) -> Result<(), E> {
         let every = if config.remote() { config.server.reload_every } else { 1 };
         let (oldest, last) = (wanted(config, done + 1), done + config.rollout.staleness + every);
         self.0.retain(|version, _| *version >= oldest);
         // The next step can take them from the policy itself, if it waits for its samples.
         let next = if config.rollout.staleness > 0 { done + 1 } else { done + 2 };
         if !self.0.contains_key(&done) && (next..=last).any(|step| wanted(config, step) == done) && sends(config) {
-            self.0.insert(done, Arc::new(model.clone()));
+            self.0.insert(done, Arc::new(model()?));
         }
+        Ok(())
     }
 
     /// The weights `version`, or the oldest newer ones that are kept: a run that is resumed with a greater staleness than it
@@ -93,7 +94,7 @@ mod tests {
             let mut versions = Versions::default();
             for done in 0..20 {
                 let model = |version: u64| Model { config: structure.clone(), weights: vec![version as f32] };
-                versions.keep(&config, done, &model(done));
+                versions.keep(&config, done, || Ok::<_, ()>(model(done))).unwrap();
                 for step in done + 1..=done + 1 + staleness {
                     let (version, kept) = versions.get(wanted(&config, step)).unwrap_or((done, Arc::new(model(done))));
                     assert_eq!(
@@ -112,7 +113,7 @@ mod tests {
                 let older: Vec<u64> = versions.older(&config, done).map(|(version, _)| version).collect();
                 let mut resumed = Versions::default();
                 older.iter().for_each(|&version| resumed.restore(version, model(version)));
-                resumed.keep(&config, done, &model(done));
+                resumed.keep(&config, done, || Ok::<_, ()>(model(done))).unwrap();
                 assert_eq!(resumed.0.keys().collect::<Vec<_>>(), versions.0.keys().collect::<Vec<_>>());
             }
         }

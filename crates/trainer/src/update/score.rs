@@ -1,9 +1,9 @@
 //! Log-probabilities of a rollout's tokens under given weights, without an update.
 use super::{Advantage, TrainedGroup, TrainedSample, pack};
 use crate::config::Config;
-use crate::policy::{Policy, Workspace};
+use crate::policy::{Of, Pass, Policy};
 use crate::rollout::Group;
-use surefoot_engine::device::Weights;
+use surefoot_engine::device::DeviceError;
 
 /// What a policy says of a sample's tokens.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -14,9 +14,12 @@ pub struct Scored {
     pub entropy: Vec<f32>,
 }
 
-/// Scores each sample, in their order, under `weights`, or under those of `policy`. As everywhere, the bits do not depend on
-/// what is computed together, so that they are those that an update or the sampler would find.
-pub fn score(policy: &mut Policy, config: &Config, groups: &[Group], weights: Option<&Vec<f32>>) -> Vec<Scored> {
+/// Scores each sample, in their order, under the weights `of`. As everywhere, the bits do not depend on what is computed
+/// together, so that they are those that an update or the sampler would find.
+///
+/// # Errors
+/// What the device failed with.
+pub fn score(policy: &mut Policy, config: &Config, groups: &[Group], of: Of) -> Result<Vec<Scored>, DeviceError> {
     let mut numbers = 0..;
     let all: Vec<TrainedGroup> = groups
         .iter()
@@ -43,15 +46,14 @@ pub fn score(policy: &mut Policy, config: &Config, groups: &[Group], weights: Op
     let scale = 1.0 / config.rollout.temperature as f32;
     let mut found = vec![Scored::default(); groups.iter().map(|group| group.samples.len()).sum()];
     for batch in pack(&all, config.update.tokens_per_micro_batch, |_| false) {
-        let Workspace { decoder, weights: own, tape, .. } =
-            policy.workspace(batch.packed.len(), config.update.recompute);
-        let w = weights.map_or(own, |arena| Weights { arena, packed: None });
-        let predicted = decoder.forward(w, &batch.packed, &batch.targets, scale, tape);
+        let recompute = config.update.recompute;
+        let predicted =
+            policy.forward(&Pass { batch: &batch.packed, targets: &batch.targets, scale, of, recompute })?;
         for (&number, span) in batch.numbers.iter().zip(batch.offsets.windows(2)) {
             let span = span[0]..span[1];
             found[number] =
                 Scored { logp: predicted.logp[span.clone()].to_vec(), entropy: predicted.entropy[span].to_vec() };
         }
     }
-    found
+    Ok(found)
 }

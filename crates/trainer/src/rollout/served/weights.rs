@@ -5,8 +5,9 @@ use crate::config::{Config, choice::Precision, choice::Reload};
 use crate::run_folder::{Checkpoints, RunFolderError};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use surefoot_engine::config::ModelConfig;
 use surefoot_engine::folder::Dtype;
-use surefoot_engine::model::Model;
+use surefoot_engine::model;
 
 /// Versions that stay: the present one, and the one before for a server that is still reading.
 const KEPT: usize = 2;
@@ -76,11 +77,17 @@ impl Weights {
         !self.requests.is_empty()
     }
 
-    /// Writes `model` to a folder of its own and makes the server load it.
-    pub fn publish(&self, client: &Client, version: u64, model: &Model) -> Result<(), ServerError> {
+    /// Writes a model to a folder of its own and makes the server load it.
+    pub fn publish(
+        &self,
+        client: &Client,
+        version: u64,
+        structure: &ModelConfig,
+        weights: &[f32],
+    ) -> Result<(), ServerError> {
         let versions = Checkpoints::at(&self.folder);
         let partial = versions.begin(version)?;
-        model.save(partial.path(), Some(&self.source), self.dtype)?;
+        model::save(structure, weights, partial.path(), Some(&self.source), self.dtype)?;
         let path = partial.commit()?;
         // A server need not have this process's working directory.
         let path = std::path::absolute(&path).map_err(RunFolderError::file("find", &path))?;

@@ -1,0 +1,368 @@
+//! [`Machine`] over the CUDA driver.
+use super::compile::{Architecture, Compiler};
+use super::machine::{Address, Launch, Machine, Parameter, Product, Recorded, Rows};
+use super::matmul::Library;
+use super::{SMALLER, sources};
+use crate::device::{Bytes, DeviceError, Wanted};
+use cudarc::driver::{CudaContext, CudaGraph, CudaStream, DriverError, result, sys};
+use rayon::prelude::*;
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::sync::{Arc, Mutex};
+
+/// Lowest compute capability: `cp.async` and bfloat16 `mma` came with Ampere.
+const LOWEST: (i32, i32) = (8, 0);
+/// Compute capability of Hopper, whose own instructions `linear_hopper.cu` uses.
+const HOPPER: (i32, i32) = (9, 0);
+/// Shared memory that a block can have without asking.
+const FREE_SHARED: usize = 48 << 10;
+
+/// Greatest distance from row to row of a copy in one call.
+const WIDEST_PITCH: usize = i32::MAX as usize;
+
+/// A GPU with a stream of its own.
+pub(super) struct Gpu {
+    device: Arc<Opened>,
+    stream: Arc<CudaStream>,
+    library: Library,
+}
+
+/// What the streams of a GPU share.
+struct Opened {
+    name: String,
+    number: usize,
+    compiled: String,
+    context: Arc<CudaContext>,
+    kernels: HashMap<String, Kernel>,
+}
+
+/// A function of a module, which stays loaded as long as the process runs.
+#[derive(Clone, Copy)]
+struct Kernel(sys::CUfunction);
+
+// SAFETY: a handle that the driver gave out; the driver's functions take it from any thread.
+unsafe impl Send for Kernel {}
+// SAFETY: as above.
+unsafe impl Sync for Kernel {}
+
+fn unavailable(number: usize, reason: String, hint: &str) -> DeviceError {
+    DeviceError::Unavailable { wanted: Wanted::Cuda(number).to_string(), reason, hint: hint.to_string() }
+}
+
+/// What the driver calls an error, and says of it.
+fn said(error: DriverError) -> String {
+    let name = error.error_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let text = error.error_string().map(|text| text.to_string_lossy().into_owned()).unwrap_or_default();
+    if name.is_empty() { format!("{error:?}") } else { format!("{name}: {text}") }
+}
+
+impl Gpu {
+    /// The GPU of this number, with every kernel loaded.
+    pub fn open(number: usize) -> Result<Self, DeviceError> {
+        libraries(number)?;
+        let failed = |what: &str, error| {
+            let hint = "see that `nvidia-smi` works here, or use --device cpu";
+            unavailable(number, format!("{what} failed with {}", said(error)), hint)
+        };
+        let count = CudaContext::device_count().map_err(|error| failed("the start of the NVIDIA driver", error))?;
+        if count as usize <= number {
+            let hint = "choose a smaller number, look at CUDA_VISIBLE_DEVICES, or use --device cpu";
+            return Err(unavailable(number, format!("there are {count} NVIDIA GPUs"), hint));
+        }
+        let context = CudaContext::new(number).map_err(|error| failed("opening the GPU", error))?;
+        let name = context.name().map_err(|error| failed("its name", error))?;
+        let capability = context.compute_capability().map_err(|error| failed("its compute capability", error))?;
+        if capability < LOWEST {
+            let ((major, minor), (low, _)) = (capability, LOWEST);
+            let reason =
+                format!("{name} has compute capability {major}.{minor}; the kernels need {low}.0 (Ampere) or later");
+            return Err(unavailable(number, reason, "use --device cpu"));
+        }
+        let stream = context.new_stream().map_err(|error| failed("making a stream", error))?;
+        let architecture = Architecture { major: capability.0 as usize, minor: capability.1 as usize, own: false };
+        let compiler = Compiler::open(architecture)?;
+        let own = Compiler::open(Architecture { own: true, ..architecture })?;
+        let hopper = if capability == HOPPER { sources::HOPPER_UNITS } else { &[] };
+        let units: Vec<_> =
+            sources::UNITS.iter().map(|unit| (&compiler, unit)).chain(hopper.iter().map(|unit| (&own, unit))).collect();
+        let modules: Vec<_> = units.par_iter().map(|(compiler, (name, text))| compiler.compile(name, text)).collect();
+        let mut kernels = HashMap::new();
+        let mut fresh = 0;
+        for ((_, (file, text)), module) in units.iter().zip(modules) {
+            let module = module?;
+            fresh += usize::from(module.fresh);
+            load(&context, &module.binary, text, &mut kernels)
+                .map_err(|error| failed(&format!("loading {file}"), error))?;
+        }
+        let compiled = match fresh {
+            0 => "kernels from the cache".to_string(),
+            _ => format!("{fresh} modules compiled into {}", compiler.folder().display()),
+        };
+        let library = Library::new(&stream).map_err(|message| {
+            unavailable(
+                number,
+                format!("cuBLASLt failed with {message}"),
+                "see that its version is 13, as the driver's",
+            )
+        })?;
+        let device = Arc::new(Opened { name, number, compiled, context, kernels });
+        Ok(Self { device, stream, library })
+    }
+
+    /// In one line, with why it was chosen.
+    pub fn describe(&self) -> String {
+        let Opened { name, number, compiled, .. } = self.device.as_ref();
+        let memory = self.memory().map(|(free, total)| format!(", {} of {} free", Bytes(free), Bytes(total)));
+        format!("cuda:{number} ({name}{}; {compiled})", memory.unwrap_or_default())
+    }
+
+    fn failed(&self, operation: &str) -> impl Fn(DriverError) -> DeviceError {
+        let (device, operation) = (self.name(), operation.to_string());
+        move |error| DeviceError::Failed { device: device.clone(), operation: operation.clone(), message: said(error) }
+    }
+
+    /// Its queue.
+    pub fn stream(&self) -> &CudaStream {
+        &self.stream
+    }
+
+    /// Makes its context that of the calling thread.
+    pub fn bind(&self) -> Result<(), DeviceError> {
+        self.device.context.bind_to_thread().map_err(self.failed("the context"))
+    }
+}
+
+/// Checks that the libraries are there, before anything calls them.
+fn libraries(number: usize) -> Result<(), DeviceError> {
+    // SAFETY: loading a library runs its initialisers; these are NVIDIA's own.
+    let (driver, nvrtc, cublaslt) = unsafe {
+        (sys::is_culib_present(), cudarc::nvrtc::sys::is_culib_present(), cudarc::cublaslt::sys::is_culib_present())
+    };
+    if !driver {
+        let hint = "install the NVIDIA driver, or use --device cpu";
+        return Err(unavailable(number, "no NVIDIA driver: libcuda was not found".to_string(), hint));
+    }
+    let missing: Vec<&str> = [(nvrtc, "libnvrtc"), (cublaslt, "libcublasLt")]
+        .iter()
+        .filter(|(there, _)| !there)
+        .map(|(_, name)| *name)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let hint = "install them as in `pip install nvidia-cuda-nvrtc==13.* nvidia-cublas==13.*`, and put their folder into \
+                LD_LIBRARY_PATH (docs/cuda.md); or use --device cpu";
+    Err(unavailable(number, format!("{} of CUDA 13 was not found", missing.join(" and ")), hint))
+}
+
+/// Loads a module and finds its kernels.
+fn load(
+    context: &Arc<CudaContext>,
+    binary: &[u8],
+    text: &str,
+    kernels: &mut HashMap<String, Kernel>,
+) -> Result<(), DriverError> {
+    context.bind_to_thread()?;
+    // SAFETY: `binary` is a whole cubin, checked against its sum where it came from the disk.
+    let module = unsafe { result::module::load_data(binary.as_ptr().cast()) }?;
+    for name in sources::kernels(text) {
+        let c_name = CString::new(name.as_str()).unwrap_or_default();
+        // SAFETY: the module was loaded above and is never unloaded.
+        let function = unsafe { result::module::get_function(module, c_name) }?;
+        let most = context.attribute(sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?;
+        // SAFETY: as above; static shared memory counts too, so the greatest amount can be refused.
+        let raised = unsafe {
+            let fixed = result::function::get_function_attribute(
+                function,
+                sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES,
+            )?;
+            result::function::set_function_attribute(
+                function,
+                sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
+                (most - fixed).max(FREE_SHARED as i32),
+            )
+        };
+        // A kernel that needs no more than every block has runs without; one that does fails at its launch and is named there.
+        let _refused = raised;
+        kernels.insert(name, Kernel(function));
+    }
+    Ok(())
+}
+
+impl Machine for Gpu {
+    fn gpu(&self) -> Option<&Gpu> {
+        Some(self)
+    }
+
+    fn name(&self) -> String {
+        format!("cuda:{} ({})", self.device.number, self.device.name)
+    }
+
+    fn has(&self, kernel: &str) -> bool {
+        self.device.kernels.contains_key(kernel)
+    }
+
+    fn allocate(&self, bytes: usize) -> Result<Address, DeviceError> {
+        self.bind()?;
+        // SAFETY: the memory is not read before it is written; `Memory` gives it back.
+        let taken = unsafe { result::malloc_async(self.stream.cu_stream(), bytes) };
+        taken.map_err(|error| match (error.0, self.memory()) {
+            (sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY, Some((free, total))) => {
+                DeviceError::OutOfMemory { device: self.name(), wanted: bytes, free, total, hint: SMALLER.to_string() }
+            }
+            _ => self.failed(&format!("taking {} of memory", Bytes(bytes)))(error),
+        })
+    }
+
+    fn release(&self, address: Address) {
+        if self.bind().is_ok() {
+            // SAFETY: `Memory` owned it; kernels that read it are ahead of this in the stream. An error here is an earlier one, which
+            // the next call reports.
+            let _earlier = unsafe { result::free_async(address, self.stream.cu_stream()) };
+        }
+    }
+
+    fn memory(&self) -> Option<(usize, usize)> {
+        self.device.context.mem_get_info().ok()
+    }
+
+    fn zero(&self, to: Address, bytes: usize) -> Result<(), DeviceError> {
+        self.bind()?;
+        // SAFETY: callers pass a range of one of their buffers.
+        unsafe { result::memset_d8_async(to, 0, bytes, self.stream.cu_stream()) }
+            .map_err(self.failed("filling with zeros"))
+    }
+
+    fn upload(&self, to: Address, from: &[u8]) -> Result<(), DeviceError> {
+        self.bind()?;
+        // SAFETY: as above. Pageable memory is staged before the call returns, so `from` may go.
+        unsafe { result::memcpy_htod_async(to, from, self.stream.cu_stream()) }
+            .map_err(self.failed("a copy to the GPU"))
+    }
+
+    fn download(&self, from: Address, to: &mut [u8]) -> Result<(), DeviceError> {
+        self.bind()?;
+        if !to.is_empty() {
+            // SAFETY: as above; `to` outlives the wait below.
+            unsafe { result::memcpy_dtoh_async(to, from, self.stream.cu_stream()) }
+                .map_err(self.failed("a copy from the GPU"))?;
+        }
+        self.stream.synchronize().map_err(self.failed("waiting for the GPU"))
+    }
+
+    fn copy(&self, rows: &Rows) -> Result<(), DeviceError> {
+        self.bind()?;
+        if rows.to_pitch.max(rows.from_pitch) > WIDEST_PITCH {
+            for row in 0..rows.rows {
+                let (to, from) = (rows.to + (row * rows.to_pitch) as u64, rows.from + (row * rows.from_pitch) as u64);
+                // SAFETY: callers pass rows of their buffers.
+                unsafe { result::memcpy_dtod_async(to, from, rows.bytes, self.stream.cu_stream()) }
+                    .map_err(self.failed("a copy of rows"))?;
+            }
+            return Ok(());
+        }
+        let device = sys::CUmemorytype::CU_MEMORYTYPE_DEVICE;
+        let copy = sys::CUDA_MEMCPY2D_st {
+            srcXInBytes: 0,
+            srcY: 0,
+            srcMemoryType: device,
+            srcHost: std::ptr::null(),
+            srcDevice: rows.from,
+            srcArray: std::ptr::null_mut(),
+            srcPitch: rows.from_pitch,
+            dstXInBytes: 0,
+            dstY: 0,
+            dstMemoryType: device,
+            dstHost: std::ptr::null_mut(),
+            dstDevice: rows.to,
+            dstArray: std::ptr::null_mut(),
+            dstPitch: rows.to_pitch,
+            WidthInBytes: rows.bytes,
+            Height: rows.rows,
+        };
+        // SAFETY: callers pass rows of their buffers. The unaligned form takes any pitch.
+        unsafe { sys::cuMemcpy2DAsync_v2(&copy, self.stream.cu_stream()) }
+            .result()
+            .map_err(self.failed("a copy of rows"))
+    }
+
+    fn launch(&self, launch: &Launch, parameters: &[Parameter]) -> Result<(), DeviceError> {
+        self.bind()?;
+        let Some(kernel) = self.device.kernels.get(launch.kernel) else {
+            return Err(DeviceError::Failed {
+                device: self.name(),
+                operation: launch.kernel.to_string(),
+                message: "this GPU has no such kernel".to_string(),
+            });
+        };
+        let [x, y, z] = launch.grid.map(|blocks| blocks as u32);
+        let mut places: Vec<*mut std::ffi::c_void> =
+            parameters.iter().map(|parameter| std::ptr::from_ref(parameter).cast_mut().cast()).collect();
+        // SAFETY: kernels/README.md states each kernel's parameters and threads, and the tests run every launch of this module on the
+        // emulated machine, which finds accesses that are out of bounds. Parameters are read before the call returns.
+        let started = unsafe {
+            result::launch_kernel(
+                kernel.0,
+                (x, y, z),
+                (launch.block as u32, 1, 1),
+                launch.shared as u32,
+                self.stream.cu_stream(),
+                &mut places,
+            )
+        };
+        started.map_err(self.failed(launch.kernel))
+    }
+
+    fn product(&self, product: &Product) -> Result<(), DeviceError> {
+        self.bind()?;
+        self.library.start(product, &self.stream).map_err(|message| DeviceError::Failed {
+            device: self.name(),
+            operation: format!("a matrix product {:?}", product.shape),
+            message,
+        })
+    }
+
+    fn record(&self, work: &mut dyn FnMut()) -> Result<Box<dyn Recorded>, DeviceError> {
+        let failed = self.failed("recording a decoding step");
+        self.stream.begin_capture(sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL).map_err(&failed)?;
+        work();
+        let graph = self.stream.end_capture(sys::CUgraphInstantiate_flags(0)).map_err(&failed)?;
+        let graph = graph.ok_or_else(|| DeviceError::Failed {
+            device: self.name(),
+            operation: "recording a decoding step".to_string(),
+            message: "the driver recorded nothing".to_string(),
+        })?;
+        Ok(Box::new(Graph { device: self.name(), graph: Mutex::new(Sendable(graph)) }))
+    }
+
+    fn another_queue(&self) -> Result<Arc<dyn Machine>, DeviceError> {
+        let stream = self.device.context.new_stream().map_err(self.failed("making a stream"))?;
+        let library = Library::new(&stream).map_err(|message| DeviceError::Failed {
+            device: self.name(),
+            operation: "cuBLASLt".to_string(),
+            message,
+        })?;
+        Ok(Arc::new(Self { device: self.device.clone(), stream, library }))
+    }
+}
+
+/// A recorded decoding step.
+struct Graph {
+    device: String,
+    graph: Mutex<Sendable>,
+}
+
+struct Sendable(CudaGraph);
+
+// SAFETY: graphs may be used from any thread, by one at a time, which the mutex sees to.
+unsafe impl Send for Sendable {}
+
+impl Recorded for Graph {
+    fn play(&self) -> Result<(), DeviceError> {
+        super::lock(&self.graph).0.launch().map_err(|error| DeviceError::Failed {
+            device: self.device.clone(),
+            operation: "a recorded decoding step".to_string(),
+            message: said(error),
+        })
+    }
+}

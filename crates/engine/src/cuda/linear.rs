@@ -1,0 +1,223 @@
+//! Products with weight matrices, forward and backward.
+use super::buffer::Buffer;
+use super::machine::{Address, Number, Product, Shape};
+use super::{Cuda, Forward};
+use crate::layout::Matrix;
+
+/// Rows of `dy` that one block of `column_sums` adds up.
+const COLUMN_ROWS: usize = 128;
+
+/// A kernel of `linear.cu` or `linear_hopper.cu`.
+struct Kernel {
+    bf16: &'static str,
+    float: &'static str,
+    /// It is taken up to so many rows.
+    rows: usize,
+    /// Rows of a block.
+    height: usize,
+    /// Outputs of a block.
+    width: usize,
+    /// Threads of a block.
+    block: usize,
+    /// Bytes of shared memory.
+    shared: usize,
+}
+
+/// The tiles of `linear.cu`, all of which give the same bits.
+const COMMON: &[Kernel] = &[
+    Kernel {
+        bf16: "linear_16_bf16",
+        float: "linear_16_float",
+        rows: 16,
+        height: 16,
+        width: 32,
+        block: 64,
+        shared: 49_152,
+    },
+    Kernel {
+        bf16: "linear_64_bf16",
+        float: "linear_64_float",
+        rows: 128,
+        height: 64,
+        width: 64,
+        block: 128,
+        shared: 65_536,
+    },
+    Kernel {
+        bf16: "linear_128_bf16",
+        float: "linear_128_float",
+        rows: 1023,
+        height: 128,
+        width: 128,
+        block: 128,
+        shared: 98_304,
+    },
+    Kernel {
+        bf16: "linear_256_bf16",
+        float: "linear_256_float",
+        rows: usize::MAX,
+        height: 256,
+        width: 128,
+        block: 256,
+        shared: 147_456,
+    },
+];
+
+/// The tiles of `linear_hopper.cu`, likewise.
+const HOPPER: &[Kernel] = &[
+    Kernel {
+        bf16: "linear_hopper_64_bf16",
+        float: "linear_hopper_64_float",
+        rows: 128,
+        height: 64,
+        width: 32,
+        block: 128,
+        shared: 98_304,
+    },
+    Kernel {
+        bf16: "linear_hopper_128_bf16",
+        float: "linear_hopper_128_float",
+        rows: usize::MAX,
+        height: 128,
+        width: 256,
+        block: 256,
+        shared: 196_608,
+    },
+];
+
+impl Cuda {
+    pub(super) fn do_linear(&self, rows: usize, x: &Buffer, arena: &Buffer, m: &Matrix, y: &mut Buffer) {
+        let x = self.halves(x, rows * m.inputs);
+        y.changed();
+        let (number, to) = (y.number, y.memory.address());
+        self.forward_product(rows, x, arena, m, number, to);
+    }
+
+    /// `y = x Wᵀ + bias` from and to memory.
+    pub(super) fn forward_product(
+        &self,
+        rows: usize,
+        x: Address,
+        arena: &Buffer,
+        m: &Matrix,
+        number: Number,
+        y: Address,
+    ) {
+        let w = self.weight(arena, m.weight.start);
+        let bias = m.bias.as_ref().map_or(0, |bias| self.weight(arena, bias.start));
+        // cuBLASLt adds a bias in C's number format only.
+        if self.shared.forward == Forward::Library && (bias == 0 || number == Number::Bf16) {
+            let shape = Shape {
+                transpose_a: true,
+                transpose_b: false,
+                m: m.outputs,
+                n: rows,
+                k: m.inputs,
+                lda: m.inputs,
+                ldb: m.inputs,
+                ldc: m.outputs,
+                out: number,
+                accumulate: false,
+                bias: bias != 0,
+            };
+            return self.product(Product { shape, a: w, b: x, c: y, bias });
+        }
+        let parameters = [x.into(), w.into(), bias.into(), y.into(), rows.into(), m.outputs.into(), m.inputs.into()];
+        let kernels = if self.shared.forward == Forward::Hopper { HOPPER } else { COMMON };
+        // The last one takes any number of rows.
+        let chosen = kernels.iter().find(|kernel| rows <= kernel.rows).unwrap_or(&kernels[kernels.len() - 1]);
+        let kernel = if number == Number::Bf16 { chosen.bf16 } else { chosen.float };
+        let (height, width, block, shared) = (chosen.height, chosen.width, chosen.block, chosen.shared);
+        self.launch(kernel, [m.outputs.div_ceil(width), rows.div_ceil(height), 1], block, shared, &parameters);
+    }
+
+    pub(super) fn do_linear_backward_input(
+        &self,
+        rows: usize,
+        dy: &Buffer,
+        arena: &Buffer,
+        m: &Matrix,
+        dx: &mut Buffer,
+    ) {
+        let (dy, dx) = (self.halves(dy, rows * m.outputs), self.halves_mut(dx));
+        self.input_product(rows, dy, m.outputs, arena, m, dx);
+    }
+
+    /// `dx = dy W`; `stride` is from row to row of `dy`.
+    pub(super) fn input_product(
+        &self,
+        rows: usize,
+        dy: Address,
+        stride: usize,
+        arena: &Buffer,
+        m: &Matrix,
+        dx: Address,
+    ) {
+        let shape = Shape {
+            transpose_a: false,
+            transpose_b: false,
+            m: m.inputs,
+            n: rows,
+            k: m.outputs,
+            lda: m.inputs,
+            ldb: stride,
+            ldc: m.inputs,
+            out: Number::Bf16,
+            accumulate: false,
+            bias: false,
+        };
+        self.product(Product { shape, a: self.weight(arena, m.weight.start), b: dy, c: dx, bias: 0 });
+    }
+
+    pub(super) fn do_linear_backward_weight(
+        &self,
+        rows: usize,
+        dy: &Buffer,
+        x: &Buffer,
+        m: &Matrix,
+        grads: &mut Buffer,
+    ) {
+        let (dy, x) = (self.halves(dy, rows * m.outputs), self.halves(x, rows * m.inputs));
+        let grads = self.floats_mut(grads);
+        self.weight_product(rows, dy, m.outputs, x, m, grads);
+        if let Some(bias) = &m.bias {
+            let parts = rows.div_ceil(COLUMN_ROWS);
+            let partial = self.room(4 * parts * m.outputs);
+            let parameters = [dy.into(), rows.into(), m.outputs.into(), partial.into()];
+            self.launch("column_sums", [m.outputs.div_ceil(128), parts, 1], 128, 0, &parameters);
+            self.fold_columns(partial, parts, m.outputs, m.outputs, grads + 4 * bias.start as u64);
+        }
+    }
+
+    /// `dW += dyᵀ x` in the gradient at `grads`; `stride` is from row to row of `dy`.
+    pub(super) fn weight_product(
+        &self,
+        rows: usize,
+        dy: Address,
+        stride: usize,
+        x: Address,
+        m: &Matrix,
+        grads: Address,
+    ) {
+        let shape = Shape {
+            transpose_a: false,
+            transpose_b: true,
+            m: m.inputs,
+            n: m.outputs,
+            k: rows,
+            lda: m.inputs,
+            ldb: stride,
+            ldc: m.inputs,
+            out: Number::F32,
+            accumulate: true,
+            bias: false,
+        };
+        self.product(Product { shape, a: x, b: dy, c: grads + 4 * m.weight.start as u64, bias: 0 });
+    }
+
+    fn product(&self, product: Product) {
+        if product.shape.m > 0 && product.shape.n > 0 {
+            self.attempt(|machine| machine.product(&product));
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Whole models on the GPU's operators, against `transformers` and against the CPU. Each test runs on the emulated machine, and on a GPU
+//! where there is one; `SUREFOOT_REQUIRE_CUDA=1` makes its absence a failure.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod emulated;
+mod models;
+mod operators;
+
+use super::{Cuda, Forward};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Memory of the emulated machine.
+const EMULATED_BYTES: usize = 1 << 30;
+
+/// The machines that there are.
+fn machines() -> Vec<Cuda> {
+    let mut found = Vec::new();
+    if let Some(machine) = emulated::emulated(EMULATED_BYTES) {
+        found.push(Cuda::on(Arc::new(machine), Arc::default(), "emulation".to_string(), Forward::Agreeing));
+    }
+    match Cuda::open(0) {
+        Ok(cuda) => found.push(cuda),
+        Err(error) => {
+            assert!(std::env::var_os("SUREFOOT_REQUIRE_CUDA").is_none(), "{error}");
+            eprintln!("no GPU: {error}");
+        }
+    }
+    found
+}
+
+/// A folder of the repository's golden files; `SUREFOOT_GOLDEN` names it where the tests run elsewhere than they were built.
+fn golden(family: &str) -> PathBuf {
+    let built = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../golden");
+    std::env::var_os("SUREFOOT_GOLDEN").map_or_else(built, PathBuf::from).join("models").join(family)
+}
+
+/// Euclidean norm of the difference over that of what is wanted.
+fn distance(got: &[f32], want: &[f32]) -> f64 {
+    assert_eq!(got.len(), want.len());
+    let square = |v: f64| v * v;
+    let difference: f64 = got.iter().zip(want).map(|(&g, &w)| square(f64::from(g) - f64::from(w))).sum();
+    let size: f64 = want.iter().map(|&w| square(f64::from(w))).sum();
+    assert!(difference.is_finite(), "not a number");
+    (difference / size.max(1e-30)).sqrt()
+}

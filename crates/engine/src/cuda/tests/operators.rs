@@ -1,0 +1,87 @@
+//! What is not an operator of a model: errors, memory, edits.
+use super::emulated::emulated;
+use super::{golden, machines};
+use crate::config::ModelConfig;
+use crate::cuda::{Cuda, Forward};
+use crate::decoder::{Activations, Decoder, Tape};
+use crate::device::{Device, DeviceError};
+use crate::model::Model;
+use std::sync::Arc;
+
+/// A machine whose memory is too small says so once, computes nothing, and panics nowhere.
+#[test]
+fn out_of_memory_is_an_error_that_says_what_to_do() {
+    let Some(machine) = emulated(1 << 20) else { return };
+    let cuda = Cuda::on(Arc::new(machine), Arc::default(), "emulation".to_string(), Forward::Agreeing);
+    let folder = golden("qwen2");
+    let (model, _) = Model::load(&folder, ModelConfig::from_folder(&folder).unwrap()).unwrap();
+    let decoder = Decoder::new(cuda.clone(), &model.config, 64);
+    let arena = cuda.parameters(model.weights.clone());
+    let mut tape = Tape::new(&decoder, 8192, Activations::Keep);
+    let error = cuda.status().unwrap_err();
+    assert!(matches!(error, DeviceError::OutOfMemory { total: 1_048_576, .. }), "{error}");
+    assert!(error.to_string().contains("of 1.0 MiB are free"), "{error}");
+    let mut batch = crate::batch::Packed::default();
+    batch.push(&[1, 2, 3], None);
+    let targets = [crate::batch::Target { row: 0, token: 2 }];
+    let w = crate::device::Weights { arena: &arena, packed: None };
+    let found = decoder.forward(w, &batch, &targets, 1.0, &mut tape);
+    assert_eq!(found.logp.len(), 1);
+    assert_eq!(cuda.status().unwrap_err(), error);
+}
+
+#[test]
+fn buffers_come_back_as_they_went() {
+    for cuda in machines() {
+        let values: Vec<f32> = (0..1000).map(|i| i as f32 * 0.37 - 100.0).collect();
+        let mut buffer = cuda.upload(&values);
+        assert_eq!(cuda.host(&buffer), values);
+        cuda.write(&mut buffer, 10, &[1.0, 2.0]);
+        cuda.clear_range(&mut buffer, 20..25);
+        cuda.edit(&mut buffer, &mut |values| values[30] = 7.5);
+        let mut part = [9.0; 21];
+        cuda.download(&buffer, 10..31, &mut part);
+        assert_eq!((part[0], part[1], part[2]), (1.0, 2.0, values[12]));
+        assert_eq!((part[10], part[14], part[15], part[20]), (0.0, 0.0, values[25], 7.5));
+        // Rounded values are those of the format.
+        let rounded = cuda.host(&cuda.constants(values.clone())).into_owned();
+        assert!(rounded.iter().zip(&values).all(|(r, v)| *r == half::bf16::from_f32(*v).to_f32()));
+        let norm = cuda.norm_of(&cuda.upload(&values));
+        let want = values.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>().sqrt();
+        assert!((norm / want - 1.0).abs() < 1e-12);
+        cuda.wait().unwrap();
+    }
+}
+
+#[test]
+fn models_that_the_kernels_cannot_compute_are_refused() {
+    for cuda in machines() {
+        let mut config = ModelConfig::from_folder(&golden("llama")).unwrap();
+        config.head_dim = 256;
+        let said = cuda.supports(&config).unwrap_err().to_string();
+        assert!(said.contains("have 256") && said.contains("--device cpu"), "{said}");
+    }
+}
+
+/// As far as one GPU allows: a group of one process sums to what it had, and a machine that is no GPU is told so.
+#[cfg(feature = "cuda")]
+#[test]
+fn a_group_of_one_sums_to_itself() {
+    use crate::cuda::nccl::{Group, Id, Rank};
+    let id = match Id::new() {
+        Ok(id) => id,
+        Err(error) => return eprintln!("skipped: {error}"),
+    };
+    for cuda in machines() {
+        let group = Group::open(&cuda, id, Rank { rank: 0, size: 1 });
+        if cuda.shared.machine.gpu().is_none() {
+            assert!(group.is_err());
+            continue;
+        }
+        let mut group = group.unwrap();
+        let values: Vec<f32> = (0..100_000).map(|i| i as f32).collect();
+        let mut buffer = cuda.upload(&values);
+        group.sum(&mut buffer).unwrap();
+        assert_eq!(cuda.host(&buffer), values);
+    }
+}

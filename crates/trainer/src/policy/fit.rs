@@ -1,0 +1,234 @@
+//! Whether a run fits into a GPU's memory, and what would make it fit.
+use super::learned::Learning;
+use crate::config::{
+    Config, Purpose,
+    choice::{Precision, Recompute},
+};
+use std::fmt::Write;
+use surefoot_engine::config::ModelConfig;
+use surefoot_engine::device::{Bytes, DeviceError};
+use surefoot_engine::memory::{Demand, Sampling, Training};
+
+/// Fewest tokens of a micro-batch, and fewest sequences at once, that are proposed.
+const FEWEST_ROWS: usize = 1024;
+const FEWEST_SEQUENCES: usize = 8;
+/// Rank of adapters that are proposed.
+const ADAPTER_RANK: usize = 32;
+
+/// What a run of `config` takes, for sequences of up to `positions` tokens.
+pub(super) fn demand(config: &Config, structure: &ModelConfig, positions: usize) -> Demand {
+    let samples = config.purpose != Purpose::Sft && !config.remote();
+    let sampling = samples.then(|| {
+        let all = config.rollout.prompts * config.rollout.samples;
+        Sampling { sequences: config.rollout.batch.min(all.max(1)), tokens: positions }
+    });
+    let training = Training {
+        elements: Learning::elements(config, structure),
+        half_moments: config.optimizer.state == Precision::Bf16,
+        rows: config.update.tokens_per_micro_batch.max(positions),
+        // `auto` computes again where memory is short.
+        recompute: config.update.recompute != Recompute::Never,
+    };
+    let reference = config.regularizer.reference_coefficient > 0.0 || config.advantage.kl_coefficient > 0.0;
+    let ahead = samples && config.rollout.staleness > 0;
+    Demand { training: Some(training), sampling, copies: usize::from(reference) + usize::from(ahead) }
+}
+
+/// A setting that takes less.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Change {
+    Recompute,
+    Rows(usize),
+    Sequences(usize),
+    HalfMoments,
+    Adapters,
+}
+
+impl Change {
+    /// As a user writes it.
+    fn set(self) -> String {
+        match self {
+            Self::Recompute => "update.recompute=always".to_string(),
+            Self::Rows(rows) => format!("update.tokens_per_micro_batch={rows}"),
+            Self::Sequences(sequences) => format!("rollout.batch={sequences}"),
+            Self::HalfMoments => "optimizer.state=bf16".to_string(),
+            Self::Adapters => format!("lora.rank={ADAPTER_RANK}"),
+        }
+    }
+
+    fn apply(self, config: &mut Config) {
+        match self {
+            Self::Recompute => config.update.recompute = Recompute::Always,
+            Self::Rows(rows) => config.update.tokens_per_micro_batch = rows,
+            Self::Sequences(sequences) => config.rollout.batch = sequences,
+            Self::HalfMoments => config.optimizer.state = Precision::Bf16,
+            Self::Adapters => config.lora.rank = ADAPTER_RANK,
+        }
+    }
+}
+
+/// Settings of `config` that could take less, the mildest first.
+fn changes(config: &Config, positions: usize) -> Vec<Change> {
+    let halves = |from: usize, least: usize| {
+        std::iter::successors(Some(from / 2), |n| Some(n / 2)).take_while(move |n| *n >= least.max(1))
+    };
+    let mut found = Vec::new();
+    if config.update.recompute == Recompute::Never {
+        found.push(Change::Recompute);
+    }
+    found.extend(halves(config.update.tokens_per_micro_batch, FEWEST_ROWS.max(positions)).map(Change::Rows));
+    if config.purpose == Purpose::Train && !config.remote() {
+        found.extend(halves(config.rollout.batch, FEWEST_SEQUENCES).map(Change::Sequences));
+    }
+    if config.optimizer.state != Precision::Bf16 {
+        found.push(Change::HalfMoments);
+    }
+    if config.lora.rank == 0 {
+        found.push(Change::Adapters);
+    }
+    found
+}
+
+/// Changes that bring the demand down to `free` bytes, and what it is then: one if one is enough, else as many of the mildest as it
+/// takes, without those that are not needed.
+fn enough(config: &Config, structure: &ModelConfig, positions: usize, free: usize) -> Option<(Vec<Change>, usize)> {
+    let total = |changes: &[Change]| {
+        let mut changed = config.clone();
+        changes.iter().for_each(|change| change.apply(&mut changed));
+        demand(&changed, structure, positions).total(structure)
+    };
+    let all = changes(config, positions);
+    let fits = |changes: &[Change]| total(changes) <= free;
+    let alone = all.iter().map(|&change| vec![change]).find(|changes| fits(changes));
+    let together = || (1..=all.len()).map(|count| all[..count].to_vec()).find(|changes| fits(changes));
+    let mut chosen = alone.or_else(together)?;
+    for change in chosen.clone() {
+        let without: Vec<Change> = chosen.iter().copied().filter(|kept| *kept != change).collect();
+        if fits(&without) {
+            chosen = without;
+        }
+    }
+    let total = total(&chosen);
+    Some((chosen, total))
+}
+
+/// Checks that the run fits into `free` of `total` bytes of `device`.
+///
+/// # Errors
+/// [`DeviceError::OutOfMemory`] with what takes how much, and what would make it fit.
+pub(super) fn check(
+    config: &Config,
+    structure: &ModelConfig,
+    positions: usize,
+    device: &str,
+    (free, total): (usize, usize),
+) -> Result<(), DeviceError> {
+    let demand = demand(config, structure, positions);
+    let wanted = demand.total(structure);
+    if wanted <= free {
+        return Ok(());
+    }
+    let parts: Vec<String> =
+        demand.parts(structure).iter().map(|part| format!("{} {}", part.name, Bytes(part.bytes))).collect();
+    let mut hint = format!("of that {}. ", parts.join(", "));
+    let told = match enough(config, structure, positions, free) {
+        Some((changes, total)) => {
+            let sets: Vec<String> = changes.iter().map(|change| format!("--set {}", change.set())).collect();
+            write!(hint, "It would fit ({}) with {}", Bytes(total), sets.join(" "))
+        }
+        None => write!(hint, "No setting of one GPU makes it fit: take a smaller model, a larger GPU, or --device cpu"),
+    };
+    // Writing into a text does not fail.
+    let _infallible = told;
+    Err(DeviceError::OutOfMemory { device: device.to_string(), wanted, free, total, hint })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use surefoot_engine::config::ModelConfig;
+
+    const GIB: usize = 1 << 30;
+
+    /// Qwen2.5's published sizes.
+    fn qwen(
+        hidden: usize,
+        layers: usize,
+        heads: (usize, usize),
+        ffn: usize,
+        vocabulary: usize,
+        tied: bool,
+    ) -> ModelConfig {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../golden/models/qwen2");
+        let mut config = ModelConfig::from_folder(&folder).unwrap();
+        config.hidden_size = hidden;
+        config.num_hidden_layers = layers;
+        (config.num_attention_heads, config.num_key_value_heads) = heads;
+        config.head_dim = hidden / heads.0;
+        config.intermediate_size = ffn;
+        config.vocab_size = vocabulary;
+        config.tie_word_embeddings = tied;
+        config
+    }
+
+    fn run() -> Config {
+        let mut config = Config::defaults(Purpose::Train);
+        (config.rollout.batch, config.rollout.prompts, config.rollout.samples) = (256, 128, 8);
+        config.update.tokens_per_micro_batch = 16_384;
+        config
+    }
+
+    #[test]
+    fn a_small_model_fits_and_what_is_said_of_a_large_one_makes_it_fit() {
+        let h200 = (139 * GIB, 140 * GIB);
+        let small = qwen(896, 24, (14, 2), 4864, 151_936, true);
+        assert_eq!(small.parameter_count(), 494_032_768);
+        check(&run(), &small, 2048, "a GPU", h200).unwrap();
+        let large = qwen(3584, 28, (28, 4), 18_944, 152_064, false);
+        assert_eq!(large.parameter_count(), 7_615_616_512);
+        let said = check(&run(), &large, 2048, "a GPU", h200).unwrap_err().to_string();
+        assert!(said.contains("weights 42.6 GiB, gradient 28.4 GiB, moments 56.7 GiB"), "{said}");
+        assert!(said.contains("It would fit ("), "{said}");
+        // What it says is taken at its word.
+        let (changes, total) = enough(&run(), &large, 2048, h200.0).unwrap();
+        let sets: Vec<String> = changes.iter().map(|change| change.set()).collect();
+        let file = "[model]\npath = \"m\"\n[data]\ntrain = \"task:addition\"\n[rollout]\nbatch = 256\nprompts = 128\n\
+                    samples = 8\n[update]\ntokens_per_micro_batch = 16384\n";
+        let changed = Config::from_text("run.toml".as_ref(), file, &sets, Purpose::Train).unwrap();
+        assert_eq!(demand(&changed, &large, 2048).total(&large), total);
+        check(&changed, &large, 2048, "a GPU", h200).unwrap();
+        assert_eq!(changes, [Change::HalfMoments], "bfloat16 moments alone are enough");
+        // With less memory it takes several, and all of them.
+        let less = 96 * GIB;
+        let (changes, total) = enough(&run(), &large, 2048, less).unwrap();
+        assert!(total <= less);
+        for left_out in &changes {
+            let mut config = run();
+            changes.iter().filter(|change| *change != left_out).for_each(|change| change.apply(&mut config));
+            assert!(demand(&config, &large, 2048).total(&large) > less, "{left_out:?} of {changes:?} is not needed");
+        }
+    }
+
+    #[test]
+    fn what_fits_in_no_way_is_said_to() {
+        let large = qwen(3584, 28, (28, 4), 18_944, 152_064, false);
+        let said = check(&run(), &large, 2048, "a GPU", (8 * GIB, 8 * GIB)).unwrap_err().to_string();
+        assert!(said.contains("No setting of one GPU makes it fit"), "{said}");
+    }
+
+    #[test]
+    fn moments_recomputation_and_adapters_take_less() {
+        let large = qwen(3584, 28, (28, 4), 18_944, 152_064, false);
+        let of = |change: &dyn Fn(&mut Config)| {
+            let mut config = run();
+            change(&mut config);
+            demand(&config, &large, 2048).total(&large)
+        };
+        let plain = of(&|_| {});
+        assert!(of(&|c| c.update.recompute = Recompute::Never) > plain + 8 * GIB);
+        assert_eq!(plain - of(&|c| c.optimizer.state = Precision::Bf16), 4 * large.parameter_count());
+        assert!(of(&|c| c.lora.rank = 16) < plain - 80 * GIB);
+        assert_eq!(of(&|c| c.rollout.staleness = 1), plain + 2 * large.parameter_count());
+    }
+}
