@@ -7,6 +7,7 @@ use surefoot_trainer::journey::Start;
 use surefoot_trainer::ranks::{Ranks, launched};
 
 use crate::exit::Exit;
+#[cfg(feature = "mpi")]
 use crate::output;
 
 /// How long another rank waits before it says what went wrong: most of what goes wrong does so on all of them, and rank 0 then
