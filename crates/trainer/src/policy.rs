@@ -1,6 +1,6 @@
 //! The policy that is trained: weights and optimizer on a device, and what samples from it and trains it.
 //!
-//! [`Policy`] knows no device: [`Learner`] is what one has to do, and [`on::On`] does it over the operators of any
+//! [`Policy`] knows no device: `Learner` is what one has to do, and `on::On` does it over the operators of any
 //! [`surefoot_engine::device::Device`].
 mod fit;
 mod learned;

@@ -1,9 +1,8 @@
 //! The policy that an epoch over a rollout begins with, for objectives that weigh the advantage by it (CPGD section 6.1).
 use crate::policy::{Of, Policy};
 use crate::rollout::Group;
-use crate::update::{Rule, Scored, TrainedGroup, score};
+use crate::update::{Rule, Scored, TrainedGroup, UpdateError, score};
 use std::borrow::Cow;
-use surefoot_engine::device::DeviceError;
 
 /// What the present policy says of every sample of `groups`, as epoch `epoch` begins. `None` where the objective does not ask.
 pub(super) fn logp(
@@ -11,7 +10,7 @@ pub(super) fn logp(
     rule: &Rule,
     epoch: usize,
     groups: &[Group],
-) -> Result<Option<Vec<Vec<f32>>>, DeviceError> {
+) -> Result<Option<Vec<Vec<f32>>>, UpdateError> {
     if !rule.objective.control.weighs_epochs() {
         return Ok(None);
     }
@@ -20,7 +19,7 @@ pub(super) fn logp(
         let logp = groups.iter().flat_map(|group| &group.samples).map(|sample| sample.logp.clone());
         return Ok(Some(logp.collect()));
     }
-    let scored = score(policy, rule.config, groups, Of::Policy)?;
+    let scored = score(policy, rule.config, groups, Of::Policy, rule.ranks)?;
     Ok(Some(scored.into_iter().map(|Scored { logp, .. }| logp).collect()))
 }
 
