@@ -1,7 +1,7 @@
 //! The policy that is trained: weights and optimizer on a device, and what samples from it and trains it.
 //!
-//! [`Policy`] knows no device: [`Learner`] is what one has to do, and [`on::On`] does it over the operators of any
-//! [`surefoot_engine::device::Device`].
+//! [`Policy`] knows no device: `Learner` (`policy/learner.rs`) is what one has to do, and `On` (`policy/on.rs`) does it over the
+//! operators of any [`surefoot_engine::device::Device`].
 mod fit;
 mod learned;
 mod learner;
