@@ -14,6 +14,7 @@ pub mod rope;
 pub mod sample;
 pub mod simd;
 pub mod swiglu;
+mod team;
 pub mod tile;
 
 pub use device::{Cpu, PackedMatrices};

@@ -1,22 +1,21 @@
-//! Work sharing: independent tasks over rayon's current pool, or one after the other.
-use rayon::prelude::*;
+//! Work sharing: independent tasks over as many threads as rayon's current pool has, or one after the other.
+use super::team;
 
 /// Whether an operator may spread its work over the threads of the current pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Threading {
     /// Run on the calling thread: several sequences are being decoded side by side already.
     Serial,
-    /// Spread over the pool that the caller is in.
+    /// Spread over as many threads as the pool has that the caller is in.
     Pool,
 }
 
 impl Threading {
     /// Runs `task(0..tasks)`. Tasks must be independent; no result depends on their order.
     pub fn run(self, tasks: usize, task: impl Fn(usize) + Send + Sync) {
-        if tasks <= 1 || self == Threading::Serial || rayon::current_num_threads() == 1 {
-            (0..tasks).for_each(task);
-        } else {
-            (0..tasks).into_par_iter().with_max_len(1).for_each(task);
+        match self.width() {
+            width if width > 1 && tasks > 1 => team::run(width, tasks, &task),
+            _ => (0..tasks).for_each(task),
         }
     }
 
@@ -24,6 +23,7 @@ impl Threading {
     pub fn width(self) -> usize {
         match self {
             Threading::Serial => 1,
+            Threading::Pool if team::inside() => 1,
             Threading::Pool => rayon::current_num_threads(),
         }
     }

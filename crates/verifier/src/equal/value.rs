@@ -6,7 +6,7 @@ use dashu_ratio::RBig;
 use super::{Judge, Match};
 use crate::algebra::{self, Proof};
 use crate::budget::Outcome;
-use crate::expr::{Constant, Id, Node};
+use crate::expr::{Constant, Function, Function as F, Id, Node};
 use crate::form::{Decimal, Value};
 use crate::numeric::{self, Agreement};
 use crate::options::Percent;
@@ -57,14 +57,16 @@ impl Judge<'_> {
         }
     }
 
-    /// Degrees on one side, a multiple of π on the other.
+    /// Degrees on one side; on the other what can only be radians, a multiple of π or an inverse function.
     fn angles(&mut self, gold: &Value, answer: &Value) -> Outcome<Match> {
         let degrees = |v: &Value| v.unit.as_ref().is_some_and(Unit::is_degree);
         if degrees(gold) == degrees(answer) {
             return Ok(Match::No(Decision::Shape));
         }
         let (in_degrees, in_radians) = if degrees(gold) { (gold.id, answer.id) } else { (answer.id, gold.id) };
-        if !self.arena.any(in_radians, |n| *n == Node::Constant(Constant::Pi)) {
+        let inverse = |f: Function| matches!(f, F::Asin | F::Acos | F::Atan | F::Acot | F::Asec | F::Acsc);
+        let radian = |n: &Node| *n == Node::Constant(Constant::Pi) || matches!(n, Node::Call(f, _) if inverse(*f));
+        if !self.arena.any(in_radians, radian) {
             return Ok(Match::No(Decision::Shape));
         }
         let (pi, half_turn) = (self.arena.constant(Constant::Pi), self.arena.integer(180));

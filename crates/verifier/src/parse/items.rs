@@ -72,6 +72,7 @@ impl Parser<'_> {
     }
 
     fn set_operations(&mut self) -> Outcome<Form> {
+        let mut in_braces = self.tok() == Tok::Open(Bracket::Brace);
         let mut left = self.relation()?;
         loop {
             let operator = self.tok();
@@ -80,8 +81,9 @@ impl Parser<'_> {
                 Tok::Minus if matches!(left, Form::Named(_) | Form::Set(_)) => self.next(),
                 _ => return Ok(left),
             }
-            let right = self.relation()?;
-            left = match (operator, left) {
+            let braced = self.tok() == Tok::Open(Bracket::Brace);
+            let right = as_set(self.relation()?, braced);
+            left = match (operator, as_set(left, std::mem::take(&mut in_braces))) {
                 (Tok::Cup, Form::Union(mut parts)) => {
                     parts.push(right);
                     Form::Union(parts)
@@ -218,6 +220,15 @@ impl Parser<'_> {
             scale = if scale.is_int() { scale / &ten } else { scale * &ten };
         }
         None
+    }
+}
+
+/// `{1,3} \cup {2,4}`: plain braces that take part in a set operation were meant as a set's, which elsewhere only group.
+fn as_set(form: Form, in_braces: bool) -> Form {
+    match form {
+        Form::List(items) if in_braces => Form::Set(items),
+        Form::Value(_) if in_braces => Form::Set(vec![form]),
+        form => form,
     }
 }
 

@@ -6,6 +6,7 @@ mod call;
 mod determinant;
 mod group;
 mod items;
+mod parameter;
 mod plus_minus;
 mod primary;
 mod series;
@@ -35,6 +36,8 @@ struct Reading {
     split_commas: bool,
     /// `5 m` is five metres, not five times m.
     letter_units: bool,
+    /// In `2k\pi, k \in \mathbb{Z}` any letter says the same as n.
+    any_parameter: bool,
 }
 
 /// A number or expression, or something that is no number.
@@ -95,8 +98,10 @@ pub(crate) fn parse(text: &str, arena: &mut Arena, budget: &mut Budget) -> Outco
         Reading { log_ten: true, ..Reading::default() },
         Reading { split_commas: true, ..Reading::default() },
         Reading { letter_units: true, ..Reading::default() },
+        Reading { any_parameter: true, ..Reading::default() },
     ];
-    for (other, wanted) in others.into_iter().zip([met.log_ten, met.split_commas, met.letter_units]) {
+    for (other, wanted) in others.into_iter().zip([met.log_ten, met.split_commas, met.letter_units, met.any_parameter])
+    {
         if wanted && let Ok((form, _)) = read(text, other, arena, budget) {
             forms.push(form);
         }
@@ -108,9 +113,10 @@ pub(crate) fn parse(text: &str, arena: &mut Arena, budget: &mut Budget) -> Outco
 }
 
 fn read(text: &str, reading: Reading, arena: &mut Arena, budget: &mut Budget) -> Outcome<(Form, Reading)> {
-    let lexed = lex(text, !reading.split_commas, arena, budget)?;
+    let mut lexed = lex(text, !reading.split_commas, arena, budget)?;
     budget.charge(lexed.tokens.len() as u64)?;
-    let met = Reading { split_commas: lexed.commas_ambiguous, ..Reading::default() };
+    let any_parameter = parameter::rename(&mut lexed.tokens, arena.name("n"), reading.any_parameter);
+    let met = Reading { split_commas: lexed.commas_ambiguous, any_parameter, ..Reading::default() };
     let mut parser = Parser {
         text,
         lexed,

@@ -84,6 +84,21 @@ pub(super) fn scale(word: &str) -> Option<RBig> {
     }))
 }
 
+/// "half", "thirds", "fifths": into how many parts one is cut.
+fn parts_of_one(word: &str, single: bool) -> Option<i64> {
+    const PARTS: [&str; 9] = ["third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "twelfth"];
+    match word {
+        "half" if single => return Some(2),
+        "halves" if !single => return Some(2),
+        "quarter" if single => return Some(4),
+        "quarters" if !single => return Some(4),
+        _ => {}
+    }
+    let word = if single { word } else { word.strip_suffix('s')? };
+    let at = PARTS.iter().position(|part| *part == word)?;
+    Some(if at == 8 { 12 } else { at as i64 + 3 })
+}
+
 /// `C) 42`, `(C) 42`, `C: 42`, `\text{(C)} 42`: the letter and what it stands for.
 pub(super) fn lettered(text: &str) -> Option<(char, &str)> {
     let inner =
@@ -230,9 +245,10 @@ impl Parser<'_> {
         let words: Vec<&str> =
             words.iter().map(String::as_str).filter(|w| !matches!(*w, "the" | "a" | "an" | "is" | "answer")).collect();
         match words[..] {
-            ["no", "solution" | "solutions"] | ["no", "real", "solution" | "solutions"] | ["empty", "set"] => {
-                Some(Form::Set(Vec::new()))
-            }
+            ["no", "solution" | "solutions"]
+            | ["no", "real", "solution" | "solutions"]
+            | ["empty", "set"]
+            | ["none"] => Some(Form::Set(Vec::new())),
             ["all", "real", "numbers"] | ["all", "reals"] | ["real", "numbers"] | ["reals"] => {
                 Some(Form::Named(NamedSet::Reals))
             }
@@ -252,6 +268,13 @@ impl Parser<'_> {
 
     /// "twenty five", "three hundred", "two thirds".
     fn number_in_words(&mut self, words: &[&str]) -> Option<u32> {
+        if let Some((parts, count)) = words.split_last()
+            && let Some(parts) = parts_of_one(parts, matches!(count, [] | ["one"]))
+        {
+            let count = if count.is_empty() { self.arena.integer(1) } else { self.number_in_words(count)? };
+            let parts = self.arena.integer(parts);
+            return self.arena.div(count, parts, self.budget).ok();
+        }
         let mut total = 0i64;
         let mut current = 0i64;
         let mut last = 0;
