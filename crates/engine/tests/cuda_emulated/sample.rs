@@ -58,6 +58,17 @@ fn choices_are_the_cpus() {
 }
 
 #[test]
+fn half_of_equal_tokens_is_half_of_them() {
+    if machine().is_none() {
+        return;
+    }
+    let rule = Sampling { temperature: 1.0, top_p: 0.5, top_k: 0 };
+    for choice in draw(&[1.5; ROWS * 8], 8, rule, &[0.99; ROWS]) {
+        assert_eq!((choice.token, choice.logp_behavior), (3, -(4f32.ln())));
+    }
+}
+
+#[test]
 fn statistics_are_those_of_the_head() {
     let Some(m) = machine() else { return };
     let (vocabulary, temperature) = (1201, 0.8f32);

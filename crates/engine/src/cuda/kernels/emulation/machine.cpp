@@ -90,8 +90,12 @@ void release_barrier() {
     for (int t = 0; t < m.threads; t++) m.fibers[t].state = State::Ready;
 }
 
-/// The order in which threads run between two barriers: in order, in reverse, or shuffled. Correct kernels give the same bits in all.
-std::vector<int> schedule() {
+/// What a GPU does at some time between issue and wait is done at one of the two ends.
+bool copies_early() { return m.order == 1; }
+bool products_early() { return m.order > 1; }
+
+/// The order in which threads run between two barriers: in order, in reverse, or shuffled, by warps. Correct kernels give the same bits in all.
+std::vector<std::vector<int>> schedule() {
     std::vector<int> order(m.threads);
     for (int t = 0; t < m.threads; t++) order[t] = m.order == 1 ? m.threads - 1 - t : t;
     uint64_t state = (uint64_t)m.order * 0x9e3779b97f4a7c15ull + 1;
@@ -99,10 +103,32 @@ std::vector<int> schedule() {
         state = state * 6364136223846793005ull + 1442695040888963407ull;
         std::swap(order[t], order[(state >> 33) % (t + 1)]);
     }
-    return order;
+    std::vector<std::vector<int>> warps;
+    std::vector<int> place(m.threads / 32, -1);
+    for (int t : order) {
+        int& at = place[t / 32];
+        if (at < 0) {
+            at = (int)warps.size();
+            warps.emplace_back();
+        }
+        warps[at].push_back(t);
+    }
+    return warps;
 }
 
-void run_block(const std::vector<int>& order) {
+/// Runs the threads of a warp that can; whether there were any.
+bool run_warp(const std::vector<int>& threads) {
+    bool moved = false;
+    for (int t : threads) {
+        if (m.fibers[t].state != State::Ready) continue;
+        moved = true;
+        resume(t);
+        if (!m.error.empty()) return false;
+    }
+    return moved;
+}
+
+void run_block(const std::vector<std::vector<int>>& warps) {
     m.done = m.at_barrier = 0;
     m.shared.assign(m.shared_bytes + 2 * GUARD + 1024, 0xff);
     for (int t = 0; t < m.threads; t++) {
@@ -124,10 +150,11 @@ void run_block(const std::vector<int>& order) {
     for (auto& w : m.warps) w.arrived = 0;
     while (m.done < m.threads) {
         bool moved = false;
-        for (int t : order) {
-            if (m.fibers[t].state != State::Ready) continue;
-            moved = true;
-            resume(t);
+        for (const auto& warp : warps) {
+            // In order 0 warps keep step; in the others each runs as far ahead as barriers let it.
+            bool here = run_warp(warp);
+            moved |= here;
+            while (here && m.order != 0) here = run_warp(warp);
             if (!m.error.empty()) return;
         }
         if (!moved) {
@@ -182,11 +209,17 @@ void together(void (*run)(void**), void* argument) {
     suspend();
 }
 
+static void copy_now(const Copy& c) {
+    if (c.live) memcpy(c.to, c.from, 16);
+    else memset(c.to, 0, 16);
+}
+
 void copy_issue(void* to, const void* from, bool live) {
     check_shared(to, 16);
     if (live && (uintptr_t)from % 16 != 0) fail("the source of an asynchronous copy is not aligned");
     Fiber& f = m.fibers[m.current];
     f.copies.push_back({to, from, live, f.group});
+    if (copies_early()) copy_now(f.copies.back());
 }
 
 void copy_commit() { m.fibers[m.current].group++; }
@@ -196,15 +229,9 @@ void copy_wait(int left) {
     std::vector<Copy> later;
     for (const Copy& c : f.copies) {
         if (c.group >= f.group - left) later.push_back(c);
-        else if (c.live) memcpy(c.to, c.from, 16);
-        else memset(c.to, 0, 16);
+        else if (!copies_early()) copy_now(c);
     }
     f.copies.swap(later);
-}
-
-void wgmma_issue(float* c, int columns, u64 left, u64 right) {
-    Fiber& f = m.fibers[m.current];
-    f.products.push_back({c, columns, left, right, f.product_group});
 }
 
 void wgmma_commit() { m.fibers[m.current].product_group++; }
@@ -221,26 +248,32 @@ static float described(u64 descriptor, int row, int column) {
     return bits_float((u32)v << 16);
 }
 
-/// What was issued is done at the wait, as late as it can be: a slot that is overwritten too early shows.
+static void multiply(const Product& p) {
+    int lane = m.current % 32, first = m.current / 32 % 4 * 16;
+    float rows[2][16], columns[2][16];
+    for (int k = 0; k < 32; k++) rows[k / 16][k % 16] = described(p.left, first + lane / 4 + k / 16 * 8, k % 16);
+    for (int j = 0; j < p.columns; j++) {
+        for (int k = 0; k < 32; k++) columns[k / 16][k % 16] = described(p.right, 8 * j + 2 * (lane % 4) + k / 16, k % 16);
+        for (int i = 0; i < 4; i++) {
+            double sum = p.c[4 * j + i];
+            for (int k = 0; k < 16; k++) sum += (double)rows[i / 2][k] * columns[i % 2][k];
+            p.c[4 * j + i] = (float)sum;
+        }
+    }
+}
+
+void wgmma_issue(float* c, int columns, u64 left, u64 right) {
+    Fiber& f = m.fibers[m.current];
+    f.products.push_back({c, columns, left, right, f.product_group});
+    if (products_early()) multiply(f.products.back());
+}
+
 void wgmma_wait(int left) {
     Fiber& f = m.fibers[m.current];
     std::vector<Product> later;
-    int lane = m.current % 32, first = m.current / 32 % 4 * 16;
     for (const Product& p : f.products) {
-        if (p.group >= f.product_group - left) {
-            later.push_back(p);
-            continue;
-        }
-        float rows[2][16], columns[2][16];
-        for (int k = 0; k < 32; k++) rows[k / 16][k % 16] = described(p.left, first + lane / 4 + k / 16 * 8, k % 16);
-        for (int j = 0; j < p.columns; j++) {
-            for (int k = 0; k < 32; k++) columns[k / 16][k % 16] = described(p.right, 8 * j + 2 * (lane % 4) + k / 16, k % 16);
-            for (int i = 0; i < 4; i++) {
-                double sum = p.c[4 * j + i];
-                for (int k = 0; k < 16; k++) sum += (double)rows[i / 2][k] * columns[i % 2][k];
-                p.c[4 * j + i] = (float)sum;
-            }
-        }
+        if (p.group >= f.product_group - left) later.push_back(p);
+        else if (!products_early()) multiply(p);
     }
     f.products.swap(later);
 }
@@ -309,12 +342,12 @@ static std::string launch(void (*body)(void**), Dim3 grid, Dim3 block, unsigned 
     m.error.clear();
     gridDim = grid;
     blockDim = block;
-    auto order = schedule();
+    auto warps = schedule();
     for (unsigned z = 0; z < grid.z; z++)
         for (unsigned y = 0; y < grid.y; y++)
             for (unsigned x = 0; x < grid.x; x++) {
                 blockIdx = {x, y, z};
-                run_block(order);
+                run_block(warps);
                 if (!m.error.empty()) return m.error;
             }
     return "";

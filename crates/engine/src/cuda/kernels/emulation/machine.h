@@ -1,5 +1,5 @@
 // The machine of device.cuh on a CPU. Threads of a block are fibers that run until a barrier or a warp-wide operation; blocks run one after
-// the other. What a GPU does at some time between issue and wait (cp.async) is done at the wait.
+// the other. What a GPU does at some time between issue and wait (cp.async, wgmma) is done at one of the two, by the order that is asked for.
 #pragma once
 #include <cmath>
 #include <cstdint>
