@@ -7,8 +7,8 @@ use crate::layout::Matrix;
 /// Rows of `dy` that one block of `column_sums` adds up.
 const COLUMN_ROWS: usize = 128;
 
-/// Multiprocessors of an H100 or H200; fewer blocks leave some of them idle.
-const MULTIPROCESSORS: usize = 132;
+/// Fewer blocks leave more than a quarter of the 132 multiprocessors of an H100 or H200 idle.
+const FEWEST_BLOCKS: usize = 99;
 
 /// A kernel of `linear.cu` or `linear_hopper.cu`.
 struct Kernel {
@@ -88,11 +88,11 @@ const HOPPER: &[Kernel] = &[
     },
 ];
 
-/// The largest tile that is meant for so many rows and has work for every multiprocessor; where none has, the larger of the two
+/// The largest tile that is meant for so many rows and has work for most multiprocessors; where none has, the larger of the two
 /// smallest. It changes no bit.
 fn choose(kernels: &'static [Kernel], rows: usize, outputs: usize) -> &'static Kernel {
     let fits = |kernel: &&Kernel| kernel.rows <= rows;
-    let busy = |kernel: &&Kernel| outputs.div_ceil(kernel.width) * rows.div_ceil(kernel.height) >= MULTIPROCESSORS;
+    let busy = |kernel: &&Kernel| outputs.div_ceil(kernel.width) * rows.div_ceil(kernel.height) >= FEWEST_BLOCKS;
     let largest = kernels.iter().rev().filter(fits).find(busy);
     largest.or_else(|| kernels.iter().take(2).rev().find(fits)).unwrap_or(&kernels[0])
 }
@@ -244,7 +244,8 @@ mod tests {
         assert_eq!(name(COMMON, 16_384, 2048), "linear_256_bf16");
         assert_eq!(name(COMMON, 256, 151_936), "linear_128_bf16");
         assert_eq!(name(COMMON, 256, 2048), "linear_64_bf16");
-        assert_eq!(name(COMMON, 64, 896), "linear_64_bf16");
+        assert_eq!(name(COMMON, 64, 896), "linear_16_bf16");
+        assert_eq!(name(COMMON, 64, 64), "linear_64_bf16");
         assert_eq!(name(COMMON, 16, 151_936), "linear_16_bf16");
         assert_eq!(name(HOPPER, 256, 2048), "linear_hopper_64_bf16");
         assert_eq!(name(HOPPER, 16_384, 896), "linear_hopper_128_bf16");
