@@ -13,6 +13,7 @@ use surefoot_trainer::data::{Dataset, Row, Wanted};
 use surefoot_trainer::engine::generate::{Request, Sample, Settings};
 use surefoot_trainer::policy::Policy;
 use surefoot_trainer::prompt::{Prompt, Prompter};
+use surefoot_trainer::ranks::Ranks;
 use surefoot_trainer::reward::{Rewarder, Sample as Judgement};
 use surefoot_trainer::rollout::{Generate, Plan, Stop};
 use surefoot_trainer::update::{Advantage, Rule, TrainedGroup, TrainedSample, Updated, update};
@@ -177,7 +178,8 @@ fn one(
             }
         })
         .collect();
-    let rule = Rule { config, objective: &objective, total_updates: u64::MAX, step };
+    let ranks = Ranks::alone();
+    let rule = Rule { config, objective: &objective, total_updates: u64::MAX, step, ranks: &ranks };
     let mut updated = Updated::new(advantages.len());
     parts.update.time(|| {
         let size = trained.len().div_ceil(arguments.mini_batches);

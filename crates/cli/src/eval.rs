@@ -5,13 +5,16 @@ use std::sync::atomic::Ordering;
 
 use surefoot_trainer::config::{Config, Purpose};
 use surefoot_trainer::evaluate::{self, Benchmark, Evaluator, Progress, Score};
+use surefoot_trainer::journey::Start;
 use surefoot_trainer::policy::Policy;
 use surefoot_trainer::prompt::Prompter;
+use surefoot_trainer::ranks::Ranks;
 use surefoot_trainer::reward::Rewarder;
 
 use crate::args::{Evaluate, Format};
 use crate::exit::Exit;
 use crate::output;
+use crate::ranks::{Launched, shared};
 use crate::train::{pool, stop_on_signal};
 
 /// Evaluates a model on benchmarks, or compares two evaluations.
@@ -19,9 +22,12 @@ pub fn run(args: &Evaluate) -> anyhow::Result<Exit> {
     if let [first, second] = args.compare.as_slice() {
         return compare(first, second, args.format);
     }
-    let config = resolve(args)?;
-    let folder = args.out.clone().unwrap_or_else(|| default_folder(&config));
-    pool(config.train.threads)?.install(|| evaluate(&config, &folder, args.format))
+    let launched = Launched::start()?;
+    let done = shared(&launched.ranks, Purpose::Eval, || Ok((resolve(args)?, Start::New))).and_then(|(config, _)| {
+        let folder = args.out.clone().unwrap_or_else(|| default_folder(&config));
+        pool(config.train.threads)?.install(|| evaluate(&config, &folder, args.format, &launched.ranks))
+    });
+    launched.end(done)
 }
 
 /// The configuration, with what the command line gives beside it.
@@ -56,33 +62,41 @@ fn default_folder(config: &Config) -> PathBuf {
     PathBuf::from(format!("runs/eval-{name}"))
 }
 
-fn evaluate(config: &Config, folder: &Path, format: Format) -> anyhow::Result<Exit> {
+fn evaluate(config: &Config, folder: &Path, format: Format, ranks: &Ranks) -> anyhow::Result<Exit> {
+    let note = |text: &str| {
+        if ranks.is_first() {
+            output::note(text)
+        }
+    };
     let source = Path::new(&config.model.path);
     let prompter = Prompter::load(source, config)?;
     let rewarder = Rewarder::new(&config.reward, config.eval_tokens(), rayon::current_num_threads())?;
     let benchmarks = Benchmark::load_all(config, &prompter)?;
-    Benchmark::notes(&benchmarks, config.prompt.max_tokens).iter().for_each(|note| output::note(note));
+    Benchmark::notes(&benchmarks, config.prompt.max_tokens).iter().for_each(|text| note(text));
     let longest = benchmarks.iter().flat_map(|benchmark| &benchmark.rows).enumerate();
     let longest = longest.map(|(row, r)| prompter.render(row, &r.problem).map(|prompt| prompt.tokens.len()));
     let longest = longest.collect::<Result<Vec<_>, _>>()?.into_iter().max().unwrap_or(0);
     let positions = longest.saturating_add(config.eval_tokens());
     let (policy, unused) = Policy::for_sampling(source, positions, "eval.max_new_tokens", config.train.device)?;
-    output::note(&policy.device());
+    note(&policy.device());
     if !unused.is_empty() {
-        output::note(&format!("tensors that the model does not use: {}", unused.join(", ")));
+        note(&format!("tensors that the model does not use: {}", unused.join(", ")));
     }
-    let stop = stop_on_signal("stopping; what is done stays. Once more to stop at once")?;
-    let evaluator = Evaluator { config, prompter: &prompter, rewarder: &rewarder, benchmarks: &benchmarks };
+    let stop =
+        stop_on_signal((!ranks.are_several()).then_some("stopping; what is done stays. Once more to stop at once"))?;
+    let evaluator = Evaluator { config, prompter: &prompter, rewarder: &rewarder, benchmarks: &benchmarks, ranks };
     let mut show = |p: Progress| {
         let percent = 100.0 * p.avg;
-        output::note(&format!("{}: {} of {} problems, {percent:.1}% right", p.benchmark, p.done, p.problems));
+        note(&format!("{}: {} of {} problems, {percent:.1}% right", p.benchmark, p.done, p.problems));
     };
     let Some(scores) = evaluator.run(&policy, folder, &mut show, &|| stop.load(Ordering::Relaxed))? else {
-        output::note(&format!("stopped; the same command goes on from what is in {}", folder.display()));
+        note(&format!("stopped; the same command goes on from what is in {}", folder.display()));
         return Ok(Exit::Stopped);
     };
-    show_scores(&scores, format)?;
-    output::note(&format!("each problem: {}", folder.display()));
+    if ranks.is_first() {
+        show_scores(&scores, format)?;
+    }
+    note(&format!("each problem: {}", folder.display()));
     Ok(Exit::Done)
 }
 

@@ -28,7 +28,8 @@ pub enum Exit {
 }
 
 impl Exit {
-    const fn number(self) -> u8 {
+    /// The code itself.
+    pub const fn number(self) -> u8 {
         match self {
             Exit::Done => 0,
             Exit::Wrong => 1,

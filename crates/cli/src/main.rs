@@ -9,6 +9,7 @@ mod generate;
 mod model;
 mod objective;
 mod output;
+mod ranks;
 mod replay;
 mod report;
 mod serve;
@@ -21,9 +22,15 @@ use std::process::ExitCode;
 use args::{Command, DataCommand};
 use clap::Parser;
 use surefoot_trainer::config::Purpose;
+use surefoot_trainer::ranks::launched;
 
 fn main() -> ExitCode {
-    let done = match args::Args::parse().command {
+    let command = args::Args::parse().command;
+    let shared = matches!(command, Command::Train(_) | Command::Sft(_) | Command::Eval(_));
+    if !shared && launched() > 1 {
+        return exit::code(Err(anyhow::anyhow!("only train, sft and eval share work: start this without mpirun")));
+    }
+    let done = match command {
         Command::Train(args) => train::run(&args, Purpose::Train),
         Command::Sft(args) => train::run(&args, Purpose::Sft),
         Command::Eval(args) => eval::run(&args),

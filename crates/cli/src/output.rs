@@ -58,6 +58,11 @@ pub fn terminal() -> Terminal {
     Terminal { sink: Box::new(io::stderr()), interactive: io::stderr().is_terminal(), colour: colour() }
 }
 
+/// A terminal that nobody sees, for the progress of a process that another one speaks for.
+pub fn nowhere() -> Terminal {
+    Terminal { sink: Box::new(io::sink()), interactive: false, colour: false }
+}
+
 #[cfg(test)]
 mod tests {
     use super::message;

@@ -9,7 +9,7 @@ use crate::train::{pool, stop_on_signal};
 
 /// Answers requests until Ctrl-C.
 pub fn run(args: &Serve) -> anyhow::Result<Exit> {
-    let stop = stop_on_signal("stopping")?;
+    let stop = stop_on_signal(Some("stopping"))?;
     let pool = pool(args.threads)?;
     pool.install(|| {
         let device = args.device.wanted.unwrap_or_default();

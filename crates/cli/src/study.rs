@@ -26,7 +26,7 @@ pub fn run(args: &Study) -> anyhow::Result<Exit> {
         return tabulate(&plan);
     }
     plan.prepare()?;
-    let stop = stop_on_signal("stopping after a checkpoint of each run; once more to stop at once")?;
+    let stop = stop_on_signal(Some("stopping after a checkpoint of each run; once more to stop at once"))?;
     let failed = make(&plan, &stop)?;
     if stop.load(Ordering::SeqCst) {
         output::note(&format!("stopped. Go on with: surefoot study {}", args.study.display()));

@@ -8,6 +8,7 @@ use anyhow::Context;
 use surefoot_trainer::config::{Config, Purpose};
 use surefoot_trainer::journey::{Ending, Outcome, Start};
 use surefoot_trainer::progress::{Progress, summary, warnings};
+use surefoot_trainer::ranks::Ranks;
 use surefoot_trainer::sft::SftRun;
 use surefoot_trainer::train::Run;
 use surefoot_trainer::{demo, run_folder};
@@ -16,40 +17,59 @@ use crate::args::Train;
 use crate::dashboard::Dashboard;
 use crate::exit::Exit;
 use crate::output;
+use crate::ranks::{Launched, shared};
 
-/// Trains until the end, or until Ctrl-C.
+/// Trains until the end, or until Ctrl-C, with all processes that were started together.
 pub fn run(args: &Train, purpose: Purpose) -> anyhow::Result<Exit> {
-    let (config, start) = resolve(args, purpose)?;
-    let stop = stop_on_signal("stopping after a checkpoint; once more to stop at once")?;
+    let launched = Launched::start()?;
+    let done = train(args, purpose, &launched.ranks);
+    launched.end(done)
+}
+
+fn train(args: &Train, purpose: Purpose, ranks: &Ranks) -> anyhow::Result<Exit> {
+    let (config, start) = shared(ranks, purpose, || resolve(args, purpose))?;
+    // A launcher that ends the ranks because of one of them sends signals too.
+    let said = (!ranks.are_several()).then_some("stopping after a checkpoint; once more to stop at once");
+    let stop = stop_on_signal(said)?;
+    let note_all = |notes: &[String]| notes.iter().filter(|_| ranks.is_first()).for_each(|note| output::note(note));
     let pool = pool(config.train.threads)?;
     pool.install(|| {
         let keep = config.clone();
         let outcome = match purpose {
             Purpose::Train => {
-                let (run, notes) = Run::prepare(config, start)?;
-                notes.iter().for_each(|note| output::note(note));
-                let mut progress = progress(args, &keep, run.done(), &stop)?;
+                let (run, notes) = Run::prepare(config, start, ranks.clone())?;
+                note_all(&notes);
+                let mut progress = progress(args, &keep, run.done(), &stop, ranks)?;
                 let outcome = run.run(&mut progress, &stop);
                 progress.finish();
                 outcome?
             }
             Purpose::Sft => {
-                let (run, notes) = SftRun::prepare(config, start)?;
-                notes.iter().for_each(|note| output::note(note));
-                let mut progress = progress(args, &keep, run.done(), &stop)?;
+                let (run, notes) = SftRun::prepare(config, start, ranks.clone())?;
+                note_all(&notes);
+                let mut progress = progress(args, &keep, run.done(), &stop, ranks)?;
                 let outcome = run.run(&mut progress, &stop);
                 progress.finish();
                 outcome?
             }
             Purpose::Eval => anyhow::bail!("`surefoot eval` trains nothing"),
         };
-        Ok(finish(&outcome, &keep))
+        Ok(if ranks.is_first() { finish(&outcome, &keep) } else { Exit::Done })
     })
 }
 
-/// Lines, or the full screen.
-fn progress(args: &Train, config: &Config, done: u64, stop: &Arc<AtomicBool>) -> anyhow::Result<Progress> {
+/// Lines, or the full screen; nothing of ranks other than the first.
+fn progress(
+    args: &Train,
+    config: &Config,
+    done: u64,
+    stop: &Arc<AtomicBool>,
+    ranks: &Ranks,
+) -> anyhow::Result<Progress> {
     let steps = config.train.steps;
+    if !ranks.is_first() {
+        return Ok(Progress::new(output::nowhere(), steps, done));
+    }
     if args.tui {
         let dashboard = Dashboard::open(config.log.run_dir.clone(), steps, done, stop.clone())?;
         return Ok(Progress::on(Box::new(dashboard)));
@@ -117,15 +137,17 @@ fn free_folder(path: &Path) -> PathBuf {
     (1..).map(numbered).find(|candidate| !candidate.exists()).unwrap_or_else(|| path.to_path_buf())
 }
 
-/// Ctrl-C and SIGTERM set the flag; the second one ends the process at once.
-pub fn stop_on_signal(said: &'static str) -> anyhow::Result<Arc<AtomicBool>> {
+/// Ctrl-C and SIGTERM set the flag and have this said; the second one ends the process at once.
+pub fn stop_on_signal(said: Option<&'static str>) -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = stop.clone();
     ctrlc::set_handler(move || {
         if flag.swap(true, Ordering::SeqCst) {
             std::process::exit(130);
         }
-        output::note(&format!("\n{said}"));
+        if let Some(said) = said {
+            output::note(&format!("\n{said}"));
+        }
     })
     .context("cannot watch for Ctrl-C")?;
     Ok(stop)

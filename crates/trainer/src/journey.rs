@@ -1,5 +1,6 @@
 //! What every run shares: its folder, its steps until the end or a stop, its checkpoints, and going on from them.
 mod saving;
+mod together;
 
 use crate::collapse::{Collapse, Detectors};
 use crate::config::Config;
@@ -10,6 +11,7 @@ use crate::metrics::{
 };
 use crate::policy::{Policy, PolicyError};
 use crate::progress::Progress;
+use crate::ranks::Ranks;
 use crate::run_folder::RunFolder;
 use crate::state::{self, Pending};
 use crate::train::{TrainError, versions::Versions};
@@ -37,7 +39,7 @@ pub enum Ending {
     Collapsed(Collapse),
 }
 
-/// What a run left.
+/// What a run left, as rank 0 knows it; the other ranks know how it ended.
 #[derive(Debug)]
 pub struct Outcome {
     /// How it ended.
@@ -63,11 +65,21 @@ pub(crate) struct Journey {
     pub versions: Versions,
     /// The step whose evaluation was cut off.
     pub pending: Option<Pending>,
-    metrics: MetricsFile,
-    tensorboard: Option<TensorBoard>,
+    /// Who makes the run.
+    pub ranks: Ranks,
+    /// Step of the newest checkpoint.
+    saved: Option<u64>,
+    /// Of rank 0, which writes for all.
+    written: Option<Written>,
     detectors: Detectors,
     /// Mean reward of each step, for `checkpoint.best`.
     rewards: Vec<f64>,
+}
+
+/// Where a step's line goes.
+struct Written {
+    metrics: MetricsFile,
+    tensorboard: Option<TensorBoard>,
 }
 
 /// What a step came to.
@@ -91,24 +103,33 @@ impl Journey {
     /// Makes or opens the run folder, and loads the model or the newest checkpoint for sequences of up to `positions`
     /// tokens; `keys` names what sets that length. Adds what a user should know to `notes`.
     pub fn begin(
-        config: Config,
+        mut config: Config,
         start: Start,
+        ranks: Ranks,
         mut order: Order,
-        positions: usize,
-        keys: &'static str,
+        (positions, keys): (usize, &'static str),
         notes: &mut Vec<String>,
     ) -> Result<Self, TrainError> {
         let source = Path::new(&config.model.path).to_path_buf();
-        let run_dir = Path::new(&config.log.run_dir);
+        let run_dir = Path::new(&config.log.run_dir).to_path_buf();
+        together::share_updates(&mut config, start, &ranks, notes);
         let (folder, latest, mut policy) = match start {
             Start::New => {
                 // The model first: a run that cannot start leaves no folder.
                 let policy = load(&source, positions, keys, &config, notes)?;
-                (RunFolder::create(run_dir)?, None, policy)
+                together::agree_on_data(&order, &policy, &ranks)?;
+                let folder = match ranks.is_first() {
+                    true => RunFolder::create(&run_dir)?,
+                    false => RunFolder::of_another(&run_dir),
+                };
+                (folder, None, policy)
             }
             Start::Resume => {
-                let folder = RunFolder::resume(run_dir)?;
-                let latest = folder.checkpoints().latest()?;
+                let folder = match ranks.is_first() {
+                    true => RunFolder::resume(&run_dir)?,
+                    false => RunFolder::of_another(&run_dir),
+                };
+                let latest = together::latest(&folder, &ranks)?;
                 let from = match &latest {
                     // Adapters are added to the base again: a checkpoint's model holds the sum.
                     Some((_, path)) if config.lora.rank == 0 => path,
@@ -120,35 +141,57 @@ impl Journey {
         };
         policy.source = source;
         let (mut step, mut pending, mut versions) = (0, None, Versions::default());
+        let saved = latest.as_ref().map(|(step, _)| *step);
         if let Some((saved, path)) = &latest {
             let state = state::restore(&mut policy, path)?;
             order.restore(state.data)?;
             state::restore_versions(policy.structure(), policy.parameters(), path, &mut versions)?;
             (step, pending) = (state.step, state.pending);
             notes.push(format!("resuming after step {saved}"));
+            together::agree_on_data(&order, &policy, &ranks)?;
         }
-        folder.write_config(&config.to_toml())?;
         // The line of a step that is pending is written when its evaluation is finished.
-        let written = step - u64::from(pending.is_some());
-        let metrics = MetricsFile::open(&folder.metrics(), written)?;
-        let records = metrics::read(&folder.metrics())?;
-        let tensorboard = match config.log.tensorboard {
-            true => Some(TensorBoard::open(&folder.path().join("tensorboard"), &records)?),
-            false => None,
-        };
+        let before = step - u64::from(pending.is_some());
+        let written = if ranks.is_first() { Some(Written::open(&config, &folder, before)?) } else { None };
+        let records = together::records(&folder, &ranks)?;
         let detectors = Detectors::new(&config.stop, &records);
         let rewards = records.iter().filter_map(|record| record.get(REWARD_MEAN)).collect();
-        Ok(Self { config, folder, policy, order, step, versions, pending, metrics, tensorboard, detectors, rewards })
+        Ok(Self { config, folder, policy, order, step, versions, pending, ranks, saved, written, detectors, rewards })
     }
 
     /// Writes a step's line.
     fn record(&mut self, record: &Record) -> Result<(), TrainError> {
+        if let Some(written) = &mut self.written {
+            written.append(record)?;
+        }
+        self.detectors.see(record);
+        self.rewards.extend(record.get(REWARD_MEAN));
+        Ok(())
+    }
+
+    /// Sees that the lines of all steps are on the disk.
+    fn sync(&self) -> Result<(), TrainError> {
+        Ok(self.written.as_ref().map_or(Ok(()), |written| written.metrics.sync())?)
+    }
+}
+
+impl Written {
+    /// Opens the files of a run that goes on after `step`, and writes its configuration.
+    fn open(config: &Config, folder: &RunFolder, step: u64) -> Result<Self, TrainError> {
+        folder.write_config(&config.to_toml())?;
+        let metrics = MetricsFile::open(&folder.metrics(), step)?;
+        let tensorboard = match config.log.tensorboard {
+            true => Some(TensorBoard::open(&folder.path().join("tensorboard"), &metrics::read(&folder.metrics())?)?),
+            false => None,
+        };
+        Ok(Self { metrics, tensorboard })
+    }
+
+    fn append(&mut self, record: &Record) -> Result<(), TrainError> {
         self.metrics.append(record)?;
         if let Some(tensorboard) = &mut self.tensorboard {
             tensorboard.append(record)?;
         }
-        self.detectors.see(record);
-        self.rewards.extend(record.get(REWARD_MEAN));
         Ok(())
     }
 }
@@ -187,7 +230,6 @@ fn load(
 /// written and the run can be resumed.
 pub(crate) fn travel(run: &mut impl Steps, progress: &mut Progress, stop: &AtomicBool) -> Result<Outcome, TrainError> {
     let mut checkpoint_seconds = None;
-    let mut saved = run.journey().folder.checkpoints().latest()?.map(|(step, _)| step);
     let ending = loop {
         let journey = run.journey();
         // Also before the first step: a run that has collapsed stays so until the limits are other ones.
@@ -219,7 +261,6 @@ pub(crate) fn travel(run: &mut impl Steps, progress: &mut Progress, stop: &Atomi
             progress.phase("checkpoint");
             let started = Instant::now();
             journey.save(score)?;
-            saved = Some(journey.step);
             checkpoint_seconds = Some(started.elapsed().as_secs_f64());
         }
         progress.step(&record);
@@ -229,12 +270,16 @@ pub(crate) fn travel(run: &mut impl Steps, progress: &mut Progress, stop: &Atomi
         }
     };
     let journey = run.journey();
-    if ending != Ending::Finished && saved != Some(journey.step) {
+    if ending != Ending::Finished && journey.saved != Some(journey.step) {
         journey.save(None)?;
     }
-    journey.metrics.sync()?;
+    let run = journey.folder.path().to_path_buf();
+    if !journey.ranks.is_first() {
+        return Ok(Outcome { ending, records: Vec::new(), run, checkpoint: None, best: None });
+    }
+    journey.sync()?;
     let checkpoint = journey.folder.checkpoints().latest()?.map(|(_, path)| path);
     let records = metrics::read(&journey.folder.metrics())?;
     let best = journey.best()?.map(|(_, path, score)| (path, score));
-    Ok(Outcome { ending, records, run: journey.folder.path().to_path_buf(), checkpoint, best })
+    Ok(Outcome { ending, records, run, checkpoint, best })
 }

@@ -20,6 +20,7 @@
 //! | [`evaluate`] | Avg@k, Pass@k and majority vote on benchmarks; two models compared |
 //! | [`train`], [`sft`] | reinforcement learning; supervised fine-tuning |
 //! | [`journey`] | what both share: run folder, steps until the end or a stop, checkpoints, resume |
+//! | [`ranks`] | one run over several processes: who works on what, and how the results come together |
 //! | [`collapse`] | detectors that end a run early |
 //! | [`run_folder`], [`state`] | whole files only, one writer; what a checkpoint holds beside the model |
 //! | [`metrics`], [`progress`] | what is measured, and what a person sees of it |
@@ -45,6 +46,7 @@ pub mod policy;
 pub mod progress;
 pub mod prompt;
 pub mod random;
+pub mod ranks;
 pub mod replay;
 pub mod report;
 pub mod reward;

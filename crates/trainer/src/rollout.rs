@@ -1,4 +1,5 @@
 //! Sampling G completions for each of P prompts, by this engine or by another server.
+pub(crate) mod exchange;
 pub mod served;
 
 use crate::config::Config;

@@ -7,8 +7,10 @@ use crate::metrics::{Record, definition as m};
 use crate::policy::{Of, Pass};
 use crate::progress::Progress;
 use crate::prompt::{PromptError, Prompter};
+use crate::ranks::{Ranks, Reader, Writer};
 use crate::train::TrainError;
 use crate::update::UpdateError;
+use crate::update::parts::{Partial, part_of_each};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -27,11 +29,12 @@ pub struct SftRun {
 }
 
 impl SftRun {
-    /// Loads and checks everything that `config` names, and says what a user should know of it.
+    /// Loads and checks everything that `config` names, and says what a user should know of it. Every one of `ranks` must call
+    /// it, with the same configuration.
     ///
     /// # Errors
     /// [`TrainError`], before anything is written for a new run.
-    pub fn prepare(config: Config, start: Start) -> Result<(Self, Vec<String>), TrainError> {
+    pub fn prepare(config: Config, start: Start, ranks: Ranks) -> Result<(Self, Vec<String>), TrainError> {
         let mut notes = Vec::new();
         let source = Path::new(&config.model.path);
         let prompter = Prompter::load(source, &config)?;
@@ -60,7 +63,7 @@ impl SftRun {
         data.retain(&kept);
         let order = Order::of(&config.data, &data.marks, fingerprint, config.train.seed)?;
         let longest = examples.iter().map(|e| e.tokens.len()).max().unwrap_or(1);
-        let journey = Journey::begin(config, start, order, longest, "sft.max_tokens", &mut notes)?;
+        let journey = Journey::begin(config, start, ranks, order, (longest, "sft.max_tokens"), &mut notes)?;
         Ok((Self { journey, examples }, notes))
     }
 
@@ -85,25 +88,43 @@ impl Steps for SftRun {
 
     /// One update on `sft.batch` rows: the mean negative log-likelihood of all tokens to learn.
     fn step(&mut self, progress: &mut Progress, stop: &AtomicBool) -> Result<Stepped, TrainError> {
-        if stop.load(Ordering::Relaxed) {
+        if self.journey.ranks.any(stop.load(Ordering::Relaxed))? {
             return Ok(Stepped::Cancelled);
         }
         progress.phase("update");
         let started = Instant::now();
-        let Journey { config, policy, order, step, .. } = &mut self.journey;
+        let Journey { config, policy, order, step, ranks, .. } = &mut self.journey;
         let indices = order.take(config.sft.batch);
         let learned: usize = indices.iter().map(|&i| self.examples[i].tokens.len() - self.examples[i].prompt).sum();
         let mut record = Record::new(*step + 1);
-        let (mut loss, mut rows) = (0f64, 0);
-        policy.begin_update();
-        for (packed, targets) in pack(&self.examples, &indices, config.update.tokens_per_micro_batch) {
-            rows += packed.len();
-            let recompute = config.update.recompute;
-            let pass = Pass { batch: &packed, targets: &targets, scale: 1.0, of: Of::Policy, recompute };
-            let found = policy.forward(&pass)?;
-            loss -= found.logp.iter().map(|&l| f64::from(l)).sum::<f64>() / learned as f64;
-            policy.backward(&packed, &vec![-1.0 / learned as f32; targets.len()])?;
+        let lengths: Vec<usize> = indices.iter().map(|&i| self.examples[i].tokens.len()).collect();
+        let shards = config.update.shards.unwrap_or(1);
+        let part_of = part_of_each(&lengths, shards);
+        let mut partial = Partial::default();
+        let mut told = Writer::default();
+        for part in ranks.share(shards) {
+            let indices = indices.iter().zip(&part_of).filter(|(_, of)| **of == part);
+            let indices: Vec<usize> = indices.map(|(index, _)| *index).collect();
+            partial.begin(policy, ranks)?;
+            for (packed, targets) in pack(&self.examples, &indices, config.update.tokens_per_micro_batch) {
+                let recompute = config.update.recompute;
+                let pass = Pass { batch: &packed, targets: &targets, scale: 1.0, of: Of::Policy, recompute };
+                let found = policy.forward(&pass)?;
+                let loss = found.logp.iter().map(|&l| f64::from(l)).sum::<f64>() / learned as f64;
+                told.flag(true).double(loss).number(packed.len() as u64);
+                policy.backward(&packed, &vec![-1.0 / learned as f32; targets.len()])?;
+            }
         }
+        told.flag(false);
+        let (mut loss, mut rows) = (0f64, 0);
+        for told in ranks.gather(told.done())? {
+            let mut told = Reader::new(&told);
+            while told.flag()? {
+                loss -= told.double()?;
+                rows += told.count()?;
+            }
+        }
+        partial.sum(policy, ranks)?;
         let norm = policy.finish_gradient()?;
         if loss.is_finite() && policy.can_step(config, norm) {
             record.set(m::UPDATE_LEARNING_RATE, policy.step(config, norm, config.train.steps)?);

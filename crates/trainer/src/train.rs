@@ -71,7 +71,7 @@ impl Steps for Run {
             let record = Record::from_line(&record).ok_or_else(broken)?;
             return self.conclude(record, seconds, progress, &cancelled);
         }
-        if cancelled() {
+        if self.journey.ranks.any(cancelled())? {
             return Ok(Stepped::Cancelled);
         }
         let step = self.journey.step + 1;
@@ -104,7 +104,7 @@ impl Run {
     fn correct(&mut self, sampled: &mut Gathered, record: &mut Record) -> Result<Corrected, TrainError> {
         let Journey { config, policy, .. } = &mut self.journey;
         if config.decoupled() {
-            behavior::anchor(policy, config, &mut sampled.groups)?;
+            behavior::anchor(policy, config, &mut sampled.groups, &self.gatherer.ranks)?;
         }
         if config.remote() {
             measure::entropy(record, &sampled.groups);
@@ -122,7 +122,8 @@ impl Run {
         let (updating, step) = (Instant::now(), record.step);
         let corrected = self.correct(&mut sampled, record)?;
         let policy = &mut self.journey.policy;
-        let logp_ref = self.reference.map(|r| r.logp(policy, &self.journey.config, &sampled.groups));
+        let (config, ranks) = (&self.journey.config, &self.gatherer.ranks);
+        let logp_ref = self.reference.map(|r| r.logp(policy, config, &sampled.groups, ranks));
         let logp_ref = logp_ref.transpose()?.unwrap_or_default();
         let credit = Credit::of(&self.estimator, &sampled.groups, &sampled.rewards(), &logp_ref)?;
         if let Some(divergence) = credit.divergence {
@@ -139,7 +140,7 @@ impl Run {
         let outcome = training.update(step, groups, &credit, &mut updated);
         let took = updating.elapsed();
         let every = self.journey.config.log.rollouts_every;
-        if every > 0 && step.is_multiple_of(every) {
+        if every > 0 && step.is_multiple_of(every) && self.journey.ranks.is_first() {
             // Also when the update failed: then it is most needed.
             let (version, mini_batches) = (sampled.version, self.journey.config.update.mini_batches);
             let updates = Recorded { updated: &updated, mini_batches, version };
@@ -180,6 +181,7 @@ impl Run {
             prompter: &self.gatherer.prompter,
             rewarder: &self.gatherer.rewarder,
             benchmarks: &self.benchmarks,
+            ranks: &self.journey.ranks,
         };
         let folder = evaluate::step_folder(self.journey.folder.path(), record.step);
         // The weights are those of an evaluation that was cut off, so that it goes on.
@@ -219,13 +221,14 @@ impl Training<'_> {
             });
             trained.push(TrainedGroup { id, prompt: &group.prompt.tokens, samples: samples.collect() });
         }
-        let Journey { config, policy, .. } = self.journey;
+        let Journey { config, policy, ranks, .. } = self.journey;
         let (epochs, mini_batches) = (config.update.epochs, config.update.mini_batches);
         let rule = Rule {
             config,
             objective: self.objective,
             total_updates: config.train.steps.saturating_mul(epochs.saturating_mul(mini_batches) as u64),
             step,
+            ranks,
         };
         for _ in 0..epochs {
             for mini_batch in trained.chunks(groups_in_mini_batch(trained.len(), mini_batches)) {

@@ -1,14 +1,19 @@
 //! One update: the objective's loss over a mini-batch, in micro-batches, and a step of the optimizer.
 mod pack;
+pub(crate) mod parts;
+mod passes;
 mod score;
 
 use crate::config::{Config, choice::OnNonfinite};
-use crate::policy::{Of, Pass, Policy};
+use crate::policy::Policy;
+use crate::ranks::{Ranks, RanksError};
 use surefoot_engine::device::DeviceError;
-use surefoot_objectives::{Counts, Objective, ObjectiveError, Stats, TokenBatch};
+use surefoot_objectives::{Counts, Objective, ObjectiveError, Stats};
 
 pub use pack::{Advantage, MicroBatch, TrainedGroup, TrainedSample, pack};
 pub use score::{Scored, score};
+
+use passes::{Passes, SeenLogp};
 
 /// Why an update failed.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +21,9 @@ pub enum UpdateError {
     /// The objective refused its input.
     #[error(transparent)]
     Objective(#[from] ObjectiveError),
+    /// Another rank.
+    #[error(transparent)]
+    Ranks(#[from] RanksError),
     /// The device.
     #[error(transparent)]
     Device(#[from] DeviceError),
@@ -48,7 +56,7 @@ pub struct Updated {
     pub skipped: usize,
     /// Learning rate of the last update.
     pub learning_rate: f64,
-    /// What the last update of each sample of the rollout saw, by [`TrainedSample::number`].
+    /// What the last update of each sample of the rollout saw, by [`TrainedSample::number`]; on rank 0 alone.
     pub seen: Vec<Seen>,
 }
 
@@ -75,12 +83,16 @@ impl Updated {
         }
     }
 
-    /// Keeps what the sequences of a micro-batch had.
-    fn keep(&mut self, batch: &MicroBatch, logp: &[f32]) {
-        for (&number, span) in batch.numbers.iter().zip(batch.offsets.windows(2)) {
+    /// Keeps what samples of `groups` had.
+    fn keep(&mut self, groups: &[TrainedGroup], seen: Vec<SeenLogp>) {
+        for (number, logp) in seen {
             if let Some(seen) = self.seen.get_mut(number) {
-                seen.logp = logp[span[0]..span[1]].to_vec();
-                seen.logp_ref = batch.logp_ref.get(span[0]..span[1]).unwrap_or_default().to_vec();
+                *seen = Seen { logp, logp_ref: Vec::new() };
+            }
+        }
+        for sample in groups.iter().flat_map(|group| &group.samples) {
+            if let Some(seen) = self.seen.get_mut(sample.number).filter(|seen| !seen.logp.is_empty()) {
+                seen.logp_ref = sample.logp_ref.to_vec();
             }
         }
     }
@@ -96,6 +108,8 @@ pub struct Rule<'a> {
     pub total_updates: u64,
     /// Step of the run, for messages.
     pub step: u64,
+    /// Who shares the work.
+    pub ranks: &'a Ranks,
 }
 
 /// Groups of each mini-batch but the last, which may be smaller, when `groups` are cut into `mini_batches`.
@@ -103,7 +117,7 @@ pub fn groups_in_mini_batch(groups: usize, mini_batches: usize) -> usize {
     groups.div_ceil(mini_batches.max(1)).max(1)
 }
 
-/// Updates the policy on one mini-batch of groups.
+/// Updates the policy on one mini-batch of groups, the same on every rank.
 ///
 /// # Errors
 /// [`UpdateError`]; the weights are unchanged then.
@@ -122,37 +136,20 @@ pub fn update(
         return Ok(());
     }
     let denominators = rule.objective.denominators_from(counts(groups)?)?;
-    let batches = pack(groups, rule.config.update.tokens_per_micro_batch, |a| rule.objective.is_inert(a));
-    let scale = 1.0 / rule.config.rollout.temperature as f32;
-    policy.begin_update();
+    let inert = |advantage| rule.objective.is_inert(advantage);
+    let parts = parts::parts(groups, rule.config.update.shards.unwrap_or(1), |sample| sample.is_idle(inert));
+    let Passes { parts, seen, partial } = passes::passes(policy, rule, &parts, &denominators)?;
+    done.keep(groups, seen);
     let (mut loss, mut stats) = (0.0, Stats::empty());
-    for batch in &batches {
-        let rows = batch.packed.len();
-        let recompute = rule.config.update.recompute;
-        let pass = Pass { batch: &batch.packed, targets: &batch.targets, scale, of: Of::Policy, recompute };
-        let found = policy.forward(&pass)?;
-        let mut tokens =
-            TokenBatch::new(&found.logp, &batch.logp_old, batch.advantages(), &batch.offsets, &batch.groups)?;
-        if !batch.logp_ref.is_empty() {
-            tokens = tokens.with_logp_ref(&batch.logp_ref)?;
+    for part in parts {
+        done.tokens += part.tokens;
+        if !part.finite {
+            return not_finite(policy, rule, "a log-probability is", done);
         }
-        if !batch.token_weights.is_empty() {
-            tokens = tokens.with_token_weights(&batch.token_weights)?;
-        }
-        if !batch.mask.is_empty() {
-            tokens = tokens.with_mask(&batch.mask)?;
-        }
-        let evaluated = match rule.objective.evaluate(&tokens, &denominators) {
-            Ok(evaluated) => evaluated,
-            Err(ObjectiveError::NotFinite { .. }) => return not_finite(policy, rule, "a log-probability is", done),
-            Err(error) => return Err(error.into()),
-        };
-        done.keep(batch, &found.logp);
-        loss += evaluated.loss;
-        stats.merge(&evaluated.stats);
-        done.tokens += rows;
-        policy.backward(&batch.packed, &evaluated.grad_logp)?;
+        loss += part.loss;
+        stats.merge(&part.stats);
     }
+    partial.sum(policy, rule.ranks)?;
     let norm = policy.finish_gradient()?;
     if !loss.is_finite() || !policy.can_step(rule.config, norm) {
         let what = if loss.is_finite() { "the gradient is" } else { "the loss is" };

@@ -254,7 +254,7 @@ impl Cuda {
         for first in (0..rows).step_by(MOST_BLOCKS) {
             let at = |start: Address, width: usize| start + 2 * (first * width) as u64;
             let parameters = [at(gate_up, 2 * width).into(), at(act, width).into(), width.into()];
-            self.launch(kernel, [width.div_ceil(512), MOST_BLOCKS.min(rows - first), 1], 256, 0, &parameters);
+            self.launch(kernel, [width.div_ceil(1024), MOST_BLOCKS.min(rows - first), 1], 256, 0, &parameters);
         }
     }
 }

@@ -65,6 +65,21 @@ impl Histogram {
         Self { counts: vec![0; bins], signed, min: f64::INFINITY, max: f64::NEG_INFINITY }
     }
 
+    /// Appends counts and extremes.
+    pub(super) fn to_words(&self, words: &mut Vec<u64>) {
+        words.extend(&self.counts);
+        words.extend([self.min.to_bits(), self.max.to_bits()]);
+    }
+
+    /// With the counts and extremes that [`Histogram::to_words`] wrote.
+    pub(super) fn filled(mut self, mut next: impl FnMut() -> Option<u64>) -> Option<Self> {
+        for count in &mut self.counts {
+            *count = next()?;
+        }
+        (self.min, self.max) = (f64::from_bits(next()?), f64::from_bits(next()?));
+        Some(self)
+    }
+
     pub(crate) fn add_counts(&mut self, counts: impl Iterator<Item = u64>, min: f64, max: f64) {
         for (sum, count) in self.counts.iter_mut().zip(counts) {
             *sum += count;

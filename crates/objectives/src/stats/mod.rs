@@ -3,6 +3,7 @@
 mod collect;
 mod histogram;
 mod metrics;
+mod words;
 
 pub(crate) use collect::{Collector, Observed, sum};
 pub use histogram::Histogram;

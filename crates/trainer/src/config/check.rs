@@ -19,6 +19,9 @@ const LOWEST_TEMPERATURE: f64 = 1e-3;
 /// Samples of a step; more do not fit any memory, and a slip of the keyboard is likelier.
 const MOST_SAMPLES: usize = 1 << 24;
 
+/// Parts of an update; each has a gradient of its own.
+const MOST_SHARDS: usize = 1 << 16;
+
 /// What was found: `(section.key, what is wrong and what to do)`.
 #[derive(Default)]
 struct Found(Vec<(String, String)>);
@@ -125,6 +128,10 @@ fn shared(config: &Config, found: &mut Found) {
         ));
     }
     positive(found, "update.tokens_per_micro_batch", update.tokens_per_micro_batch);
+    if let Some(shards) = update.shards {
+        let rule = format!("at least 1 and at most {MOST_SHARDS}");
+        within(found, "update.shards", shards as f64, (1..=MOST_SHARDS).contains(&shards), &rule);
+    }
     within(found, "update.clip_grad_norm", update.clip_grad_norm, update.clip_grad_norm >= 0.0, "0 (off) or more");
     positive(found, "checkpoint.keep", checkpoint.keep);
 }

@@ -213,6 +213,8 @@ stage! {
         epochs: usize = 1, "CPGD 5.1";
         /// Most tokens in one forward and backward pass; a longer sequence goes alone. The result depends on it by rounding only.
         tokens_per_micro_batch: usize = 1024, "ours: memory; larger ones are no faster on a CPU";
+        /// Parts that an update's samples are cut into, whose gradients are summed in a fixed order. Several processes (`mpirun`) share the parts out; the result depends on the number of parts, by rounding, and not on that of processes. Not set: one a process for a new run, and 1 for a run that one process began.
+        shards: Option<usize> = None, "ours";
         /// Greatest norm of the gradient; 0 is off.
         clip_grad_norm: f64 = 1.0, "DGPO B.3";
         /// What happens when a gradient is not finite.

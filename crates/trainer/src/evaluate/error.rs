@@ -1,6 +1,7 @@
 //! What can go wrong in an evaluation.
 use crate::data::DataError;
 use crate::prompt::PromptError;
+use crate::ranks::RanksError;
 use crate::reward::RewardError;
 use crate::rollout::RolloutError;
 use crate::run_folder::RunFolderError;
@@ -25,6 +26,9 @@ pub enum EvaluateError {
     /// The judge.
     #[error(transparent)]
     Reward(#[from] RewardError),
+    /// Another rank.
+    #[error(transparent)]
+    Ranks(#[from] RanksError),
     /// The folder.
     #[error(transparent)]
     Folder(#[from] RunFolderError),

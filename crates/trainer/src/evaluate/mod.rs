@@ -15,9 +15,12 @@ use crate::config::Config;
 use crate::data::{Dataset, Row, Wanted};
 use crate::policy::Policy;
 use crate::prompt::Prompter;
+use crate::ranks::Ranks;
 use crate::reward::{Judged, Rewarder, Verdict};
-use crate::rollout::{Generate, Group, Plan, Watch, judgements, rollout};
+use crate::rollout::exchange::{self, Sampled};
+use crate::rollout::{Generate, Plan, Watch, judgements, rollout};
 use crate::run_folder::{RunFolderError, atomic};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 pub use compare::{Comparison, compare, table as comparison_table};
@@ -27,6 +30,7 @@ pub use majority::majority;
 pub use problem::{Attempt, Problem};
 pub use score::{Pass, Score, table};
 pub use settings::Settings;
+pub(crate) use settings::fingerprint;
 
 /// Random streams of a benchmark: more completions than any has.
 const STREAMS: u64 = 1 << 32;
@@ -114,6 +118,8 @@ pub struct Evaluator<'a> {
     pub rewarder: &'a Rewarder,
     /// What is to be solved.
     pub benchmarks: &'a [Benchmark],
+    /// Each of them samples and judges a share of the problems; the first one writes.
+    pub ranks: &'a Ranks,
 }
 
 /// How far an evaluation is.
@@ -131,7 +137,7 @@ pub struct Progress<'a> {
 
 impl Evaluator<'_> {
     /// Evaluates `policy` into `folder`, or goes on with what an evaluation of the same model and settings has left there.
-    /// `None` if it was cancelled: what is done stays and can be gone on from.
+    /// `None` if any rank was cancelled: what is done stays and can be gone on from.
     ///
     /// # Errors
     /// [`EvaluateError`]; a folder of another model or other settings is refused and left as it is.
@@ -142,18 +148,29 @@ impl Evaluator<'_> {
         progress: &mut dyn FnMut(Progress),
         cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Result<Option<Vec<Score>>, EvaluateError> {
-        std::fs::create_dir_all(folder).map_err(RunFolderError::file("make", folder))?;
-        Settings::of(self.config, policy, self.benchmarks)?.claim(folder)?;
+        let writes = self.ranks.is_first();
+        if writes {
+            std::fs::create_dir_all(folder).map_err(RunFolderError::file("make", folder))?;
+            Settings::of(self.config, policy, self.benchmarks)?.claim(folder)?;
+        }
+        // As many problems at a time as fill every rank's batch a few times.
+        let count = (4 * self.config.rollout.batch).div_ceil(self.config.eval.samples).max(policy.workers());
+        let count = self.ranks.greatest(count as u64)? as usize * self.ranks.size();
         let mut scores = Vec::new();
         for (number, benchmark) in self.benchmarks.iter().enumerate() {
             let path = folder.join(format!("{}.jsonl", benchmark.name));
-            let mut problems = problem::read(&path)?;
+            let mut problems = if writes { problem::read(&path)? } else { Vec::new() };
+            if self.ranks.are_several() {
+                let own = problem::lines(&path, &problems)?;
+                problems = problem::parse(&path, &self.ranks.broadcast(|| own)?)?;
+            }
             problems.truncate(benchmark.rows.len());
             while problems.len() < benchmark.rows.len() {
-                let Some(more) = self.chunk(policy, number as u64, benchmark, problems.len(), cancelled)? else {
-                    return Ok(None);
-                };
-                problem::append(&path, &more)?;
+                let next = (number as u64, problems.len()..problems.len() + count);
+                let Some(more) = self.chunk(policy, benchmark, next, cancelled)? else { return Ok(None) };
+                if writes {
+                    problem::append(&path, &more)?;
+                }
                 problems.extend(more);
                 let right: usize = problems.iter().map(|problem| problem.correct).sum();
                 progress(Progress {
@@ -165,6 +182,9 @@ impl Evaluator<'_> {
             }
             scores.push(Score::of(&benchmark.name, &problems));
         }
+        if !writes {
+            return Ok(Some(scores));
+        }
         let summary = folder.join("summary.json");
         let text = serde_json::to_string_pretty(&scores).map_err(|source| EvaluateError::Line {
             path: summary.clone(),
@@ -175,26 +195,24 @@ impl Evaluator<'_> {
         Ok(Some(scores))
     }
 
-    /// The next problems from `first` on, as many as fill the batch a few times.
+    /// Some of the problems of the benchmark of this number, each rank its share of them.
     fn chunk(
         &self,
         policy: &Policy,
-        number: u64,
         benchmark: &Benchmark,
-        first: usize,
+        (number, span): (u64, Range<usize>),
         cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Result<Option<Vec<Problem>>, EvaluateError> {
-        let samples = self.config.eval.samples;
-        let count = (4 * self.config.rollout.batch).div_ceil(samples).max(policy.workers());
-        let rows: Vec<(usize, &Row)> = benchmark.rows.iter().enumerate().skip(first).take(count).collect();
-        let stream = number * STREAMS + (first * samples) as u64;
-        let watch = Watch { progress: &|_| {}, cancelled };
-        let plan = Plan::evaluation(self.config);
-        let Some(groups) = rollout(policy, self.prompter, &plan, &rows, stream, &watch)? else {
+        let rows: Vec<(usize, &Row)> = benchmark.rows.iter().enumerate().skip(span.start).take(span.len()).collect();
+        let stream = number * STREAMS + (span.start * self.config.eval.samples) as u64;
+        let share = self.ranks.share(rows.len());
+        let own_stream = stream + (share.start * self.config.eval.samples) as u64;
+        let own = self.sample(policy, (&rows[share], rows.len()), own_stream, cancelled)?;
+        let Some(Sampled { groups, outcomes, judging, .. }) = exchange::of_all(self.ranks, own)? else {
             return Ok(None);
         };
-        let judged = self.judge(&groups, &rows)?;
-        let mut outcomes = judged.outcomes.into_iter();
+        self.rewarder.tolerate(&Judged { outcomes: outcomes.clone(), seconds: judging })?;
+        let mut outcomes = outcomes.into_iter();
         let problems = groups.iter().zip(&rows).map(|(group, (row, r))| {
             let attempts = group.samples.iter().zip(&group.texts).zip(outcomes.by_ref());
             let samples: Vec<Attempt> = attempts
@@ -222,8 +240,22 @@ impl Evaluator<'_> {
         Ok(Some(problems.collect()))
     }
 
-    fn judge(&self, groups: &[Group], rows: &[(usize, &Row)]) -> Result<Judged, EvaluateError> {
-        Ok(self.rewarder.score(&judgements(groups, rows))?)
+    /// Samples and judges `rows`, which are some of `all`; `None` if it was cancelled.
+    fn sample(
+        &self,
+        policy: &Policy,
+        (rows, all): (&[(usize, &Row)], usize),
+        stream: u64,
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Option<Sampled>, EvaluateError> {
+        if rows.is_empty() {
+            return Ok(Some(Sampled::default()));
+        }
+        let watch = Watch { progress: &|_| {}, cancelled };
+        let plan = Plan::evaluation(self.config);
+        let Some(groups) = rollout(policy, self.prompter, &plan, rows, stream, &watch)? else { return Ok(None) };
+        let judged = self.rewarder.judge(&judgements(&groups, rows), all * plan.samples);
+        Ok(Some(Sampled { groups, outcomes: judged.outcomes, judging: judged.seconds, ..Sampled::default() }))
     }
 }
 

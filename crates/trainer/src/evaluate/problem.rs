@@ -46,9 +46,20 @@ pub fn read(path: &Path) -> Result<Vec<Problem>, EvaluateError> {
         Err(error) => return Err(failed("read")(error)),
     };
     let whole = text.rfind('\n').map_or(0, |end| end + 1);
+    let problems = parse(path, &text.as_bytes()[..whole])?;
+    if whole < text.len() {
+        let file = OpenOptions::new().write(true).open(path).map_err(failed("open"))?;
+        file.set_len(whole as u64).map_err(failed("cut"))?;
+    }
+    Ok(problems)
+}
+
+/// The problems that the whole lines of `path` hold, in order from the first.
+pub fn parse(path: &Path, lines: &[u8]) -> Result<Vec<Problem>, EvaluateError> {
     let mut problems = Vec::new();
-    for (number, line) in text[..whole].lines().enumerate() {
-        let found: Problem = serde_json::from_str(line).map_err(|source| EvaluateError::Line {
+    let Some(lines) = lines.strip_suffix(b"\n") else { return Ok(problems) };
+    for (number, line) in lines.split(|&byte| byte == b'\n').enumerate() {
+        let found: Problem = serde_json::from_slice(line).map_err(|source| EvaluateError::Line {
             path: path.to_path_buf(),
             line: number + 1,
             source,
@@ -58,21 +69,24 @@ pub fn read(path: &Path) -> Result<Vec<Problem>, EvaluateError> {
         }
         problems.push(found);
     }
-    if whole < text.len() {
-        let file = OpenOptions::new().write(true).open(path).map_err(failed("open"))?;
-        file.set_len(whole as u64).map_err(failed("cut"))?;
-    }
     Ok(problems)
+}
+
+/// Problems as whole lines of `path`.
+pub fn lines(path: &Path, problems: &[Problem]) -> Result<Vec<u8>, EvaluateError> {
+    let failed = |source| EvaluateError::File { action: "write", path: path.to_path_buf(), source };
+    let mut lines = Vec::new();
+    for problem in problems {
+        serde_json::to_writer(&mut lines, problem).map_err(|error| failed(error.into()))?;
+        lines.push(b'\n');
+    }
+    Ok(lines)
 }
 
 /// Appends problems in one write.
 pub fn append(path: &Path, problems: &[Problem]) -> Result<(), EvaluateError> {
     let failed = |action| move |source| EvaluateError::File { action, path: path.to_path_buf(), source };
-    let mut lines = Vec::new();
-    for problem in problems {
-        serde_json::to_writer(&mut lines, problem).map_err(|error| failed("write")(error.into()))?;
-        lines.push(b'\n');
-    }
+    let lines = lines(path, problems)?;
     let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(failed("open"))?;
     file.write_all(&lines).and_then(|()| file.sync_data()).map_err(failed("write"))
 }

@@ -115,7 +115,7 @@ impl Settings {
 }
 
 /// A number that changes when any weight does.
-fn fingerprint(weights: &[f32]) -> u64 {
+pub(crate) fn fingerprint(weights: &[f32]) -> u64 {
     let mix = |hash: u64, weight: &f32| {
         (hash.rotate_left(5) ^ u64::from(weight.to_bits())).wrapping_mul(0x517c_c1b7_2722_0a95)
     };

@@ -45,7 +45,12 @@ impl Journey {
     }
 
     /// Writes a checkpoint. What fails in it is told together with what is left: earlier checkpoints stay.
-    pub(super) fn save(&self, score: Option<f64>) -> Result<(), TrainError> {
+    pub(super) fn save(&mut self, score: Option<f64>) -> Result<(), TrainError> {
+        super::together::agree_on_weights(&self.policy, &self.ranks)?;
+        self.saved = Some(self.step);
+        if !self.ranks.is_first() {
+            return Ok(());
+        }
         self.try_save(score).map_err(|reason| TrainError::Checkpoint {
             step: self.step,
             reason: Box::new(reason),
@@ -56,7 +61,7 @@ impl Journey {
 
     fn try_save(&self, score: Option<f64>) -> Result<(), TrainError> {
         // What the metrics say of the steps so far must be on the disk before a checkpoint lets a resume skip them.
-        self.metrics.sync()?;
+        self.sync()?;
         let to = self.folder.checkpoints().begin(self.step)?;
         let older = self.versions.older(&self.config, self.step);
         state::save_versions(older, to.path())?;
@@ -66,7 +71,10 @@ impl Journey {
 
     /// The checkpoint of this step was written before its evaluation was finished; now it is like any other.
     pub(super) fn settle(&self, score: Option<f64>) -> Result<(), TrainError> {
-        self.metrics.sync()?;
+        if !self.ranks.is_first() {
+            return Ok(());
+        }
+        self.sync()?;
         state::write(&self.folder.checkpoints().step(self.step), &self.state(score))?;
         self.prune()
     }

@@ -77,8 +77,16 @@ impl Rewarder {
     /// # Errors
     /// [`RewardError::TooManyErrors`] when more than `reward.max_error_share` of the rewards could not be had.
     pub fn score(&self, samples: &[Sample<'_>]) -> Result<Judged, RewardError> {
+        let judged = self.judge(samples, samples.len());
+        self.tolerate(&judged)?;
+        Ok(judged)
+    }
+
+    /// As [`Rewarder::score`] for some of the `all` samples that belong together, whatever their rewards were;
+    /// [`Rewarder::tolerate`] is to be asked of all.
+    pub fn judge(&self, samples: &[Sample<'_>], all: usize) -> Judged {
         let started = Instant::now();
-        let tolerated = (self.max_error_share * samples.len() as f64) as usize;
+        let tolerated = self.tolerated(all);
         let form = self.form;
         let said = |sample: &Sample<'_>| Outcome {
             reward: Some(0.0),
@@ -97,16 +105,27 @@ impl Rewarder {
             };
             outcomes.iter_mut().zip(parts).for_each(|(outcome, part)| outcome.add(*weight, part));
         }
-        let judged = Judged { outcomes, seconds: started.elapsed().as_secs_f64() };
-        let failed = judged.counts().failed;
-        if failed > tolerated {
+        Judged { outcomes, seconds: started.elapsed().as_secs_f64() }
+    }
+
+    /// Whether a run may go on with these.
+    ///
+    /// # Errors
+    /// [`RewardError::TooManyErrors`] when more than `reward.max_error_share` of the rewards could not be had.
+    pub fn tolerate(&self, judged: &Judged) -> Result<(), RewardError> {
+        let (failed, samples) = (judged.counts().failed, judged.outcomes.len());
+        if failed > self.tolerated(samples) {
             return Err(RewardError::TooManyErrors {
                 failed,
-                samples: samples.len(),
+                samples,
                 limit: self.max_error_share,
                 first: judged.first_failure().unwrap_or_default().to_string(),
             });
         }
-        Ok(judged)
+        Ok(())
+    }
+
+    fn tolerated(&self, samples: usize) -> usize {
+        (self.max_error_share * samples as f64) as usize
     }
 }

@@ -41,6 +41,15 @@ pub struct Tally {
     pub unaligned: usize,
 }
 
+impl Tally {
+    /// Counts what another has counted.
+    pub fn add(&mut self, other: Tally) {
+        self.retries += other.retries;
+        self.retokenized += other.retokenized;
+        self.unaligned += other.unaligned;
+    }
+}
+
 /// A server that samples.
 pub struct Server {
     client: Arc<Client>,

@@ -25,7 +25,7 @@ use lock::Lock;
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
-    _lock: Lock,
+    _lock: Option<Lock>,
 }
 
 impl RunFolder {
@@ -47,7 +47,7 @@ impl RunFolder {
         std::fs::create_dir_all(path.join("checkpoints")).map_err(RunFolderError::file("make", path))?;
         std::fs::create_dir_all(path.join("rollouts")).map_err(RunFolderError::file("make", path))?;
         let lock = Lock::take(&path.join("lock"))?;
-        let folder = RunFolder { path: path.to_path_buf(), _lock: lock };
+        let folder = RunFolder { path: path.to_path_buf(), _lock: Some(lock) };
         if folder.config().exists() || folder.metrics().exists() {
             return Err(RunFolderError::Exists { path: path.to_path_buf() });
         }
@@ -62,7 +62,7 @@ impl RunFolder {
         if !path.join("config.toml").is_file() {
             return Err(RunFolderError::NoRun { path: path.to_path_buf() });
         }
-        let folder = RunFolder { path: path.to_path_buf(), _lock: Lock::take(&path.join("lock"))? };
+        let folder = RunFolder { path: path.to_path_buf(), _lock: Some(Lock::take(&path.join("lock"))?) };
         for part in [path.to_path_buf(), folder.rollouts(), path.join("checkpoints")] {
             std::fs::create_dir_all(&part).map_err(RunFolderError::file("make", &part))?;
             atomic::clear_leftovers(&part).map_err(RunFolderError::file("clear", &part))?;
@@ -71,6 +71,11 @@ impl RunFolder {
             atomic::clear_leftovers(&checkpoint).map_err(RunFolderError::file("clear", &checkpoint))?;
         }
         Ok(folder)
+    }
+
+    /// The folder of a run that another process writes to: rank 0, for the other ranks.
+    pub(crate) fn of_another(path: &Path) -> Self {
+        RunFolder { path: path.to_path_buf(), _lock: None }
     }
 
     /// Who writes to the folder, if a process does.

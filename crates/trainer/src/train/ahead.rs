@@ -10,6 +10,7 @@ use crate::data::Order;
 use crate::journey::Journey;
 use crate::progress::Progress;
 use crate::rollout::Earlier;
+use crate::rollout::exchange::Sampled;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -28,8 +29,16 @@ struct Job {
     model: Arc<Model>,
 }
 
+/// What the thread has of a step's samples.
+pub(super) enum Drawn {
+    /// All of them.
+    All(Gathered),
+    /// This rank's, with the version of their weights: ranks speak to each other on one thread alone.
+    Own(Sampled, u64),
+}
+
 /// The samples of a step, and the order of the data behind them.
-type Done = Result<Option<(Gathered, Order)>, TrainError>;
+type Done = Result<Option<(Drawn, Order)>, TrainError>;
 
 /// The thread that samples.
 pub(super) struct Ahead {
@@ -62,10 +71,10 @@ impl Ahead {
                         .map(|version| (version, Source::Server(server))),
                     None => Ok((version, Source::Engine(&earlier))),
                 };
-                let gathered = source.map_err(TrainError::from).and_then(|(version, source)| {
-                    pool.install(|| gatherer.gather((step, version), source, &mut order, &mut |_| {}, &cancelled))
+                let drawn = source.map_err(TrainError::from).and_then(|(version, source)| {
+                    pool.install(|| draw(&gatherer, (step, version), source, &mut order, &cancelled))
                 });
-                let done = gathered.map(|gathered| gathered.map(|gathered| (gathered, order.clone())));
+                let done = drawn.map(|drawn| drawn.map(|drawn| (drawn, order.clone())));
                 let last = !matches!(done, Ok(Some(_)));
                 if tell.send(done).is_err() || last {
                     return;
@@ -115,6 +124,21 @@ impl Ahead {
     }
 }
 
+fn draw(
+    gatherer: &Gatherer,
+    (step, version): (u64, u64),
+    source: Source,
+    order: &mut Order,
+    cancelled: &(dyn Fn() -> bool + Sync),
+) -> Result<Option<Drawn>, TrainError> {
+    let phase = &mut |_| {};
+    if !gatherer.ranks.are_several() {
+        return Ok(gatherer.gather((step, version), source, order, phase, cancelled)?.map(Drawn::All));
+    }
+    let own = gatherer.own((step, 0), gatherer.config.rollout.prompts, source, order, phase, cancelled)?;
+    Ok(own.map(|own| Drawn::Own(own, version)))
+}
+
 impl Run {
     /// The samples of the next step, drawn now or ahead. `None`, and nothing is kept, if it was cancelled.
     pub(super) fn sampled(
@@ -132,20 +156,31 @@ impl Run {
                 none => none.insert(Ahead::start(gatherer.clone(), journey)?),
             };
             ahead.ask(journey, &journey.versions)?;
-            let Some((sampled, order)) = ahead.next(cancelled)? else { return Ok(None) };
-            journey.order = order;
-            return Ok(Some(sampled));
+            let drawn = ahead.next(cancelled)?;
+            let (drawn, order) = drawn.map_or((None, None), |(drawn, order)| (Some(drawn), Some(order)));
+            let sampled = match drawn {
+                Some(Drawn::All(sampled)) => Some(sampled),
+                Some(Drawn::Own(own, version)) => gatherer.gather_sampled(version, Some(own))?,
+                // The other ranks may have samples, and are to know that there will be no step.
+                None => gatherer.gather_sampled(0, None)?,
+            };
+            if let (Some(_), Some(order)) = (&sampled, order) {
+                journey.order = order;
+            }
+            return Ok(sampled);
         }
         let kept = journey.versions.get(wanted(&journey.config, step));
-        let Journey { policy, order, .. } = journey;
+        let Journey { policy, order, ranks, .. } = journey;
         let (version, source) = match &gatherer.server {
             Some(server) => {
                 progress.phase("weights");
-                let version = match &kept {
+                // One rank gives the server its weights, and nobody asks for samples before.
+                let holds = match &kept {
+                    _ if !ranks.is_first() => 0,
                     Some((version, model)) => server.publish(*version, &model.config, &model.weights, cancelled)?,
                     None => server.publish(step - 1, policy.structure(), &policy.weights()?, cancelled)?,
                 };
-                (version, Source::Server(server))
+                (ranks.greatest(holds)?, Source::Server(server))
             }
             None => (step - 1, Source::Engine(policy)),
         };

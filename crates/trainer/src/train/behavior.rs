@@ -2,16 +2,21 @@
 use super::TrainError;
 use crate::config::{Config, choice::Truncated};
 use crate::policy::{Of, Policy};
+use crate::ranks::Ranks;
 use crate::rollout::Group;
-use crate::update::{Scored, score};
-use surefoot_engine::device::DeviceError;
+use crate::update::{Scored, UpdateError, score};
 use surefoot_objectives::correction::{Correction, CorrectionStats};
 
 /// Computes `logp_old` of every sample with the present weights. What the sampler said stays as `logp_behavior`; of a token
 /// that it said nothing of (not a number), `logp_old` is taken, so that it has weight 1. Entropies are filled in where the
 /// sampler gave none.
-pub(super) fn anchor(policy: &mut Policy, config: &Config, groups: &mut [Group]) -> Result<(), DeviceError> {
-    let scored = score(policy, config, groups, Of::Policy)?;
+pub(super) fn anchor(
+    policy: &mut Policy,
+    config: &Config,
+    groups: &mut [Group],
+    ranks: &Ranks,
+) -> Result<(), UpdateError> {
+    let scored = score(policy, config, groups, Of::Policy, ranks)?;
     for (sample, Scored { logp, entropy }) in groups.iter_mut().flat_map(|group| &mut group.samples).zip(scored) {
         for (behavior, logp) in sample.logp_behavior.iter_mut().zip(&logp).filter(|(behavior, _)| behavior.is_nan()) {
             *behavior = *logp;
@@ -46,8 +51,7 @@ impl Corrected {
             mask.extend(std::iter::repeat_n(trained, sample.tokens.len()));
             offsets.push(old.len());
         }
-        let found =
-            correction.apply(&old, &behavior, &offsets, Some(&mask)).map_err(crate::update::UpdateError::from)?;
+        let found = correction.apply(&old, &behavior, &offsets, Some(&mask)).map_err(UpdateError::from)?;
         let spans = || offsets.windows(2).map(|span| span[0]..span[1]);
         let weights = found.token_weights.map(|all| spans().map(|span| all[span].to_vec()).collect());
         let masks = found.mask.map(|all| spans().map(|span| all[span].to_vec()).collect());

@@ -4,7 +4,9 @@ use crate::config::Config;
 use crate::data::{Dataset, Order, Row};
 use crate::progress::Shown;
 use crate::prompt::Prompter;
+use crate::ranks::Ranks;
 use crate::reward::{Judged, Outcome, Rewarder};
+use crate::rollout::exchange::{self, Sampled};
 use crate::rollout::served::{Server, Tally};
 use crate::rollout::{Generate, Group, Plan, Watch, judgements, rollout};
 use std::time::{Duration, Instant};
@@ -31,6 +33,12 @@ pub(super) struct Gathered {
 }
 
 impl Gathered {
+    fn none(samples: usize, version: u64) -> Self {
+        let judged = Judged { outcomes: Vec::new(), seconds: 0.0 };
+        let (sampling, tally) = (Duration::ZERO, Tally::default());
+        Self { samples, groups: Vec::new(), judged, rounds: 0, sampling, version, tally }
+    }
+
     /// Row of each group.
     pub fn rows(&self) -> Vec<usize> {
         self.groups.iter().map(|group| group.row).collect()
@@ -91,6 +99,8 @@ pub(super) struct Gatherer {
     pub data: Dataset,
     pub rewarder: Rewarder,
     pub server: Option<Server>,
+    /// Each of them samples and judges a share of the prompts.
+    pub ranks: Ranks,
 }
 
 impl Gatherer {
@@ -105,52 +115,84 @@ impl Gatherer {
         cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Result<Option<Gathered>, TrainError> {
         let rollout = &self.config.rollout;
-        let (prompts, samples) = (rollout.prompts, rollout.samples);
-        let judged = Judged { outcomes: Vec::new(), seconds: 0.0 };
-        let (sampling, tally) = (Duration::ZERO, Tally::default());
-        let mut all = Gathered { samples, groups: Vec::new(), judged, rounds: 0, sampling, version, tally };
-        let mut missing = prompts;
+        let mut all = Gathered::none(rollout.samples, version);
+        let mut missing = rollout.prompts;
         while missing > 0 && all.rounds <= rollout.resample_rounds {
-            phase("rollout");
-            let started = Instant::now();
-            let rows: Vec<usize> = order.take(missing);
-            let rows: Vec<(usize, &Row)> = rows.into_iter().map(|row| (row, &self.data.rows[row])).collect();
-            // Streams that no other round and no other step has.
-            let first = (step - 1) * (prompts * samples) as u64 + ((all.rounds as u64) << ROUND_SHIFT);
-            let Some(groups) = self.sample(source, &rows, first, &mut all.tally, cancelled)? else { return Ok(None) };
-            all.sampling += started.elapsed();
-            phase("reward");
-            let judged = self.judge(&groups, &rows)?;
-            let signal = has_signal(&judged.rewards(samples), samples);
-            missing -= signal.iter().filter(|signal| **signal).count();
-            all.judged.outcomes.extend(judged.outcomes);
-            all.judged.seconds += judged.seconds;
-            all.groups.extend(groups);
-            all.rounds += 1;
+            let own = self.own((step, all.rounds), missing, source, order, phase, cancelled)?;
+            let Some(sampled) = exchange::of_all(&self.ranks, own)? else { return Ok(None) };
+            missing -= self.add(sampled, &mut all)?;
         }
         Ok(Some(all))
     }
 
+    /// As [`Gatherer::gather`] for what the ranks have sampled in one round, each by [`Gatherer::own`].
+    pub fn gather_sampled(&self, version: u64, own: Option<Sampled>) -> Result<Option<Gathered>, TrainError> {
+        let Some(sampled) = exchange::of_all(&self.ranks, own)? else { return Ok(None) };
+        let mut all = Gathered::none(self.config.rollout.samples, version);
+        self.add(sampled, &mut all)?;
+        Ok(Some(all))
+    }
+
+    /// Adds a round; returns the number of groups with a signal.
+    fn add(&self, sampled: Sampled, all: &mut Gathered) -> Result<usize, TrainError> {
+        let judged = Judged { outcomes: sampled.outcomes, seconds: sampled.judging };
+        self.rewarder.tolerate(&judged)?;
+        let signal = has_signal(&judged.rewards(all.samples), all.samples);
+        all.judged.outcomes.extend(judged.outcomes);
+        all.judged.seconds += judged.seconds;
+        all.groups.extend(sampled.groups);
+        all.sampling += sampled.sampling;
+        all.tally.add(sampled.tally);
+        all.rounds += 1;
+        Ok(signal.iter().filter(|signal| **signal).count())
+    }
+
+    /// Takes the next `count` rows for a round of a step; samples and judges this rank's share of them. `None` if it was cancelled.
+    pub fn own(
+        &self,
+        (step, round): (u64, usize),
+        count: usize,
+        source: Source,
+        order: &mut Order,
+        phase: &mut dyn FnMut(&'static str),
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Option<Sampled>, TrainError> {
+        let (prompts, samples) = (self.config.rollout.prompts, self.config.rollout.samples);
+        let rows: Vec<usize> = order.take(count);
+        let rows: Vec<(usize, &Row)> = rows.into_iter().map(|row| (row, &self.data.rows[row])).collect();
+        let share = self.ranks.share(rows.len());
+        // Streams that no other round and no other step has.
+        let first = (step - 1) * (prompts * samples) as u64 + ((round as u64) << ROUND_SHIFT);
+        let first = first + (share.start * samples) as u64;
+        self.sample(source, (&rows[share], rows.len()), first, phase, cancelled)
+    }
+
+    /// Samples and judges `rows`, which are some of `all`.
     fn sample(
         &self,
         source: Source,
-        rows: &[(usize, &Row)],
+        (rows, all): (&[(usize, &Row)], usize),
         first: u64,
-        tally: &mut Tally,
+        phase: &mut dyn FnMut(&'static str),
         cancelled: &(dyn Fn() -> bool + Sync),
-    ) -> Result<Option<Vec<Group>>, TrainError> {
-        let plan = Plan::training(&self.config);
-        match source {
+    ) -> Result<Option<Sampled>, TrainError> {
+        if rows.is_empty() {
+            return Ok(Some(Sampled::default()));
+        }
+        phase("rollout");
+        let (plan, started, mut tally) = (Plan::training(&self.config), Instant::now(), Tally::default());
+        let groups = match source {
             Source::Engine(engine) => {
                 let watch = Watch { progress: &|_| {}, cancelled };
-                Ok(rollout(engine, &self.prompter, &plan, rows, first, &watch)?)
+                rollout(engine, &self.prompter, &plan, rows, first, &watch)?
             }
-            Source::Server(server) => Ok(server.rollout(&self.prompter, &plan, rows, first, tally, cancelled)?),
-        }
-    }
-
-    fn judge(&self, groups: &[Group], rows: &[(usize, &Row)]) -> Result<Judged, TrainError> {
-        Ok(self.rewarder.score(&judgements(groups, rows))?)
+            Source::Server(server) => server.rollout(&self.prompter, &plan, rows, first, &mut tally, cancelled)?,
+        };
+        let sampling = started.elapsed();
+        let Some(groups) = groups else { return Ok(None) };
+        phase("reward");
+        let judged = self.rewarder.judge(&judgements(&groups, rows), all * plan.samples);
+        Ok(Some(Sampled { groups, outcomes: judged.outcomes, sampling, judging: judged.seconds, tally }))
     }
 }
 

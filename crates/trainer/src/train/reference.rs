@@ -1,8 +1,9 @@
 //! The reference policy: the model that the run began with, whose log-probabilities are computed once a rollout.
 use crate::config::Config;
 use crate::policy::{Of, Policy, PolicyError, load_model};
+use crate::ranks::Ranks;
 use crate::rollout::Group;
-use crate::update::score;
+use crate::update::{UpdateError, score};
 use std::path::Path;
 use surefoot_engine::device::DeviceError;
 
@@ -29,7 +30,14 @@ impl Reference {
     }
 
     /// Log-probability of each token of each sample, in the order of the samples.
-    pub fn logp(self, policy: &mut Policy, config: &Config, groups: &[Group]) -> Result<Vec<Vec<f32>>, DeviceError> {
-        Ok(score(policy, config, groups, Of::Reference)?.into_iter().map(|scored| scored.logp).collect())
+    pub fn logp(
+        self,
+        policy: &mut Policy,
+        config: &Config,
+        groups: &[Group],
+        ranks: &Ranks,
+    ) -> Result<Vec<Vec<f32>>, UpdateError> {
+        let scored = score(policy, config, groups, Of::Reference, ranks)?;
+        Ok(scored.into_iter().map(|scored| scored.logp).collect())
     }
 }

@@ -10,6 +10,7 @@ use crate::journey::{Journey, Start};
 use crate::metrics::MetricsError;
 use crate::policy::PolicyError;
 use crate::prompt::{PromptError, Prompter};
+use crate::ranks::{Ranks, RanksError};
 use crate::reward::{Judged, RewardError, Rewarder};
 use crate::rollout::served::{Server, ServerError};
 use crate::rollout::{Group, RolloutError};
@@ -86,6 +87,17 @@ pub enum TrainError {
     /// A server that samples.
     #[error(transparent)]
     Server(#[from] ServerError),
+    /// Another rank.
+    #[error(transparent)]
+    Ranks(#[from] RanksError),
+    /// A setting that several ranks cannot share.
+    #[error("{key} cannot be used with several processes yet: {instead}")]
+    Several {
+        /// The key with its value.
+        key: &'static str,
+        /// What to do.
+        instead: &'static str,
+    },
     /// The threads that sample ahead.
     #[error("cannot start the threads that sample ahead: {0}; set rollout.staleness = 0, or allow more threads")]
     Thread(std::io::Error),
@@ -93,12 +105,15 @@ pub enum TrainError {
 
 impl Run {
     /// Loads and checks everything that `config` names. Returns the run and what a user should know of it. Threads are
-    /// those of the pool that the caller is in.
+    /// those of the pool that the caller is in. Every one of `ranks` must call it, with the same configuration.
     ///
     /// # Errors
     /// [`TrainError`], before anything is written for a new run.
-    pub fn prepare(config: Config, start: Start) -> Result<(Self, Vec<String>), TrainError> {
+    pub fn prepare(config: Config, start: Start, ranks: Ranks) -> Result<(Self, Vec<String>), TrainError> {
         let mut notes = Vec::new();
+        if config.rollout.staleness > 0 && ranks.are_several() {
+            refuse_ahead(&config)?;
+        }
         let source = &PathBuf::from(&config.model.path);
         let objective = config.build_objective()?;
         let estimator = config.advantage_estimator()?;
@@ -122,8 +137,9 @@ impl Run {
         let reference = Reference::load(&config, source, positions, keys)?;
         let correction = config.build_correction()?;
         let server = if config.remote() { Some(Server::open(&config, &mut notes)?) } else { None };
-        let gatherer = Arc::new(Gatherer { config: config.clone(), prompter, data, rewarder, server });
-        let mut journey = Journey::begin(config, start, order, positions, keys, &mut notes)?;
+        let gatherer =
+            Arc::new(Gatherer { config: config.clone(), prompter, data, rewarder, server, ranks: ranks.clone() });
+        let mut journey = Journey::begin(config, start, ranks, order, (positions, keys), &mut notes)?;
         let reference = reference.map(|weights| Reference::new(&mut journey.policy, weights)).transpose()?;
         Ok((Run { journey, reference, gatherer, ahead: None, objective, estimator, correction, benchmarks }, notes))
     }
@@ -132,6 +148,15 @@ impl Run {
     pub fn done(&self) -> u64 {
         self.journey.step
     }
+}
+
+/// Ranks that sample ahead speak to each other when a step's samples are used, and not before.
+fn refuse_ahead(config: &Config) -> Result<(), TrainError> {
+    let several = |key| Err(TrainError::Several { key, instead: "with rollout.staleness = 0 it can" });
+    if config.rollout.resample_rounds > 0 {
+        return several("rollout.resample_rounds, with rollout.staleness > 0,");
+    }
+    if config.remote() { several("server.url, with rollout.staleness > 0,") } else { Ok(()) }
 }
 
 /// What a rollout file holds of the step's updates.

@@ -44,6 +44,12 @@ impl TrainedSample<'_> {
     pub fn is_masked(&self) -> bool {
         self.mask.len() == self.tokens.len() && !self.mask.contains(&true)
     }
+
+    /// Whether it can change nothing: its advantages are all `inert`, or none of its tokens is trained. Its loss and gradient
+    /// are exactly zero then.
+    pub fn is_idle(&self, inert: impl Fn(f32) -> bool) -> bool {
+        self.tokens.is_empty() || self.is_masked() || self.advantage.all(inert)
+    }
 }
 
 /// A prompt and its samples as an update reads them.
@@ -125,11 +131,10 @@ impl MicroBatch {
     }
 }
 
-/// Micro-batches of at most `budget` input tokens each (one sequence may exceed it alone). Samples whose advantages are all
-/// `inert`, or of which no token is trained, are left out: their loss and gradient are exactly zero.
+/// Micro-batches of at most `budget` input tokens each (one sequence may exceed it alone), without samples that are idle.
 pub fn pack(groups: &[TrainedGroup], budget: usize, inert: impl Fn(f32) -> bool) -> Vec<MicroBatch> {
     let mut batches: Vec<MicroBatch> = Vec::new();
-    let teaches = |s: &&TrainedSample| !s.tokens.is_empty() && !s.is_masked() && !s.advantage.all(&inert);
+    let teaches = |s: &&TrainedSample| !s.is_idle(&inert);
     for group in groups {
         let mut prefix = None;
         for sample in group.samples.iter().filter(teaches) {

@@ -1,7 +1,8 @@
 //! Log-probabilities of a rollout's tokens under given weights, without an update.
-use super::{Advantage, TrainedGroup, TrainedSample, pack};
+use super::{Advantage, TrainedGroup, TrainedSample, UpdateError, pack};
 use crate::config::Config;
 use crate::policy::{Of, Pass, Policy};
+use crate::ranks::{Ranks, Reader, Writer};
 use crate::rollout::Group;
 use surefoot_engine::device::DeviceError;
 
@@ -14,12 +15,38 @@ pub struct Scored {
     pub entropy: Vec<f32>,
 }
 
-/// Scores each sample, in their order, under the weights `of`. As everywhere, the bits do not depend on what is computed
-/// together, so that they are those that an update or the sampler would find.
+/// Scores each sample, in their order, under the weights `of`; each rank a share of the groups. As everywhere, the bits do not
+/// depend on what is computed together, so that they are those that an update or the sampler would find.
 ///
 /// # Errors
-/// What the device failed with.
-pub fn score(policy: &mut Policy, config: &Config, groups: &[Group], of: Of) -> Result<Vec<Scored>, DeviceError> {
+/// What the device failed with, or another rank.
+pub fn score(
+    policy: &mut Policy,
+    config: &Config,
+    groups: &[Group],
+    of: Of,
+    ranks: &Ranks,
+) -> Result<Vec<Scored>, UpdateError> {
+    let own = score_here(policy, config, &groups[ranks.share(groups.len())], of)?;
+    if !ranks.are_several() {
+        return Ok(own);
+    }
+    let mut told = Writer::default();
+    for Scored { logp, entropy } in &own {
+        told.values(logp).values(entropy);
+    }
+    let mut all = Vec::new();
+    for (rank, told) in ranks.gather(told.done())?.iter().enumerate() {
+        let mut told = Reader::new(told);
+        let samples = groups[ranks.share_of(rank, groups.len())].iter().map(|group| group.samples.len()).sum();
+        for _ in 0..samples {
+            all.push(Scored { logp: told.values()?, entropy: told.values()? });
+        }
+    }
+    Ok(all)
+}
+
+fn score_here(policy: &mut Policy, config: &Config, groups: &[Group], of: Of) -> Result<Vec<Scored>, DeviceError> {
     let mut numbers = 0..;
     let all: Vec<TrainedGroup> = groups
         .iter()
