@@ -171,6 +171,7 @@ fn one(
                         logp_old: &s.logp,
                         advantage: Advantage::Sequence(advantage),
                         logp_ref: &[],
+                        logp_epoch: &[],
                         mask: &[],
                         token_weights: &[],
                     })

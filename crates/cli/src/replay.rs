@@ -94,6 +94,7 @@ fn line(replay: &Replay, outcome: &Outcome) -> Json {
         "objective": replay.contenders[outcome.contender].label,
         "own": outcome.contender == 0,
         "tokens": outcome.stats.tokens,
+        "loss": outcome.loss,
         "cosine": outcome.gradient.cosine(),
         "norm": outcome.gradient.relative_norm(),
         "stats": stats,

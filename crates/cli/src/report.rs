@@ -20,7 +20,7 @@ pub fn run(args: &Report) -> anyhow::Result<Exit> {
             // A run that recorded no tokens is told, and the rest is still shown.
             match replayed(run, &args.objectives) {
                 Ok((replay, outcomes)) => {
-                    page.replays.push(Replayed { run: run.display().to_string(), replay, outcomes });
+                    page.replays.push(Replayed { run: page.label(run), replay, outcomes });
                 }
                 Err(error) if error.is::<ReplayError>() => page.notices.push(format!("not replayed: {error}")),
                 Err(error) => return Err(error),

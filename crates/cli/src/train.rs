@@ -110,6 +110,9 @@ fn finish(outcome: &Outcome, config: &Config) -> Exit {
 }
 
 fn resolve(args: &Train, purpose: Purpose) -> anyhow::Result<(Config, Start)> {
+    if args.tui {
+        Dashboard::check()?;
+    }
     let sets = &args.device.set(&args.set);
     match (&args.resume, &args.config) {
         (Some(run), _) => {

@@ -133,6 +133,11 @@ fn wrong_calls_say_what_is_right() {
     assert!(code == 2 && stderr.contains("between 1 and 9"), "{stderr}");
     let (code, _, stderr) = surefoot(&["verify", "--gold", "1"], "");
     assert!(code == 2 && stderr.contains("--answer"), "{stderr}");
+    // Before there is a folder.
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let (code, _, stderr) = surefoot(&["train", "--tui", "--set", &format!("log.run_dir={run:?}")], "");
+    assert!(code == 2 && stderr.contains("--tui needs a terminal") && !run.exists(), "{stderr}");
     let (code, help, _) = surefoot(&["data", "make", "--help"], "");
     assert!(code == 0 && help.contains("countdown"), "{help}");
     assert!(surefoot(&["--help"], "").1.contains("Exit codes: 0 done"));

@@ -27,7 +27,7 @@ mod write;
 
 pub use atomic::{PARTIAL, sync_directory, write_atomically};
 pub use dtype::Dtype;
-pub use error::FolderError;
+pub use error::{FileError, FolderError};
 pub use save::{CARRIED_FILES, save_folder};
 pub(crate) use save::{save_configs, write_text};
 pub use tensors::TensorFolder;

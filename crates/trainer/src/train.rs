@@ -1,7 +1,9 @@
 //! `surefoot train`: the loop (MHPO Algorithm 1).
 mod ahead;
 mod behavior;
+pub(crate) mod corrected;
 mod credit;
+mod epoch;
 mod gather;
 mod measure;
 mod reference;
@@ -16,7 +18,7 @@ use crate::metrics::{Record, definition as metrics};
 use crate::progress::Progress;
 use crate::rollout::Group;
 use crate::state::{Pending, StateError};
-use crate::update::{Rule, TrainedGroup, TrainedSample, Updated, groups_in_mini_batch, update};
+use crate::update::{Rule, TrainedGroup, TrainedSample, UpdateError, Updated, groups_in_mini_batch, update};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -25,7 +27,7 @@ use surefoot_objectives::advantage::AdvantageEstimator;
 use surefoot_objectives::correction::Correction;
 
 use ahead::Ahead;
-use behavior::Corrected;
+use corrected::Corrected;
 use credit::Credit;
 use gather::{Gathered, Gatherer};
 use reference::Reference;
@@ -112,7 +114,8 @@ impl Run {
         if !config.corrects() {
             return Ok(Corrected::default());
         }
-        let corrected = Corrected::of(&self.correction, config, &sampled.groups)?;
+        let drawn = behavior::drawn(config, &sampled.groups);
+        let corrected = Corrected::of(&self.correction, drawn).map_err(UpdateError::from)?;
         measure::corrections(record, &corrected.stats);
         Ok(corrected)
     }
@@ -215,6 +218,7 @@ impl Training<'_> {
                 tokens: &s.tokens,
                 logp_old: &s.logp,
                 logp_ref: self.logp_ref.get(number).map_or(&[], Vec::as_slice),
+                logp_epoch: &[],
                 advantage: credit.of_sample(number),
                 token_weights: self.corrected.weights(number),
                 mask: self.corrected.mask(number),
@@ -230,7 +234,9 @@ impl Training<'_> {
             step,
             ranks,
         };
-        for _ in 0..epochs {
+        for epoch in 0..epochs {
+            let begun = epoch::logp(policy, &rule, epoch, groups)?;
+            let trained = epoch::with_logp(&trained, begun.as_deref());
             for mini_batch in trained.chunks(groups_in_mini_batch(trained.len(), mini_batches)) {
                 update(policy, &rule, mini_batch, updated)?;
             }

@@ -67,6 +67,8 @@ pub struct Seen {
     pub logp: Vec<f32>,
     /// Under the reference policy, where the run has one.
     pub logp_ref: Vec<f32>,
+    /// Under the policy that the epoch began with, where the objective asks.
+    pub logp_epoch: Vec<f32>,
 }
 
 impl Updated {
@@ -87,12 +89,13 @@ impl Updated {
     fn keep(&mut self, groups: &[TrainedGroup], seen: Vec<SeenLogp>) {
         for (number, logp) in seen {
             if let Some(seen) = self.seen.get_mut(number) {
-                *seen = Seen { logp, logp_ref: Vec::new() };
+                *seen = Seen { logp, ..Seen::default() };
             }
         }
         for sample in groups.iter().flat_map(|group| &group.samples) {
             if let Some(seen) = self.seen.get_mut(sample.number).filter(|seen| !seen.logp.is_empty()) {
                 seen.logp_ref = sample.logp_ref.to_vec();
+                seen.logp_epoch = sample.logp_epoch.to_vec();
             }
         }
     }

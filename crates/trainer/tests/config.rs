@@ -32,6 +32,15 @@ fn defaults_follow_their_sources() {
 }
 
 #[test]
+fn dr_grpo_divides_by_the_longest_completion_unless_it_is_told() {
+    let length = |sets: &[&str]| train(LEAST, sets).unwrap().build_objective().unwrap().aggregation_length;
+    assert_eq!(length(&["objective.name=dr_grpo", "rollout.max_new_tokens=300"]), Some(300.0));
+    assert_eq!(length(&["objective.name=dr_grpo", "objective.aggregation_length=8"]), Some(8.0));
+    assert_eq!(length(&["objective.name=grpo", "objective.aggregation=seq-mean-token-sum-norm"]), Some(2048.0));
+    assert_eq!(length(&["objective.name=grpo"]), None);
+}
+
+#[test]
 fn overrides_win_and_need_no_quotes() {
     let sets =
         ["model.path=other/model", "rollout.samples=4", "optimizer.learning_rate=1e-5", "data.train=[\"a\", \"b\"]"];
@@ -135,7 +144,7 @@ fn impossible_values_are_refused_where_they_stand() {
         ("[advantage]\nweight = \"std\"\n", "`advantage.weight` does not fit: weight = \"std\" multiplies"),
         (
             "[objective]\nname = \"cpgd\"\nepoch_weight = \"truncated\"\n",
-            "`objective.epoch_weight` is \"truncated\", which needs",
+            "`objective.epoch_weight` is \"truncated\", which has no effect with update.epochs = 1",
         ),
         ("[checkpoint]\nkeep = 0\n", "`checkpoint.keep` is 0"),
         ("[checkpoint]\nbest = \"eval/avg\"\n", "is a metric of evaluations, and eval.every = 0 makes none"),

@@ -41,9 +41,15 @@ pub struct Dashboard {
 }
 
 impl Dashboard {
+    /// Fails where there is no screen, to be asked before work begins.
+    pub fn check() -> anyhow::Result<()> {
+        anyhow::ensure!(io::stderr().is_terminal(), "--tui needs a terminal, and stderr is none; leave --tui out");
+        Ok(())
+    }
+
     /// Takes the screen over. `title` names the run; keys set `stop` as Ctrl-C does.
     pub fn open(title: String, steps: u64, done: u64, stop: Arc<AtomicBool>) -> anyhow::Result<Self> {
-        anyhow::ensure!(io::stderr().is_terminal(), "--tui needs a terminal, and stderr is none; leave --tui out");
+        Self::check()?;
         let screen = FullScreen::enter().context("cannot take over the terminal; leave --tui out")?;
         let (sender, receiver) = channel();
         let state = State::new(title, steps, done);

@@ -70,6 +70,28 @@ fn runs_are_overlaid_with_the_table_behind_each_figure() {
     assert_eq!(ended(at.path(), &["report", "one"]).1, "one/report.html\n");
 }
 
+/// More runs than colours: dashes tell them apart, one line each.
+#[test]
+fn many_runs_are_told_apart() {
+    let at = tempfile::tempdir().unwrap();
+    let names: Vec<String> = (0..11).map(|run| format!("run-{run}")).collect();
+    names.iter().for_each(|name| folder(at.path(), name, 5, 0.25, "addition"));
+    let runs = names.iter().map(String::as_str);
+    let arguments: Vec<&str> = ["report", "-o", "page.html"].into_iter().chain(runs).collect();
+    assert_eq!(ended(at.path(), &arguments).0, 0);
+    let page = fs::read_to_string(at.path().join("page.html")).unwrap();
+    assert_figures(&page, &["reward", "grad-norm"]);
+    let figure = page.split("<figure id=\"grad-norm\"").nth(1).unwrap().split("</figure>").next().unwrap();
+    let looks: Vec<&str> =
+        figure.split("class=\"key line ").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert_eq!((looks[0], looks[7], looks[8], looks[10]), ("c0", "c7", "c0 d1", "c2 d1"));
+    // One line a run, of the first metric, in the look of its legend; the table has the other metric too.
+    let lines: Vec<&str> =
+        figure.split("class=\"line ").skip(1).map(|rest| rest.split('"').next().unwrap().trim()).collect();
+    assert_eq!(lines, looks);
+    assert!(figure.contains("<th>run-10, greatest</th>") && figure.contains("Drawn: mean of the step"), "{figure}");
+}
+
 #[test]
 fn a_long_report_stays_small_and_keeps_its_spikes() {
     let at = tempfile::tempdir().unwrap();
@@ -100,6 +122,7 @@ fn what_cannot_be_read_is_told_and_the_rest_is_shown() {
     let (code, _, stderr) = ended(at.path(), &["report", "good", "cut", "empty", "absent", "-o", "page.html"]);
     let page = fs::read_to_string(at.path().join("page.html")).unwrap();
     assert_eq!(code, 0, "{stderr}");
+    assert_eq!(page.matches("there is no folder absent").count(), 1);
     for told in [
         "cut/metrics.jsonl:2: not a line of metrics",
         "cut/metrics.jsonl:5: cut in the middle",
@@ -178,9 +201,10 @@ fn a_replay_is_part_of_the_report() {
     let page = fs::read_to_string(at.path().join("page.html")).unwrap();
     assert_figures(&page, &["reward", "cosine", "norm", "zeroed", "spread"]);
     let figure = page.split("<figure id=\"zeroed\"").nth(1).unwrap().split("</figure>").next().unwrap();
-    for name in ["mhpo (the run&#39;s)", "grpo", "dgpo", "aspo"] {
-        assert!(figure.contains(&format!("</i>{name}</li>")) && figure.contains(&format!("run: {name}<")), "{name}");
+    for (name, told) in [("mhpo", "mhpo (the run&#39;s)"), ("grpo", "grpo"), ("dgpo", "dgpo"), ("aspo", "aspo")] {
+        assert!(figure.contains(&format!("</i>{name}</li>")) && figure.contains(&format!("run: {told}<")), "{name}");
     }
+    assert!(figure.contains("<h4>run, trained with mhpo</h4>"));
     // MHPO sets no token's gradient to zero.
     assert!(figure.contains("<td>0</td>"), "{figure}");
 }

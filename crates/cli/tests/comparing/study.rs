@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use surefoot_trainer::metrics::{self, definition::REWARD_CORRECT};
+use surefoot_trainer::metrics::{self, definition::EVAL_AVG, definition::REWARD_CORRECT};
 
 use crate::{ended, surefoot, tiny_config};
 
@@ -97,6 +97,54 @@ fn a_killed_study_goes_on_and_repeats_nothing() {
         code == 2 && stderr.contains("mhpo.seed-1 holds a run with other settings (train.steps is 4 there and 5 here)"),
         "{stderr}"
     );
+}
+
+#[test]
+fn evaluations_are_the_score_where_every_run_makes_them() {
+    let at = tempfile::tempdir().unwrap();
+    let at = at.path();
+    tiny_config(at);
+    let sets = "set = [\"eval.data=task:addition,rows=20,seed=9,style=plain\", \"eval.samples=4\", \"eval.every=2\", \"train.steps=6\"";
+    let study = format!("config = \"tiny.toml\"\nobjectives = [\"grpo\"]\nseeds = [1, 2]\n{sets}]\n");
+    fs::write(at.join("s.toml"), &study).unwrap();
+    let (code, table, stderr) = ended(at, &["study", "s.toml"]);
+    assert!(
+        code == 0 && stderr.contains("Score: eval/avg, right completions") && !stderr.contains("windows"),
+        "{stderr}"
+    );
+    let mut expected = [0.0; 2];
+    for name in ["grpo.seed-1", "grpo.seed-2"] {
+        let records = metrics::read(&at.join("studies/s/runs").join(name).join("metrics.jsonl")).unwrap();
+        let scores: Vec<f64> = records.iter().filter_map(|record| record.get(EVAL_AVG)).collect();
+        assert_eq!(scores.len(), 3);
+        expected[0] += scores.iter().copied().fold(0.0, f64::max) / 2.0;
+        expected[1] += scores[2] / 2.0;
+    }
+    let line = table.lines().find(|line| line.starts_with("| grpo |")).unwrap();
+    let cells: Vec<&str> = line.split(" | ").collect();
+    for (cell, expected) in cells[2..].iter().zip(expected) {
+        assert!(cell.starts_with(&format!("{expected:.3} ± ")), "{line}: {expected}");
+    }
+    // From the folders alone; and the page draws the evaluations.
+    fs::remove_dir_all(at.join("studies/s/cells")).unwrap();
+    assert_eq!(ended(at, &["study", "s.toml", "--table"]).1, table);
+    let page = fs::read_to_string(at.join("studies/s/report.html")).unwrap();
+    assert!(page.contains("<figure id=\"evaluation\">") && page.contains("<th>evaluation, last</th>"));
+    assert!(fs::read_to_string(at.join("studies/s/table.md")).unwrap().contains("Score: eval/avg"));
+    // Asked for, the rewards of the same runs.
+    fs::write(at.join("s.toml"), format!("score = \"reward/correct\"\n{study}")).unwrap();
+    let (_, rewards, stderr) = ended(at, &["study", "s.toml", "--table"]);
+    assert!(rewards != table && stderr.contains("Score: reward/correct"), "{stderr}");
+    // A run without evaluations has no such score.
+    let mixed = format!("{study}[[setting]]\nname = \"a\"\n[[setting]]\nname = \"b\"\nset = [\"eval.every=0\"]\n");
+    fs::write(at.join("s.toml"), format!("score = \"eval/avg\"\n{mixed}")).unwrap();
+    let (code, _, stderr) = ended(at, &["study", "s.toml", "--table"]);
+    assert!(
+        code == 2 && stderr.contains("score: is eval/avg, and the run grpo.b.seed-1 makes no evaluation"),
+        "{stderr}"
+    );
+    fs::write(at.join("s.toml"), mixed).unwrap();
+    assert!(ended(at, &["study", "s.toml", "--table"]).2.contains("Score: reward/correct"));
 }
 
 #[cfg(unix)]

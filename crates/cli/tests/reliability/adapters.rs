@@ -6,6 +6,7 @@ use surefoot_trainer::engine::layout::Layout;
 use surefoot_trainer::engine::lora::{Adapters, Base};
 use surefoot_trainer::engine::model::Model;
 
+use crate::ahead::assert_stops_change_nothing;
 use crate::tiny::{Tiny, demo_model, done, ended, latest};
 
 const LORA: &[&str] = &["lora.rank=4", "lora.targets=[\"q_proj\", \"v_proj\", \"down_proj\"]"];
@@ -24,6 +25,15 @@ fn a_run_of_adapters_goes_on_to_the_same_bits() {
     crate::tiny::Finished::read(&tiny.path("halves")).assert_equals(&whole);
     let notes = ended(&resumed).1;
     assert!(notes.contains("parameters learn, beside"), "{notes}");
+}
+
+/// Samples come from sums of base and adapters that no present adapter gives any more: checkpoints hold them beside it.
+#[test]
+fn stops_change_no_bit_of_adapters_that_sample_ahead() {
+    for dtype in ["f32", "bf16"] {
+        let dtype = format!("checkpoint.dtype={dtype}");
+        assert_stops_change_nothing(&[LORA, &["rollout.staleness=2", &dtype]].concat());
+    }
 }
 
 #[test]

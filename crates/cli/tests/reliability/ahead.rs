@@ -67,10 +67,14 @@ fn sampling_ahead_gives_the_same_bits_whatever_the_timing() {
 
 #[test]
 fn kills_and_stops_change_no_bit_of_a_run_that_samples_ahead() {
+    assert_stops_change_nothing(&["rollout.staleness=2", "checkpoint.dtype=bf16", "correction.mode=decoupled"]);
+}
+
+/// Kills and stops runs with these settings at random moments, and compares what they come to.
+pub fn assert_stops_change_nothing(sets: &[&str]) {
     let tiny = Tiny::new();
-    let sets = ["rollout.staleness=2", "checkpoint.dtype=bf16", "correction.mode=decoupled"];
     let started = Instant::now();
-    let reference = tiny.finish("reference", &sets);
+    let reference = tiny.finish("reference", sets);
     let whole = started.elapsed();
     let mut draw = Draw(0x51D2_77C1);
     for (run, with) in ["KILL", "INT", "KILL", "INT"].into_iter().enumerate() {
@@ -78,7 +82,7 @@ fn kills_and_stops_change_no_bit_of_a_run_that_samples_ahead() {
         let mut ended = false;
         while !ended {
             let begun = tiny.path(&name).join("config.toml").exists();
-            let mut command = if begun { tiny.go_on(&name) } else { tiny.train(&name, &sets) };
+            let mut command = if begun { tiny.go_on(&name) } else { tiny.train(&name, sets) };
             let mut child = command.spawn().unwrap();
             std::thread::sleep(whole.mul_f64(0.2 + 0.6 * draw.next()));
             if child.try_wait().unwrap().is_none() {

@@ -1,6 +1,6 @@
 //! What can be wrong with a model folder.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::ConfigError;
 
@@ -115,6 +115,26 @@ pub enum FolderError {
         /// What the file holds.
         found: Vec<usize>,
     },
+}
+
+/// A file or folder with which the system refuses to do something.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {}: {source}", path.display())]
+pub struct FileError {
+    /// What was tried, as `read`.
+    pub action: &'static str,
+    /// The file or folder.
+    pub path: PathBuf,
+    /// The reason.
+    pub source: std::io::Error,
+}
+
+impl FileError {
+    /// For `map_err` on the system's errors, as an error that can hold this one.
+    pub fn of<E: From<Self>>(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> E + use<E> {
+        let path = path.to_path_buf();
+        move |source| FileError { action, path, source }.into()
+    }
 }
 
 fn of_shape(expected: &Option<Vec<usize>>) -> String {

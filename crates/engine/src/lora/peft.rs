@@ -1,6 +1,6 @@
 //! Adapters in the format of the `peft` library: `adapter_config.json` and `adapter_model.safetensors`.
 use super::{Adapters, Lora, MODULES};
-use crate::folder::{Dtype, FolderError, TensorFolder, write_atomically, write_safetensors};
+use crate::folder::{Dtype, FileError, FolderError, TensorFolder, write_atomically, write_safetensors};
 use crate::layout::Layout;
 use serde_json::{Value, json};
 use std::io::Write;
@@ -16,15 +16,8 @@ pub enum PeftError {
     #[error(transparent)]
     Folder(#[from] FolderError),
     /// The configuration's file.
-    #[error("cannot {action} {}: {source}", path.display())]
-    File {
-        /// What was tried.
-        action: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A configuration that says something else than what is supported.
     #[error("{}: {message}", path.display())]
     Config {
@@ -190,6 +183,5 @@ const VARIANTS: [&str; 9] = [
 ];
 
 fn file(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> PeftError {
-    let path = path.to_path_buf();
-    move |source| PeftError::File { action, path, source }
+    FileError::of(action, path)
 }

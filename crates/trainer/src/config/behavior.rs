@@ -71,6 +71,11 @@ impl Config {
         }
     }
 
+    /// Whether `logp_old` is what the policy says at the beginning of a step's updates.
+    pub fn begins_on_policy(&self) -> bool {
+        self.decoupled() || (self.rollout.staleness == 0 && !self.remote())
+    }
+
     /// Whether another server samples.
     pub fn remote(&self) -> bool {
         !self.server.url.is_empty()

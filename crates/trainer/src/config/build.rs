@@ -1,7 +1,7 @@
 //! From the configuration to the objects of the objectives crate.
 
 use surefoot_objectives::advantage::AdvantageEstimator;
-use surefoot_objectives::{Drift, Objective, OptionError, Regularizer, Value};
+use surefoot_objectives::{Aggregation, Drift, Objective, OptionError, Regularizer, Value};
 
 use super::Config;
 use super::OptionValue;
@@ -48,6 +48,9 @@ impl Config {
                 OptionValue::Text(text) => Value::from(text.as_str()),
             };
             objective.set(key, value).map_err(|error| (format!("objective.{key}"), error))?;
+        }
+        if objective.aggregation == Aggregation::SeqMeanTokenSumNorm && objective.aggregation_length.is_none() {
+            objective.aggregation_length = Some(self.rollout.max_new_tokens as f64);
         }
         objective.regularizer = Regularizer {
             drift: Drift { coefficient: self.regularizer.drift_coefficient, bound: self.regularizer.drift_bound },

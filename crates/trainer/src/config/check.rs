@@ -277,12 +277,16 @@ fn advantage(config: &Config, found: &mut Found) {
     }
     match config.try_objective() {
         Err((key, error)) => found.push((&key, format!("does not fit: {error}"))),
-        Ok(objective) if objective.control.weighs_epochs() => found.push((
-            "objective.epoch_weight",
-            "is \"truncated\", which needs each token's log-probability at the start of the epoch; the trainer does not keep \
-             it yet: use \"off\" (`surefoot objective eval` takes it as logp_epoch)"
-                .to_string(),
-        )),
+        Ok(objective)
+            if objective.control.weighs_epochs() && config.update.epochs == 1 && config.begins_on_policy() =>
+        {
+            found.push((
+                "objective.epoch_weight",
+                "is \"truncated\", which has no effect with update.epochs = 1: the only epoch begins with the policy of \
+                 logp_old; use more epochs, or \"off\""
+                    .to_string(),
+            ));
+        }
         Ok(_) => {}
     }
 }

@@ -57,7 +57,11 @@ pub const OPTIONS: &[(&str, Takes, &str)] = &[
         Takes::Text,
         "How tokens are averaged: seq-mean-token-mean, token-mean, prompt-mean-token-mean, seq-mean-token-sum-norm.",
     ),
-    ("aggregation_length", Takes::Number, "Dr. GRPO: the constant that seq-mean-token-sum-norm divides token sums by."),
+    (
+        "aggregation_length",
+        Takes::Number,
+        "Dr. GRPO: the constant that seq-mean-token-sum-norm divides token sums by; not set: rollout.max_new_tokens.",
+    ),
     ("clip_low", Takes::Number, "Lower clip range: the ratio's bound is 1 - clip_low."),
     ("clip_high", Takes::Number, "Upper clip range: the ratio's bound is 1 + clip_high."),
     ("dual_clip", Takes::Number, "Bound of dual clip and of ASPO."),
@@ -78,7 +82,11 @@ pub const OPTIONS: &[(&str, Takes, &str)] = &[
     ("drift_bound", Takes::Number, "CPGD: bound of the drift."),
     ("clip_schedule", Takes::Text, "CPGD: constant or tight-to-loose."),
     ("schedule_weight", Takes::Number, "CPGD: lambda of the schedule."),
-    ("epoch_weight", Takes::Text, "CPGD: off; truncated is for `surefoot objective eval` alone so far."),
+    (
+        "epoch_weight",
+        Takes::Text,
+        "CPGD: off, or truncated: later epochs over a rollout weigh the advantage by clip(π_epoch/π_old, 1 - clip_low, 1 + clip_high), with the policy that the epoch began with (one forward pass more an epoch).",
+    ),
 ];
 
 /// What an option takes.

@@ -7,6 +7,7 @@ use crate::rollout::RolloutError;
 use crate::run_folder::RunFolderError;
 use std::path::PathBuf;
 use surefoot_engine::device::DeviceError;
+use surefoot_engine::folder::FileError;
 
 /// Why an evaluation cannot start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -39,15 +40,8 @@ pub enum EvaluateError {
         name: String,
     },
     /// The file system's error.
-    #[error("cannot {action} {}: {source}", path.display())]
-    File {
-        /// What was tried.
-        action: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The reason.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A file that holds something else.
     #[error("{}:{line}: not written by an evaluation: {source}; move the file away to do its problems again", path.display())]
     Line {

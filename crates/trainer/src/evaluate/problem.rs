@@ -3,6 +3,7 @@ use super::EvaluateError;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
+use surefoot_engine::folder::FileError;
 
 /// One completion of a problem.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -39,7 +40,7 @@ pub struct Problem {
 /// The problems that a file holds, in order from the first. A last line that was cut in the middle is taken away; the rest
 /// stays as it is.
 pub fn read(path: &Path) -> Result<Vec<Problem>, EvaluateError> {
-    let failed = |action| move |source| EvaluateError::File { action, path: path.to_path_buf(), source };
+    let failed = |action| FileError::of::<EvaluateError>(action, path);
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -74,10 +75,10 @@ pub fn parse(path: &Path, lines: &[u8]) -> Result<Vec<Problem>, EvaluateError> {
 
 /// Problems as whole lines of `path`.
 pub fn lines(path: &Path, problems: &[Problem]) -> Result<Vec<u8>, EvaluateError> {
-    let failed = |source| EvaluateError::File { action: "write", path: path.to_path_buf(), source };
+    let failed = |error: serde_json::Error| FileError::of::<EvaluateError>("write", path)(error.into());
     let mut lines = Vec::new();
     for problem in problems {
-        serde_json::to_writer(&mut lines, problem).map_err(|error| failed(error.into()))?;
+        serde_json::to_writer(&mut lines, problem).map_err(failed)?;
         lines.push(b'\n');
     }
     Ok(lines)
@@ -85,7 +86,7 @@ pub fn lines(path: &Path, problems: &[Problem]) -> Result<Vec<u8>, EvaluateError
 
 /// Appends problems in one write.
 pub fn append(path: &Path, problems: &[Problem]) -> Result<(), EvaluateError> {
-    let failed = |action| move |source| EvaluateError::File { action, path: path.to_path_buf(), source };
+    let failed = |action| FileError::of::<EvaluateError>(action, path);
     let lines = lines(path, problems)?;
     let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(failed("open"))?;
     file.write_all(&lines).and_then(|()| file.sync_data()).map_err(failed("write"))

@@ -4,6 +4,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use surefoot_engine::folder::FileError;
+
 use super::Record;
 use crate::run_folder::atomic;
 
@@ -11,15 +13,8 @@ use crate::run_folder::atomic;
 #[derive(Debug, thiserror::Error)]
 pub enum MetricsError {
     /// The file system's error.
-    #[error("cannot {action} {}: {source}", path.display())]
-    File {
-        /// What was tried.
-        action: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The reason.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A line that is no record, and not the last one.
     #[error("{}:{line}: not a line of metrics; move the file away to go on without it", path.display())]
     Broken {
@@ -44,7 +39,7 @@ impl MetricsFile {
     /// # Errors
     /// [`MetricsError`] when the file cannot be used.
     pub fn open(path: &Path, step: u64) -> Result<Self, MetricsError> {
-        let failed = |action| move |source| MetricsError::File { action, path: path.to_path_buf(), source };
+        let failed = |action| FileError::of::<MetricsError>(action, path);
         let mut kept = String::new();
         for record in read(path)? {
             if record.step <= step {
@@ -77,8 +72,7 @@ impl MetricsFile {
     }
 
     fn failed(&self, action: &'static str) -> impl FnOnce(std::io::Error) -> MetricsError + use<> {
-        let path = self.path.clone();
-        move |source| MetricsError::File { action, path, source }
+        FileError::of(action, &self.path)
     }
 }
 
@@ -110,18 +104,18 @@ pub struct Readable {
 /// # Errors
 /// [`MetricsError::File`] when there is a file that cannot be read.
 pub fn read_what_is_whole(path: &Path) -> Result<Readable, MetricsError> {
-    let failed = |source| MetricsError::File { action: "read", path: path.to_path_buf(), source };
+    let failed = || FileError::of::<MetricsError>("read", path);
     let mut readable = Readable::default();
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(readable),
-        Err(error) => return Err(failed(error)),
+        Err(error) => return Err(failed()(error)),
     };
     let mut reader = BufReader::new(file);
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
-        if reader.read_until(b'\n', &mut line).map_err(failed)? == 0 {
+        if reader.read_until(b'\n', &mut line).map_err(failed())? == 0 {
             break;
         }
         if !line.ends_with(b"\n") {

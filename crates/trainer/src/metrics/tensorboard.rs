@@ -8,6 +8,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use surefoot_engine::folder::FileError;
+
 use super::definition::TIME_STEP;
 use super::{MetricsError, Record};
 use crate::run_folder::atomic;
@@ -29,10 +31,7 @@ impl TensorBoard {
     /// [`MetricsError::File`].
     pub fn open(folder: &Path, records: &[Record]) -> Result<Self, MetricsError> {
         let path = folder.join(NAME);
-        let failed = |action| {
-            let path = path.clone();
-            move |source| MetricsError::File { action, path, source }
-        };
+        let failed = |action| FileError::of::<MetricsError>(action, &path);
         std::fs::create_dir_all(folder).map_err(failed("make the folder of"))?;
         atomic::clear_leftovers(folder).map_err(failed("clear the folder of"))?;
         let seconds = |record: &Record| record.get(TIME_STEP).unwrap_or(0.0);
@@ -52,8 +51,7 @@ impl TensorBoard {
     /// # Errors
     /// [`MetricsError::File`], for instance on a full disk.
     pub fn append(&mut self, record: &Record) -> Result<(), MetricsError> {
-        let failed = |source| MetricsError::File { action: "write", path: self.path.clone(), source };
-        self.file.write_all(&record_of(&scalars(now(), record))).map_err(failed)
+        self.file.write_all(&record_of(&scalars(now(), record))).map_err(FileError::of("write", &self.path))
     }
 }
 

@@ -2,8 +2,9 @@
 //!
 //! A run writes the samples of each step with their advantages and the log-probabilities that their last update saw
 //! ([`crate::run_folder::rollouts`]). Any objective can be evaluated on those again: its gradient by the log-probabilities is
-//! compared with that of the run's own objective, mini-batch by mini-batch with the same denominators. Samples that the run
-//! left out of its updates are left out here, and still count in the denominators. Advantages are the recorded ones.
+//! compared with that of the run's own objective, mini-batch by mini-batch with the same denominators. Samples that could
+//! teach the run nothing are left out here, and still count in the denominators; those that `update.truncated = "mask"` took
+//! out of the updates do not. Weights and rejections of `[correction]` are those of the run. Advantages are the recorded ones.
 
 mod contender;
 mod quantity;
@@ -18,7 +19,7 @@ use crate::run_folder::RunFolderError;
 
 pub use contender::Contender;
 pub use quantity::{QUANTITIES, Quantity};
-pub use tokens::StepTokens;
+pub use tokens::{Evaluated, StepTokens, Treatment};
 
 /// Why a run cannot be replayed.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +49,14 @@ pub enum ReplayError {
         /// Why.
         source: ObjectiveError,
     },
+    /// The run's weights and rejections cannot be computed again.
+    #[error("{}: {source}", path.display())]
+    Correction {
+        /// The rollout file.
+        path: PathBuf,
+        /// Why.
+        source: ObjectiveError,
+    },
     /// The columns of a sample do not fit together.
     #[error("{}: row {row}, sample {sample}: {field} has {got} entries for {tokens} tokens", path.display())]
     Lengths {
@@ -73,10 +82,19 @@ pub struct Outcome {
     pub step: Option<u64>,
     /// Number of the objective in [`Replay::contenders`].
     pub contender: usize,
+    /// Mean loss of the step's updates; of all steps, the mean of theirs.
+    pub loss: f64,
     /// Statistics of the tokens: multipliers, regions, zeroed tokens.
     pub stats: Stats,
     /// Products of the gradients by the log-probabilities.
     pub gradient: Products,
+}
+
+impl Outcome {
+    /// Of no step yet.
+    fn none(contender: usize) -> Self {
+        Outcome { step: None, contender, loss: 0.0, stats: Stats::empty(), gradient: Products::default() }
+    }
 }
 
 /// Scalar products of an objective's gradient `d` and that of the run's own, `o`.
@@ -123,6 +141,7 @@ impl Products {
 #[derive(Debug)]
 pub struct Replay {
     files: Vec<PathBuf>,
+    treatment: Treatment,
     /// The objectives; the first is the run's own.
     pub contenders: Vec<Contender>,
     /// Samples with an advantage that no update took, as its numbers were not finite; they are left out.
@@ -145,7 +164,8 @@ impl Replay {
         }
         let config = Config::load(&config, &[], Purpose::Train)?;
         let own = Contender::own(&config)?;
-        Ok((Replay { files, contenders: vec![own], refused: 0 }, config))
+        let treatment = Treatment::of(&config)?;
+        Ok((Replay { files, treatment, contenders: vec![own], refused: 0 }, config))
     }
 
     /// The name of a contender, with a mark at the run's own.
@@ -160,24 +180,23 @@ impl Replay {
     /// [`ReplayError`] names the rollout file.
     pub fn run(&mut self) -> Result<Vec<Outcome>, ReplayError> {
         let mut outcomes = Vec::new();
-        let mut totals: Vec<Outcome> = (0..self.contenders.len())
-            .map(|contender| Outcome { step: None, contender, stats: Stats::empty(), gradient: Products::default() })
-            .collect();
+        let mut totals: Vec<Outcome> = (0..self.contenders.len()).map(|contender| Outcome::none(contender)).collect();
         for path in &self.files {
-            let tokens = StepTokens::read(path)?;
-            self.refused += tokens.refused;
+            let tokens = StepTokens::read(path, &self.treatment)?;
+            self.refused += tokens.refused();
             let mut own = Vec::new();
             for (number, (contender, total)) in self.contenders.iter().zip(&mut totals).enumerate() {
                 let refuse =
                     |source| ReplayError::Objective { path: path.clone(), objective: contender.label.clone(), source };
-                let (gradient, stats) = tokens.evaluate(&contender.objective).map_err(refuse)?;
+                let Evaluated { loss, gradient, stats } = tokens.evaluate(&contender.objective).map_err(refuse)?;
                 if number == 0 {
                     own.clone_from(&gradient);
                 }
                 let products = Products::of(&gradient, &own);
+                total.loss += loss / self.files.len() as f64;
                 total.stats.merge(&stats);
                 total.gradient.add(products);
-                outcomes.push(Outcome { step: Some(tokens.step), contender: number, stats, gradient: products });
+                outcomes.push(Outcome { step: Some(tokens.step), contender: number, loss, stats, gradient: products });
             }
         }
         outcomes.extend(totals);

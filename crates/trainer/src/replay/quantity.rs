@@ -20,7 +20,7 @@ pub struct Quantity {
 pub const QUANTITIES: [Quantity; 4] = [
     Quantity {
         id: "cosine",
-        title: "cosine with the run's own gradient",
+        title: "Cosine with the run's own gradient",
         axis: "cosine",
         about: "Cosine between the objective's gradient and that of the run's own objective, by the log-probabilities of the \
                 recorded tokens, with the recorded advantages: 1 is the same direction.",
@@ -28,21 +28,21 @@ pub const QUANTITIES: [Quantity; 4] = [
     },
     Quantity {
         id: "norm",
-        title: "norm of the gradient over the run's own",
-        axis: "norm",
+        title: "Norm of the gradient over the run's own",
+        axis: "norm, in units of the run's own",
         about: "Length of the objective's gradient by the log-probabilities, in units of that of the run's own objective.",
         of: |outcome| outcome.gradient.relative_norm(),
     },
     Quantity {
         id: "zeroed",
-        title: "tokens without a gradient",
+        title: "Tokens without a gradient",
         axis: "share of tokens",
         about: "Share of the trained tokens whose gradient the objective sets to zero.",
         of: |outcome| outcome.statistic("gradient/zeroed"),
     },
     Quantity {
         id: "spread",
-        title: "spread of the multiplier",
+        title: "Spread of the multiplier",
         axis: "p95 − p05 of F",
         about: "Distance between the 95% and the 5% quantile of the gradient multiplier F: how unequally tokens are weighted.",
         of: |outcome| Some(outcome.statistic("multiplier/p95")? - outcome.statistic("multiplier/p05")?),

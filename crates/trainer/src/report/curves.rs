@@ -4,7 +4,7 @@ use super::axis::Scale;
 use super::figure::{Figure, Mark, Table};
 use super::plot::Frame;
 use super::series::{Buckets, Summary};
-use super::{COLOURS, Report};
+use super::{Report, line_class};
 use crate::metrics::Metric;
 use crate::metrics::definition as m;
 use crate::progress::short;
@@ -29,6 +29,16 @@ const FIGURES: &[Curves] = &[
         title: "Correct answers",
         axis: "correct samples",
         lines: &[(m::REWARD_CORRECT, SOLID, "correct")],
+    },
+    Curves {
+        id: "evaluation",
+        title: "Evaluation",
+        axis: "benchmarks",
+        lines: &[
+            (m::EVAL_AVG, SOLID, "right completions"),
+            (m::EVAL_PASS, DASHED, "problems with a right one"),
+            (m::EVAL_MAJORITY, DOTTED, "right majorities"),
+        ],
     },
     Curves {
         id: "sft-loss",
@@ -110,11 +120,14 @@ fn figure(report: &Report, buckets: Buckets, curves: &Curves) -> Option<Figure> 
         .map(|group| curves.lines.iter().map(|(metric, ..)| buckets.metric(group, *metric)).collect())
         .collect();
     let first = curves.lines[0].0;
-    let (x, y) = (Scale::steps(buckets.last), scale(&series, first)?);
+    let (x, y) = (Scale::steps(buckets.last), scale(&series, first, report.is_crowded())?);
     let unit = if first.unit == "1" { String::new() } else { format!(" ({})", first.unit) };
     let mut frame = Frame::new(curves.title, x, "step", y, &format!("{}{unit}", curves.axis));
+    // Most steps have no evaluation: lines go from one to the next.
+    let sparse = first.name.starts_with("eval/");
     let middle = |lines: &[Option<Summary>]| -> Vec<(f64, Option<Summary>)> {
-        lines.iter().enumerate().map(|(index, summary)| (buckets.middle(index), *summary)).collect()
+        let places = lines.iter().enumerate().map(|(index, summary)| (buckets.middle(index), *summary));
+        places.filter(|(_, summary)| summary.is_some() || !sparse).collect()
     };
     // Of greatest values, the greatest: a mean would hide the spikes that one looks for.
     let drawn = |metric: Metric, line: &[Option<Summary>]| -> Vec<(f64, Option<Summary>)> {
@@ -122,23 +135,24 @@ fn figure(report: &Report, buckets: Buckets, curves: &Curves) -> Option<Figure> 
         let at = |s: Summary| if greatest { Summary { mean: s.high, ..s } } else { s };
         middle(line).into_iter().map(|(x, summary)| (x, summary.map(at))).collect()
     };
-    for (index, lines) in series.iter().enumerate() {
-        frame.band(&format!("c{}", index % COLOURS), &middle(&lines[0]));
+    // Bands and second lines of many runs would hide each other; the table has them.
+    let shown = if report.is_crowded() { 1 } else { curves.lines.len() };
+    for (index, lines) in series.iter().enumerate().filter(|_| !report.is_crowded()) {
+        frame.band(&line_class(index), &middle(&lines[0]));
     }
     for (index, lines) in series.iter().enumerate() {
-        for (line, (metric, style, _)) in lines.iter().zip(curves.lines).rev() {
-            frame.line(&format!("c{} {style}", index % COLOURS), &drawn(*metric, line));
+        for (line, (metric, style, _)) in lines.iter().zip(&curves.lines[..shown]).rev() {
+            frame.line(&format!("{} {style}", line_class(index)), &drawn(*metric, line));
         }
     }
     let mut legend: Vec<(Mark, String, String)> = report
         .groups
         .iter()
         .enumerate()
-        .map(|(index, group)| (Mark::Line, format!("c{}", index % COLOURS), group.label.clone()))
+        .map(|(index, group)| (Mark::Line, line_class(index), group.label.clone()))
         .collect();
     if curves.lines.len() > 1 {
-        let shown = curves
-            .lines
+        let shown = curves.lines[..shown]
             .iter()
             .enumerate()
             .filter(|(i, _)| series.iter().any(|lines| lines[*i].iter().any(Option::is_some)));
@@ -154,9 +168,15 @@ fn figure(report: &Report, buckets: Buckets, curves: &Curves) -> Option<Figure> 
     })
 }
 
-/// The axis for all lines; `None` when there are no values.
-fn scale(series: &[Vec<Vec<Option<Summary>>>], metric: Metric) -> Option<Scale> {
-    let values: Vec<Summary> = series.iter().flatten().flatten().copied().flatten().collect();
+/// The axis for all that is drawn: `crowded` figures have the first line of each run, without its range. `None` when there are
+/// no values.
+fn scale(series: &[Vec<Vec<Option<Summary>>>], metric: Metric, crowded: bool) -> Option<Scale> {
+    let lines = series.iter().flat_map(|lines| if crowded { &lines[..1] } else { &lines[..] });
+    let drawn = |summary: Summary| match crowded {
+        true => Summary { low: summary.mean, high: summary.mean, ..summary },
+        false => summary,
+    };
+    let values: Vec<Summary> = lines.flatten().copied().flatten().map(drawn).collect();
     let mut means: Vec<f64> = values.iter().map(|summary| summary.mean).collect();
     means.sort_by(f64::total_cmp);
     let typical = *means.get(means.len() / 2)?;
@@ -192,18 +212,22 @@ fn table(report: &Report, buckets: Buckets, curves: &Curves, series: &[Vec<Vec<O
         }
         Some(summary) => short(summary.mean),
     };
-    let rows = (0..buckets.count()).map(|index| {
+    let known = |index: &usize| series.iter().flatten().any(|line| line[*index].is_some());
+    let rows = (0..buckets.count()).filter(known).map(|index| {
         let cells = series.iter().flatten().map(|line| cell(line[index]));
         (Some(buckets.middle(index)), std::iter::once(buckets.name(index)).chain(cells).collect())
     });
     let several = report.groups.iter().any(|group| group.runs.len() > 1);
-    let note = match (buckets.width > 1, several) {
-        (false, false) => String::new(),
-        (true, false) => format!("Mean (least–greatest) of {} steps each; the band is that range.", buckets.width),
-        (false, true) => "Mean (least–greatest) of the runs; the band is that range.".to_string(),
-        (true, true) => {
-            format!("Mean (least–greatest) of {} steps each of all runs; the band is that range.", buckets.width)
-        }
+    let of = match (buckets.width > 1, several) {
+        (false, false) => None,
+        (true, false) => Some(format!("{} steps each", buckets.width)),
+        (false, true) => Some("the runs".to_string()),
+        (true, true) => Some(format!("{} steps each of all runs", buckets.width)),
     };
-    Table { head, rows: rows.collect(), note }
+    let band = if report.is_crowded() { "" } else { "; the band is that range" };
+    let mut notes: Vec<String> = of.map(|of| format!("Mean (least–greatest) of {of}{band}.")).into_iter().collect();
+    if report.is_crowded() && curves.lines.len() > 1 {
+        notes.push(format!("Drawn: {}.", curves.lines[0].2));
+    }
+    Table { head, rows: rows.collect(), note: notes.join(" ") }
 }

@@ -45,7 +45,7 @@ impl Figure {
             "<figure id=\"{}\"{wide}><figcaption><h3>{}</h3><p>{}</p></figcaption><ul class=\"legend\">",
             self.id,
             escape(&self.title),
-            escape(&self.about)
+            prose(&self.about)
         );
         for (mark, class, name) in &self.legend {
             let kind = match mark {
@@ -67,6 +67,21 @@ impl Figure {
         html.push_str("</details></figure>");
         html
     }
+}
+
+/// Text with the keys that stand between backticks as code.
+fn prose(text: &str) -> String {
+    let parts: Vec<String> = text.split('`').map(escape).collect();
+    let shown = |(index, part): (usize, &String)| {
+        // A last backtick without a partner is one.
+        let closed = index + 1 < parts.len();
+        match index % 2 {
+            1 if closed => format!("<code>{part}</code>"),
+            1 => format!("`{part}"),
+            _ => part.clone(),
+        }
+    };
+    parts.iter().enumerate().map(shown).collect()
 }
 
 impl Table {
@@ -93,5 +108,16 @@ impl Table {
         }
         html.push_str("</tbody></table></div>");
         html
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::prose;
+
+    #[test]
+    fn keys_are_shown_as_code() {
+        assert_eq!(prose("a `b.c` < `d`"), "a <code>b.c</code> &lt; <code>d</code>");
+        assert_eq!(prose("a ` b"), "a ` b");
     }
 }

@@ -37,6 +37,16 @@ use series::Buckets;
 
 /// Colours that the page tells apart.
 const COLOURS: usize = 8;
+/// Dash patterns: with the colours, so many lines can be told apart.
+const DASHES: usize = 4;
+
+/// Class of the `index`-th of several lines: a colour, and a dash pattern from the second round through the colours on.
+fn line_class(index: usize) -> String {
+    match index / COLOURS % DASHES {
+        0 => format!("c{}", index % COLOURS),
+        dash => format!("c{} d{dash}", index % COLOURS),
+    }
+}
 
 /// Runs that are drawn as one: a line is their mean, the band around it their range.
 #[derive(Debug)]
@@ -101,12 +111,20 @@ impl Report {
         Self { title, groups, notices, opening, replays: Vec::new() }.compared()
     }
 
+    /// What the page calls the run in `folder`.
+    pub fn label(&self, folder: &std::path::Path) -> String {
+        let group = self.groups.iter().find(|group| group.runs.iter().any(|run| run.path == folder));
+        group.map_or_else(|| folder.display().to_string(), |group| group.label.clone())
+    }
+
     /// Adds what makes a comparison misleading.
     fn compared(mut self) -> Self {
         self.notices.extend(settings::different_tasks(&self.groups));
-        if self.groups.len() > COLOURS {
-            self.notices
-                .push(format!("more than {COLOURS} runs: colours are used twice; the tables tell the runs apart"));
+        if self.groups.len() > COLOURS * DASHES {
+            self.notices.push(format!(
+                "more than {} runs: lines look alike; a name in a legend, when it is chosen, shows its own",
+                COLOURS * DASHES
+            ));
         }
         self
     }
@@ -119,6 +137,11 @@ impl Report {
     /// The page.
     pub fn html(&self) -> String {
         page::page(self)
+    }
+
+    /// Whether there are so many runs that a figure has room for one line of each.
+    fn is_crowded(&self) -> bool {
+        self.groups.len() > COLOURS
     }
 
     fn buckets(&self) -> Buckets {

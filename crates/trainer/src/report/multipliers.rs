@@ -5,21 +5,21 @@ use super::figure::{Figure, Mark, Table};
 use super::plot::Frame;
 use super::scatter::tokens;
 use super::series::Summary;
-use super::{COLOURS, Report};
+use super::{Report, line_class};
 use crate::progress::short;
 
 const BINS: usize = 30;
 
 /// Shares of the tokens by their multiplier, all runs in one drawing.
 pub(super) fn histogram(report: &Report) -> Option<Figure> {
-    let known: Vec<(usize, String, Vec<f64>)> = report
+    let known: Vec<(String, String, Vec<f64>)> = report
         .groups
         .iter()
         .enumerate()
         .map(|(index, group)| {
             let (tokens, step) = tokens(group);
             let values = tokens.iter().filter_map(|token| token.multiplier).collect();
-            (index % COLOURS, format!("{}, step {step}", group.label), values)
+            (line_class(index), format!("{}, step {step}", group.label), values)
         })
         .filter(|(_, _, values): &(_, _, Vec<f64>)| !values.is_empty())
         .collect();
@@ -50,16 +50,16 @@ pub(super) fn histogram(report: &Report) -> Option<Figure> {
         "share of the trained tokens",
     );
     let edge = |bin: usize| low + bin as f64 * width;
-    for ((colour, _, _), shares) in known.iter().zip(&shares) {
+    for ((class, _, _), shares) in known.iter().zip(&shares) {
         let steps: Vec<(f64, Option<Summary>)> = shares
             .iter()
             .enumerate()
             .flat_map(|(bin, share)| [(edge(bin), *share), (edge(bin + 1), *share)])
             .map(|(x, share)| (x, Summary::of(std::iter::once(share))))
             .collect();
-        frame.line(&format!("c{colour}"), &steps);
+        frame.line(class, &steps);
     }
-    let legend = known.iter().map(|(colour, name, _)| (Mark::Line, format!("c{colour}"), name.clone()));
+    let legend = known.iter().map(|(class, name, _)| (Mark::Line, class.clone(), name.clone()));
     let rows = (0..BINS).map(|bin| {
         let name = if bin + 1 < BINS {
             format!("{}–{}", short(edge(bin)), short(edge(bin + 1)))

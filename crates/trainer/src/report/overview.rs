@@ -6,6 +6,8 @@ use crate::markup::escape;
 use crate::metrics::{Metric, definition as m};
 use crate::progress::{seconds, short};
 
+/// Further columns where a run has evaluations.
+const EVALUATED: [&str; 2] = ["evaluation, best", "evaluation, last"];
 const HEAD: [&str; 9] = [
     "run",
     "objective",
@@ -20,8 +22,13 @@ const HEAD: [&str; 9] = [
 
 /// The table as HTML, with the warnings of each run.
 pub(super) fn overview(report: &Report) -> String {
-    let rows = report.groups.iter().map(|group| (None, cells(group))).collect();
-    let mut html = Table { head: HEAD.map(str::to_string).to_vec(), rows, note: String::new() }.html();
+    let evaluated = report.groups.iter().any(|group| evaluations(group).is_some());
+    let mut head = HEAD.to_vec();
+    if evaluated {
+        head.extend(EVALUATED);
+    }
+    let rows = report.groups.iter().map(|group| (None, cells(group, evaluated))).collect();
+    let mut html = Table { head: head.into_iter().map(str::to_string).collect(), rows, note: String::new() }.html();
     let warnings: Vec<(&str, &str)> = report
         .groups
         .iter()
@@ -42,7 +49,7 @@ pub(super) fn overview(report: &Report) -> String {
     html
 }
 
-fn cells(group: &Group) -> Vec<String> {
+fn cells(group: &Group, evaluated: bool) -> Vec<String> {
     let text = |key: &str| {
         let mut values: Vec<&str> =
             group.runs.iter().filter_map(|run| run.keys.get(key)).map(|value| value.trim_matches('"')).collect();
@@ -64,7 +71,7 @@ fn cells(group: &Group) -> Vec<String> {
         format!("{last} of {planned}")
     };
     let shown = |value: Option<f64>| value.map_or_else(|| "–".to_string(), short);
-    vec![
+    let mut cells = vec![
         group.label.clone(),
         text("objective.name"),
         text("train.seed"),
@@ -74,7 +81,23 @@ fn cells(group: &Group) -> Vec<String> {
         shown(values(m::UPDATE_GRAD_NORM_MAX).reduce(f64::max)),
         format!("{:.0}", values(m::UPDATE_SKIPPED_STEPS).sum::<f64>()),
         seconds(values(m::TIME_STEP).sum()),
-    ]
+    ];
+    if evaluated {
+        let found = evaluations(group);
+        cells.extend([shown(found.map(|(best, _)| best)), shown(found.map(|(_, last)| last))]);
+    }
+    cells
+}
+
+/// Greatest and last Avg@k of the evaluations, each a mean over the runs.
+fn evaluations(group: &Group) -> Option<(f64, f64)> {
+    let of = |run: &super::RunData| {
+        let values: Vec<f64> = run.records.iter().filter_map(|record| record.get(m::EVAL_AVG)).collect();
+        Some((values.iter().copied().reduce(f64::max)?, *values.last()?))
+    };
+    let found: Vec<(f64, f64)> = group.runs.iter().filter_map(of).collect();
+    let mean = |value: fn(&(f64, f64)) -> f64| found.iter().map(value).sum::<f64>() / found.len() as f64;
+    (!found.is_empty()).then(|| (mean(|found| found.0), mean(|found| found.1)))
 }
 
 /// Mean reward of the first or last tenth of the steps, of all runs.

@@ -29,3 +29,28 @@ for (const svg of document.querySelectorAll("svg[data-frame]")) {
     tip.style.top = `${Math.max(8, event.clientY - tip.offsetHeight - 14)}px`;
   });
 }
+// A name in a legend, when it is chosen, shows its lines alone in every figure that has it.
+const look = (node) => [...node.classList].filter((name) => /^[cd]\d$/.test(name)).join();
+const names = [...document.querySelectorAll(".legend li")].filter((item) => item.firstChild.classList.contains("line"));
+const choose = (chosen) => {
+  const on = chosen.getAttribute("aria-pressed") !== "true";
+  for (const figure of document.querySelectorAll("figure")) {
+    const same = names.find((item) => figure.contains(item) && item.textContent === chosen.textContent);
+    const shown = on && same ? look(same.firstChild) : "";
+    for (const line of figure.querySelectorAll(".line:not(.key), .band")) {
+      line.classList.toggle("faint", shown !== "" && look(line) !== shown);
+    }
+    for (const item of names) if (figure.contains(item)) item.setAttribute("aria-pressed", on && item === same);
+  }
+};
+for (const item of names) {
+  item.setAttribute("role", "button");
+  item.setAttribute("aria-pressed", false);
+  item.tabIndex = 0;
+  item.addEventListener("click", () => choose(item));
+  item.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault();
+    choose(item);
+  });
+}

@@ -7,6 +7,11 @@ use crate::markup::escape;
 /// Nothing may be loaded from anywhere, whatever a completion holds.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
 
+/// How figures are read.
+const HOW: &str = "<p>A name in a legend, when it is chosen, shows its lines alone; below the pointer are the values of the table.</p>";
+/// Notices that are shown unfolded.
+const NOTICES: usize = 8;
+
 /// The whole page.
 pub(super) fn page(report: &Report) -> String {
     let buckets = report.buckets();
@@ -21,11 +26,7 @@ pub(super) fn page(report: &Report) -> String {
         env!("CARGO_PKG_VERSION"),
     );
     if !report.notices.is_empty() {
-        html.push_str("<section class=\"notices\" role=\"note\"><h2>To know first</h2><ul>");
-        for notice in &report.notices {
-            html.push_str(&format!("<li>{}</li>", escape(notice)));
-        }
-        html.push_str("</ul></section>\n");
+        html.push_str(&notices(&report.notices));
     }
     html.push_str(&report.opening);
     if report.is_empty() {
@@ -37,7 +38,7 @@ pub(super) fn page(report: &Report) -> String {
         figures.extend(scatter::scatter(report));
         figures.extend(multipliers::histogram(report));
         figures.extend(shares::timing(report));
-        section(&mut html, "Figures", &drawn(&figures));
+        section(&mut html, "Figures", &format!("{HOW}{}", drawn(&figures)));
         section(
             &mut html,
             "Replay: what other objectives would have done",
@@ -48,6 +49,26 @@ pub(super) fn page(report: &Report) -> String {
     }
     html.push_str(&format!("</main>\n<script>\n{}</script>\n</body>\n</html>\n", include_str!("page.js")));
     html
+}
+
+/// The notices, each once; what would fill a screen is folded.
+fn notices(all: &[String]) -> String {
+    let mut once: Vec<&String> = Vec::new();
+    for notice in all {
+        if !once.contains(&notice) {
+            once.push(notice);
+        }
+    }
+    let list = |notices: &[&String]| -> String {
+        let items = notices.iter().map(|notice| format!("<li>{}</li>", escape(notice)));
+        format!("<ul>{}</ul>", items.collect::<String>())
+    };
+    let (first, rest) = once.split_at(once.len().min(NOTICES));
+    let mut html = format!("<section class=\"notices\" role=\"note\"><h2>To know first</h2>{}", list(first));
+    if !rest.is_empty() {
+        html.push_str(&format!("<details><summary>{} more</summary>{}</details>", rest.len(), list(rest)));
+    }
+    html + "</section>\n"
 }
 
 fn drawn(figures: &[Figure]) -> String {

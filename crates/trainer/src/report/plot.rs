@@ -9,7 +9,7 @@ pub(super) const WIDTH: f64 = 420.0;
 /// Height of a drawing.
 pub(super) const HEIGHT: f64 = 250.0;
 /// Width of a character of the tick labels.
-const CHARACTER: f64 = 6.8;
+const CHARACTER: f64 = 8.0;
 
 /// A drawing with its axes.
 pub(super) struct Frame {
@@ -89,18 +89,23 @@ impl Frame {
 
     /// A line through the means; places without a value interrupt it, a lone value is a dot.
     pub fn line(&mut self, class: &str, points: &[(f64, Option<Summary>)]) {
-        let mut path = String::new();
+        let (mut path, mut lone) = (String::new(), String::new());
         for (index, (x, summary)) in points.iter().enumerate() {
             let Some(summary) = summary else { continue };
             let begins = index == 0 || points[index - 1].1.is_none();
             let ends = points.get(index + 1).is_none_or(|next| next.1.is_none());
-            let command = if begins { 'M' } else { 'L' };
-            path.push_str(&format!("{command}{:.1} {:.1}", self.place_x(*x), self.place_y(summary.mean)));
-            if begins && ends {
-                path.push_str("h0");
+            let (x, y) = (self.place_x(*x), self.place_y(summary.mean));
+            match (begins, ends) {
+                (true, true) => lone.push_str(&format!("M{x:.1} {y:.1}h0")),
+                (true, false) => path.push_str(&format!("M{x:.1} {y:.1}")),
+                (false, _) => path.push_str(&format!("L{x:.1} {y:.1}")),
             }
         }
-        self.svg.push_str(&format!("<path class=\"line {class}\" d=\"{path}\"/>"));
+        for (kind, path) in [("line", path), ("line lone", lone)] {
+            if !path.is_empty() {
+                self.svg.push_str(&format!("<path class=\"{kind} {class}\" d=\"{path}\"/>"));
+            }
+        }
     }
 
     /// The range around a line, where there is one.

@@ -4,12 +4,9 @@ use super::axis::Scale;
 use super::figure::{Figure, Mark, Table};
 use super::plot::Frame;
 use super::series::{Buckets, Summary};
-use super::{COLOURS, Report};
+use super::{Report, line_class};
 use crate::progress::short;
 use crate::replay::{Outcome, QUANTITIES, Quantity, Replay};
-
-/// Line styles, one for each round through the colours.
-const STYLES: [&str; 3] = ["", "dashed", "dotted"];
 
 /// A value by stretches of steps, at the middle of each.
 type Curve = Vec<(f64, Option<Summary>)>;
@@ -37,6 +34,13 @@ impl Replayed {
         };
         (0..buckets.count()).map(|index| (buckets.middle(index), of(index))).collect()
     }
+
+    /// What an objective is called in every drawing; the run's own has a mark only where another has its name.
+    fn name(&self, contender: usize) -> String {
+        let labels = || self.replay.contenders.iter().map(|known| &known.label);
+        let label = &self.replay.contenders[contender].label;
+        if labels().filter(|known| *known == label).count() > 1 { self.replay.name(contender) } else { label.clone() }
+    }
 }
 
 /// One figure a quantity, with a drawing a run; none without replays.
@@ -51,16 +55,13 @@ fn figure(replays: &[Replayed], quantity: &Quantity, buckets: Buckets) -> Option
     let mut names: Vec<String> = Vec::new();
     for replayed in replays {
         for contender in 0..replayed.replay.contenders.len() {
-            let name = replayed.replay.name(contender);
+            let name = replayed.name(contender);
             if !names.contains(&name) {
                 names.push(name);
             }
         }
     }
-    let class = |name: &String| {
-        let at = names.iter().position(|known| known == name).unwrap_or(0);
-        format!("c{} {}", at % COLOURS, STYLES[at / COLOURS % STYLES.len()])
-    };
+    let class = |name: &String| line_class(names.iter().position(|known| known == name).unwrap_or(0));
     let lines: Vec<Vec<_>> = replays
         .iter()
         .map(|r| (0..r.replay.contenders.len()).map(|c| r.line(c, quantity, buckets)).collect())
@@ -72,9 +73,12 @@ fn figure(replays: &[Replayed], quantity: &Quantity, buckets: Buckets) -> Option
         let scale = Scale::fitting(low, typical, high);
         let mut frame = Frame::new(quantity.title, Scale::steps(buckets.last), "step", scale, quantity.axis);
         for (contender, line) in lines.iter().enumerate().rev() {
-            frame.line(&class(&replayed.replay.name(contender)), line);
+            // Steps between the recorded ones have no values: lines go from one to the next.
+            let known: Curve = line.iter().copied().filter(|(_, summary)| summary.is_some()).collect();
+            frame.line(&class(&replayed.name(contender)), &known);
         }
-        (Some(replayed.run.clone()), frame.finish())
+        let title = format!("{}, trained with {}", replayed.run, replayed.replay.contenders[0].label);
+        (Some(title), frame.finish())
     });
     Some(Figure {
         id: quantity.id,
@@ -91,7 +95,8 @@ fn table(replays: &[Replayed], lines: &[Vec<Curve>], buckets: Buckets) -> Table 
         (0..r.replay.contenders.len()).map(|c| format!("{}: {}", r.run, r.replay.name(c))).collect()
     };
     let head = std::iter::once("step".to_string()).chain(replays.iter().flat_map(of_run)).collect();
-    let rows = (0..buckets.count()).map(|index| {
+    let recorded = |index: &usize| lines.iter().flatten().any(|line| line[*index].1.is_some());
+    let rows = (0..buckets.count()).filter(recorded).map(|index| {
         let cells = lines.iter().flatten().map(|line| line[index].1.map_or_else(String::new, |s| short(s.mean)));
         (Some(buckets.middle(index)), std::iter::once(buckets.name(index)).chain(cells).collect())
     });

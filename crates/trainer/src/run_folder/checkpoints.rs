@@ -36,13 +36,13 @@ impl Checkpoints {
     /// # Errors
     /// [`RunFolderError::File`].
     pub fn list(&self) -> Result<Vec<(u64, PathBuf)>, RunFolderError> {
-        let failed = |source| RunFolderError::File { action: "read", path: self.path.clone(), source };
+        let failed = || RunFolderError::file("read", &self.path);
         if !self.path.exists() {
             return Ok(Vec::new());
         }
         let mut found = Vec::new();
-        for entry in std::fs::read_dir(&self.path).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
+        for entry in std::fs::read_dir(&self.path).map_err(failed())? {
+            let path = entry.map_err(failed())?.path();
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             if let Some(step) = name.strip_prefix("step-").and_then(|step| step.parse().ok())
                 && path.is_dir()

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use surefoot_engine::folder::FileError;
+
 /// Why a run folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RunFolderError {
@@ -26,15 +28,8 @@ pub enum RunFolderError {
         owner: String,
     },
     /// The file system's error.
-    #[error("cannot {action} {}: {source}", path.display())]
-    File {
-        /// What was tried.
-        action: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// The reason.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A rollout file that cannot be written or read.
     #[error("{}: {message}", path.display())]
     Rollout {
@@ -48,7 +43,6 @@ pub enum RunFolderError {
 impl RunFolderError {
     /// For `map_err` on the file system's errors.
     pub fn file(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
-        let path = path.to_path_buf();
-        move |source| RunFolderError::File { action, path, source }
+        FileError::of(action, path)
     }
 }

@@ -38,9 +38,10 @@ const SCHEMA: &str = "message rollout {
     required group logp (LIST) { repeated group list { required float element; } }
     required group logp_ref (LIST) { repeated group list { required float element; } }
 }";
-/// A last column where a sample's tokens have different advantages.
-const BY_TOKEN: &str = "    required group advantages (LIST) { repeated group list { required float element; } }
-}";
+/// Last columns, which a file has where a sample of it has such values.
+const FURTHER: [Further; 2] =
+    [("advantages", |sample| &sample.advantages), ("logp_epoch", |sample| &sample.logp_epoch)];
+type Further = (&'static str, fn(&Sample) -> &Vec<f32>);
 
 /// One sample of a rollout.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -83,6 +84,8 @@ pub struct Sample {
     pub logp_ref: Vec<f32>,
     /// Advantage of each token, where they differ: with `advantage.kl_coefficient` and an estimator by token.
     pub advantages: Vec<f32>,
+    /// Log-probabilities under the policy that the last epoch over the rollout began with, where the objective reads them.
+    pub logp_epoch: Vec<f32>,
 }
 
 /// Writes the samples of a step, whole or not at all.
@@ -122,12 +125,16 @@ fn decode(file: File, broken: &impl Fn(String) -> RunFolderError) -> Result<Vec<
 }
 
 fn fill(file: &mut std::io::BufWriter<File>, samples: &[Sample]) -> ParquetResult<()> {
-    let by_token = samples.iter().any(|sample| !sample.advantages.is_empty());
-    let text = if by_token { SCHEMA.trim_end_matches('}').to_string() + BY_TOKEN } else { SCHEMA.to_string() };
-    let schema = Arc::new(parse_message_type(&text)?);
+    let wanted = |(_, values): &&Further| samples.iter().any(|sample| !values(sample).is_empty());
+    let further: Vec<&Further> = FURTHER.iter().filter(wanted).collect();
+    let mut text = SCHEMA.trim_end_matches('}').to_string();
+    for (name, _) in &further {
+        text += &format!("required group {name} (LIST) {{ repeated group list {{ required float element; }} }}\n");
+    }
+    let schema = Arc::new(parse_message_type(&(text + "}"))?);
     let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
     let mut writer = SerializedFileWriter::new(file, schema, Arc::new(properties))?;
-    row_group(writer.next_row_group()?, samples, by_token)?;
+    row_group(writer.next_row_group()?, samples, &further)?;
     writer.close()?;
     Ok(())
 }
@@ -135,7 +142,7 @@ fn fill(file: &mut std::io::BufWriter<File>, samples: &[Sample]) -> ParquetResul
 fn row_group<W: std::io::Write + Send>(
     group: SerializedRowGroupWriter<'_, W>,
     samples: &[Sample],
-    by_token: bool,
+    further: &[&Further],
 ) -> ParquetResult<()> {
     let mut columns = Columns { group };
     // In the order of the schema.
@@ -158,8 +165,8 @@ fn row_group<W: std::io::Write + Send>(
     columns.lists::<FloatType>(samples.iter().map(|s| s.logp_behavior.clone()))?;
     columns.lists::<FloatType>(samples.iter().map(|s| s.logp.clone()))?;
     columns.lists::<FloatType>(samples.iter().map(|s| s.logp_ref.clone()))?;
-    if by_token {
-        columns.lists::<FloatType>(samples.iter().map(|s| s.advantages.clone()))?;
+    for (_, values) in further {
+        columns.lists::<FloatType>(samples.iter().map(|sample| values(sample).clone()))?;
     }
     columns.group.close()?;
     Ok(())
@@ -208,9 +215,11 @@ fn sample(row: &Map<String, Value>) -> Option<Sample> {
     let text = |key: &str| row.get(key)?.as_str().map(str::to_string);
     let float = |value: &Value| value.as_f64().map_or(f32::NAN, |value| value as f32);
     let floats = |key: &str| Some(row.get(key)?.as_array()?.iter().map(float).collect());
+    let step = row.get("step")?.as_u64()?;
     Some(Sample {
-        step: row.get("step")?.as_u64()?,
-        policy_version: row.get("policy_version")?.as_u64()?,
+        step,
+        // The first files had no such column: they came from runs on policy.
+        policy_version: row.get("policy_version").map_or(Some(step.saturating_sub(1)), Value::as_u64)?,
         row: row.get("row")?.as_u64()?,
         sample: row.get("sample")?.as_u64()? as u32,
         prompt: text("prompt")?,
@@ -233,5 +242,6 @@ fn sample(row: &Map<String, Value>) -> Option<Sample> {
         logp: floats("logp")?,
         logp_ref: floats("logp_ref")?,
         advantages: floats("advantages").unwrap_or_default(),
+        logp_epoch: floats("logp_epoch").unwrap_or_default(),
     })
 }

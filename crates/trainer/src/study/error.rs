@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use surefoot_engine::folder::FileError;
+
 use crate::config::ConfigError;
 use crate::demo::DemoError;
 
@@ -9,15 +11,8 @@ use crate::demo::DemoError;
 #[derive(Debug, thiserror::Error)]
 pub enum StudyError {
     /// A file that cannot be read or written.
-    #[error("cannot {action} {}: {source}", path.display())]
-    File {
-        /// What was tried.
-        action: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// The reason.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The study's file is not TOML, or has keys that a study does not have.
     #[error("{}: {message}", path.display())]
     Shape {
@@ -63,7 +58,6 @@ pub enum StudyError {
 impl StudyError {
     /// For `map_err` on the file system's errors.
     pub(super) fn file(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
-        let path = path.to_path_buf();
-        move |source| StudyError::File { action, path, source }
+        FileError::of(action, path)
     }
 }

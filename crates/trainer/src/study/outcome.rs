@@ -10,9 +10,9 @@ pub(super) const COLLAPSED: f64 = 0.5;
 /// What a run came to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Outcome {
-    /// Greatest mean of the score over a window of consecutive steps.
+    /// Greatest mean of the score over a window of consecutive steps, or the best evaluation.
     pub best: f64,
-    /// Mean of the score over the last window.
+    /// Mean of the score over the last window, or the last evaluation.
     pub latest: f64,
     /// Steps whose greatest gradient norm is beyond 5 medians.
     pub spikes: usize,
@@ -22,9 +22,14 @@ pub struct Outcome {
     pub skipped: f64,
 }
 
-/// Steps of a window: a tenth of the run, 1 to 10.
-pub(super) fn window(steps: usize) -> usize {
-    (steps / 10).clamp(1, 10)
+/// Values of a window: a tenth of those of the run, 1 to 10; of evaluations one, as each is a mean of many samples.
+pub(super) fn window(score: Metric, values: usize) -> usize {
+    if is_evaluation(score) { 1 } else { (values / 10).clamp(1, 10) }
+}
+
+/// Whether a metric comes from the evaluations of a run, and not from its training.
+pub(super) fn is_evaluation(metric: Metric) -> bool {
+    metric.name.starts_with("eval/")
 }
 
 impl Outcome {
@@ -33,7 +38,8 @@ impl Outcome {
         let finite =
             |metric: Metric| records.iter().filter_map(move |r| r.get(metric)).filter(|value| value.is_finite());
         let scores: Vec<f64> = finite(score).collect();
-        let means = scores.windows(window(scores.len())).map(|part| part.iter().sum::<f64>() / part.len() as f64);
+        let means =
+            scores.windows(window(score, scores.len())).map(|part| part.iter().sum::<f64>() / part.len() as f64);
         let means: Vec<f64> = means.collect();
         let (latest, best) = (*means.last()?, means.iter().copied().fold(f64::NEG_INFINITY, f64::max));
         let mut norms: Vec<f64> = finite(m::UPDATE_GRAD_NORM_MAX).collect();
@@ -78,6 +84,17 @@ mod tests {
         assert!((outcome.best - 0.7).abs() < 1e-12 && (outcome.latest - 0.3).abs() < 1e-12, "{outcome:?}");
         assert!((outcome.delta() + 0.4).abs() < 1e-12 && outcome.collapsed && outcome.spikes == 0, "{outcome:?}");
         assert_eq!(Outcome::of(&records(&[f64::NAN], &[1.0]), m::REWARD_CORRECT), None);
+    }
+
+    #[test]
+    fn every_evaluation_counts_by_itself() {
+        let mut records = records(&[0.1; 60], &[1.0; 60]);
+        for (record, score) in records.iter_mut().skip(1).step_by(2).zip([0.25, 0.75, 0.5].into_iter().cycle()) {
+            record.set(m::EVAL_AVG, score);
+        }
+        let outcome = Outcome::of(&records, m::EVAL_AVG).unwrap();
+        assert_eq!((outcome.best, outcome.latest, outcome.delta()), (0.75, 0.5, -0.25));
+        assert_eq!(Outcome::of(&records[..1], m::EVAL_AVG), None);
     }
 
     #[test]

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::StudyError;
+use super::outcome::is_evaluation;
 use crate::config::{Config, Purpose};
 use crate::demo;
-use crate::metrics::{Metric, definition};
+use crate::metrics::{Metric, definition as m};
 use crate::objectives::Objective;
 
 /// The file as it is written.
@@ -45,7 +46,7 @@ pub struct Plan {
     pub name: String,
     /// Where everything lies.
     pub folder: PathBuf,
-    /// What is compared; greater is better.
+    /// What is compared; greater is better. Unless the study says, evaluations where every run makes them.
     pub score: Metric,
     /// Threads of each run.
     pub threads: usize,
@@ -106,15 +107,16 @@ impl Plan {
                 return wrong("setting.objectives", format!("`{unknown}` is none of the study's objectives"));
             }
         }
-        let score = file.score.as_deref().unwrap_or("reward/correct");
-        let Some(score) = definition::by_name(score) else {
-            return wrong("score", format!("there is no metric `{score}`; docs/metrics.md lists them"));
+        let asked = file.score.as_deref().map(|name| m::by_name(name).ok_or(name));
+        let asked = match asked.transpose() {
+            Ok(asked) => asked,
+            Err(name) => return wrong("score", format!("there is no metric `{name}`; docs/metrics.md lists them")),
         };
         let name = path.file_stem().map_or_else(|| "study".to_string(), |stem| stem.to_string_lossy().into_owned());
         let folder = file.folder.clone().unwrap_or_else(|| Path::new("studies").join(&name));
         let mut plan = Plan {
             name,
-            score,
+            score: m::REWARD_CORRECT,
             threads: file.threads.unwrap_or(1),
             parallel: file.parallel.unwrap_or(0),
             cells: Vec::new(),
@@ -139,6 +141,17 @@ impl Plan {
         if plan.cells.is_empty() {
             return wrong("setting.objectives", "no run is left".to_string());
         }
+        let without = plan.cells.iter().find(|cell| cell.config.eval.every == 0);
+        plan.score = match (asked, without) {
+            (Some(score), Some(cell)) if is_evaluation(score) => {
+                let message =
+                    format!("is {}, and the run {} makes no evaluation; set eval.every", score.name, cell.name);
+                return wrong("score", message);
+            }
+            (Some(score), _) => score,
+            (None, None) => m::EVAL_AVG,
+            (None, Some(_)) => m::REWARD_CORRECT,
+        };
         Ok(plan)
     }
 

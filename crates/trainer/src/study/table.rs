@@ -1,6 +1,6 @@
 //! The table of a study, as Markdown and as a part of the report.
 
-use super::outcome::{COLLAPSED, SPIKE};
+use super::outcome::{COLLAPSED, SPIKE, is_evaluation};
 use super::{Cell, Estimate, Outcome, Plan, State};
 use crate::metrics::Metric;
 use crate::report::{Group, Report, RunData};
@@ -88,10 +88,14 @@ impl Table {
 
     /// What the columns mean.
     pub fn legend(&self) -> String {
+        let score = if is_evaluation(self.score) {
+            "Best: the best evaluation of a run; Latest: its last"
+        } else {
+            "A score of training, over windows of a tenth of the steps (1 to 10). Best: the greatest window; Latest: the last"
+        };
         format!(
-            "Mean ± half the 95% interval over seeds (Student's t). Score: {}, {}, over windows of a tenth of the steps (1 to 10). Best: \
-             the greatest window; Latest: the last; Δ = Latest − Best (MHPO Table 4). Spike: a step whose greatest gradient norm is \
-             beyond {SPIKE} times the run's median. Collapsed: Latest below {COLLAPSED} of Best.",
+            "Mean ± half the 95% interval over seeds (Student's t). Score: {}, {}. {score}; Δ = Latest − Best (MHPO Table 4). Spike: \
+             a step whose greatest gradient norm is beyond {SPIKE} times the run's median. Collapsed: Latest below {COLLAPSED} of Best.",
             self.score.name, self.score.meaning
         )
     }

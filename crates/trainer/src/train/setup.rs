@@ -210,6 +210,7 @@ pub(super) fn write_rollout(
                 mini_batch: (number / size) as u32,
                 logp: seen.logp,
                 logp_ref,
+                logp_epoch: seen.logp_epoch,
                 logp_behavior: if truncated_sampling { sample.logp_behavior.clone() } else { Vec::new() },
             });
         }

@@ -31,6 +31,8 @@ pub struct TrainedSample<'a> {
     pub logp_old: &'a [f32],
     /// Log-probabilities under the reference policy; empty where there is none.
     pub logp_ref: &'a [f32],
+    /// Log-probabilities under the policy that the present epoch over the rollout began with; empty where no objective asks.
+    pub logp_epoch: &'a [f32],
     /// Its advantage.
     pub advantage: Advantage<'a>,
     /// Weights that correct for the policy that sampled it; empty where no sample of the rollout has them.
@@ -84,6 +86,8 @@ pub struct MicroBatch {
     pub logp_old: Vec<f32>,
     /// Log-probability of each target under the reference policy; empty where there is none.
     pub logp_ref: Vec<f32>,
+    /// Log-probability of each target under the policy that the epoch began with; empty where no objective asks.
+    pub logp_epoch: Vec<f32>,
     /// Weight of each target; empty where there are none.
     pub token_weights: Vec<f32>,
     /// Whether each target is trained; empty where all are.
@@ -118,6 +122,7 @@ impl MicroBatch {
         }
         self.logp_old.extend_from_slice(sample.logp_old);
         self.logp_ref.extend_from_slice(sample.logp_ref);
+        self.logp_epoch.extend_from_slice(sample.logp_epoch);
         self.token_weights.extend_from_slice(sample.token_weights);
         self.mask.extend_from_slice(sample.mask);
     }
@@ -167,6 +172,7 @@ mod tests {
             tokens: &tokens[i],
             logp_old: &logp[..i + 1],
             logp_ref: &[],
+            logp_epoch: &[],
             advantage: Advantage::Sequence(advantage),
             token_weights: &[],
             mask: &[],

@@ -92,6 +92,9 @@ fn evaluate(
     if !batch.logp_ref.is_empty() {
         tokens = tokens.with_logp_ref(&batch.logp_ref)?;
     }
+    if !batch.logp_epoch.is_empty() {
+        tokens = tokens.with_logp_epoch(&batch.logp_epoch)?;
+    }
     if !batch.token_weights.is_empty() {
         tokens = tokens.with_token_weights(&batch.token_weights)?;
     }

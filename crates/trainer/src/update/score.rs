@@ -63,6 +63,7 @@ fn score_here(policy: &mut Policy, config: &Config, groups: &[Group], of: Of) ->
                     tokens: &sample.tokens,
                     logp_old: &sample.logp,
                     logp_ref: &[],
+                    logp_epoch: &[],
                     advantage: Advantage::Sequence(0.0),
                     token_weights: &[],
                     mask: &[],
