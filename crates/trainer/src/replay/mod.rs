@@ -180,7 +180,7 @@ impl Replay {
     /// [`ReplayError`] names the rollout file.
     pub fn run(&mut self) -> Result<Vec<Outcome>, ReplayError> {
         let mut outcomes = Vec::new();
-        let mut totals: Vec<Outcome> = (0..self.contenders.len()).map(|contender| Outcome::none(contender)).collect();
+        let mut totals: Vec<Outcome> = (0..self.contenders.len()).map(Outcome::none).collect();
         for path in &self.files {
             let tokens = StepTokens::read(path, &self.treatment)?;
             self.refused += tokens.refused();
