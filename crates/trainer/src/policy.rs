@@ -1,7 +1,8 @@
 //! The policy that is trained: weights and optimizer on a device, and what samples from it and trains it.
 //!
-//! [`Policy`] knows no device: `Learner` is what one has to do, and `on::On` does it over the operators of any
-//! [`surefoot_engine::device::Device`].
+//! [`Policy`] knows no device: `Learner` (`policy/learner.rs`) is what one has to do, and `On` (`policy/on.rs`) does it over the
+//! operators of any [`surefoot_engine::device::Device`].
+mod error;
 mod fit;
 mod learned;
 mod learner;
@@ -17,69 +18,20 @@ use crate::rollout::Generate;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use surefoot_engine::batch::Packed;
-use surefoot_engine::config::{ConfigError, ModelConfig};
+use surefoot_engine::config::ModelConfig;
 use surefoot_engine::decoder::Predictions;
 use surefoot_engine::device::{Chosen, DeviceError, Step, Wanted, select};
-use surefoot_engine::folder::{Dtype, FolderError};
+use surefoot_engine::folder::Dtype;
 use surefoot_engine::generate::{Request, Sample, Settings};
-use surefoot_engine::lora::PeftError;
 use surefoot_engine::model::{self, Model};
 use surefoot_objectives::bias::scaled_learning_rate;
 
 use learned::Learning;
 use learner::Learner;
 
+pub use error::PolicyError;
 pub use learner::{BothMoments, Of, Pass};
 pub use sampler::Sampler;
-
-/// Why a policy could not be loaded or stored.
-#[derive(Debug, thiserror::Error)]
-pub enum PolicyError {
-    /// `config.json`.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The weights.
-    #[error(transparent)]
-    Folder(#[from] FolderError),
-    /// Adapters.
-    #[error(transparent)]
-    Adapters(#[from] PeftError),
-    /// The device.
-    #[error(transparent)]
-    Device(#[from] DeviceError),
-    /// `model.frozen`.
-    #[error("model.frozen, for {folder}: {message}")]
-    Frozen {
-        /// The model folder.
-        folder: String,
-        /// What is wrong.
-        message: String,
-    },
-    /// Sequences longer than the model was made for.
-    #[error(
-        "the longest sequence is {needed} tokens (prompt and completion), and {folder} was made for {limit}; lower {keys}"
-    )]
-    Positions {
-        /// The model folder.
-        folder: String,
-        /// Tokens of the longest sequence.
-        needed: usize,
-        /// Positions of the model.
-        limit: usize,
-        /// What to change.
-        keys: &'static str,
-    },
-    /// A learning rate that was scaled beyond what the weight decay bears.
-    #[error(
-        "optimizer.base_parameters scales the learning rate to {rate:e}; times optimizer.weight_decay = {decay} it exceeds 1, and every update would turn the weights' signs"
-    )]
-    Rate {
-        /// The scaled rate.
-        rate: f64,
-        /// The decay.
-        decay: f64,
-    },
-}
 
 /// The policy and its optimizer.
 pub struct Policy {

@@ -17,6 +17,8 @@ const HOPPER: (i32, i32) = (9, 0);
 /// Shared memory that a block can have without asking.
 const FREE_SHARED: usize = 48 << 10;
 
+/// Bytes that were given back and are kept for later.
+const KEPT_BYTES: u64 = 512 << 20;
 /// Greatest distance from row to row of a copy in one call.
 const WIDEST_PITCH: usize = i32::MAX as usize;
 
@@ -79,6 +81,7 @@ impl Gpu {
             return Err(unavailable(number, reason, "use --device cpu"));
         }
         let stream = context.new_stream().map_err(|error| failed("making a stream", error))?;
+        keep_some(&context).map_err(|error| failed("its memory pool", error))?;
         let architecture = Architecture { major: capability.0 as usize, minor: capability.1 as usize, own: false };
         let compiler = Compiler::open(architecture)?;
         let own = Compiler::open(Architecture { own: true, ..architecture })?;
@@ -129,6 +132,17 @@ impl Gpu {
     /// Makes its context that of the calling thread.
     pub fn bind(&self) -> Result<(), DeviceError> {
         self.device.context.bind_to_thread().map_err(self.failed("the context"))
+    }
+}
+
+/// Lets the driver keep some memory that was given back: small pieces come and go all the time, and the system's answers are slow.
+fn keep_some(context: &Arc<CudaContext>) -> Result<(), DriverError> {
+    let mut threshold = KEPT_BYTES;
+    // SAFETY: the device is the context's; the attribute is a u64, which is read before the call returns.
+    unsafe {
+        let pool = result::device::get_default_mem_pool(context.cu_device())?;
+        let what = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+        result::mem_pool::set_attribute(pool, what, std::ptr::from_mut(&mut threshold).cast())
     }
 }
 
@@ -205,7 +219,12 @@ impl Machine for Gpu {
     fn allocate(&self, bytes: usize) -> Result<Address, DeviceError> {
         self.bind()?;
         // SAFETY: the memory is not read before it is written; `Memory` gives it back.
-        let taken = unsafe { result::malloc_async(self.stream.cu_stream(), bytes) };
+        let take = || unsafe { result::malloc_async(self.stream.cu_stream(), bytes) };
+        let taken = take().or_else(|error| match error.0 {
+            // What was given back is free when the work that used it is done.
+            sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY => self.stream.synchronize().and_then(|()| take()),
+            _ => Err(error),
+        });
         taken.map_err(|error| match (error.0, self.memory()) {
             (sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY, Some((free, total))) => {
                 DeviceError::OutOfMemory { device: self.name(), wanted: bytes, free, total, hint: SMALLER.to_string() }

@@ -7,11 +7,14 @@ use crate::layout::Matrix;
 /// Rows of `dy` that one block of `column_sums` adds up.
 const COLUMN_ROWS: usize = 128;
 
+/// Fewer blocks leave more than a quarter of the 132 multiprocessors of an H100 or H200 idle.
+const FEWEST_BLOCKS: usize = 99;
+
 /// A kernel of `linear.cu` or `linear_hopper.cu`.
 struct Kernel {
     bf16: &'static str,
     float: &'static str,
-    /// It is taken up to so many rows.
+    /// Fewest rows that it is taken for.
     rows: usize,
     /// Rows of a block.
     height: usize,
@@ -28,7 +31,7 @@ const COMMON: &[Kernel] = &[
     Kernel {
         bf16: "linear_16_bf16",
         float: "linear_16_float",
-        rows: 16,
+        rows: 0,
         height: 16,
         width: 32,
         block: 64,
@@ -37,7 +40,7 @@ const COMMON: &[Kernel] = &[
     Kernel {
         bf16: "linear_64_bf16",
         float: "linear_64_float",
-        rows: 128,
+        rows: 17,
         height: 64,
         width: 64,
         block: 128,
@@ -46,7 +49,7 @@ const COMMON: &[Kernel] = &[
     Kernel {
         bf16: "linear_128_bf16",
         float: "linear_128_float",
-        rows: 1023,
+        rows: 129,
         height: 128,
         width: 128,
         block: 128,
@@ -55,7 +58,7 @@ const COMMON: &[Kernel] = &[
     Kernel {
         bf16: "linear_256_bf16",
         float: "linear_256_float",
-        rows: usize::MAX,
+        rows: 1024,
         height: 256,
         width: 128,
         block: 256,
@@ -68,7 +71,7 @@ const HOPPER: &[Kernel] = &[
     Kernel {
         bf16: "linear_hopper_64_bf16",
         float: "linear_hopper_64_float",
-        rows: 128,
+        rows: 0,
         height: 64,
         width: 32,
         block: 128,
@@ -77,13 +80,22 @@ const HOPPER: &[Kernel] = &[
     Kernel {
         bf16: "linear_hopper_128_bf16",
         float: "linear_hopper_128_float",
-        rows: usize::MAX,
+        rows: 129,
         height: 128,
         width: 256,
         block: 256,
         shared: 196_608,
     },
 ];
+
+/// The largest tile that is meant for so many rows and has work for most multiprocessors; where none has, the larger of the two
+/// smallest. It changes no bit.
+fn choose(kernels: &'static [Kernel], rows: usize, outputs: usize) -> &'static Kernel {
+    let fits = |kernel: &&Kernel| kernel.rows <= rows;
+    let busy = |kernel: &&Kernel| outputs.div_ceil(kernel.width) * rows.div_ceil(kernel.height) >= FEWEST_BLOCKS;
+    let largest = kernels.iter().rev().filter(fits).find(busy);
+    largest.or_else(|| kernels.iter().take(2).rev().find(fits)).unwrap_or(&kernels[0])
+}
 
 impl Cuda {
     pub(super) fn do_linear(&self, rows: usize, x: &Buffer, arena: &Buffer, m: &Matrix, y: &mut Buffer) {
@@ -124,8 +136,7 @@ impl Cuda {
         }
         let parameters = [x.into(), w.into(), bias.into(), y.into(), rows.into(), m.outputs.into(), m.inputs.into()];
         let kernels = if self.shared.forward == Forward::Hopper { HOPPER } else { COMMON };
-        // The last one takes any number of rows.
-        let chosen = kernels.iter().find(|kernel| rows <= kernel.rows).unwrap_or(&kernels[kernels.len() - 1]);
+        let chosen = choose(kernels, rows, m.outputs);
         let kernel = if number == Number::Bf16 { chosen.bf16 } else { chosen.float };
         let (height, width, block, shared) = (chosen.height, chosen.width, chosen.block, chosen.shared);
         self.launch(kernel, [m.outputs.div_ceil(width), rows.div_ceil(height), 1], block, shared, &parameters);
@@ -219,5 +230,25 @@ impl Cuda {
         if product.shape.m > 0 && product.shape.n > 0 {
             self.attempt(|machine| machine.product(&product));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_are_as_large_as_keeps_the_gpu_busy() {
+        let name = |kernels, rows, outputs| choose(kernels, rows, outputs).bf16;
+        // A training pass; the vocabulary; decoding, whose products have few outputs; one sequence.
+        assert_eq!(name(COMMON, 16_384, 2048), "linear_256_bf16");
+        assert_eq!(name(COMMON, 256, 151_936), "linear_128_bf16");
+        assert_eq!(name(COMMON, 256, 2048), "linear_64_bf16");
+        assert_eq!(name(COMMON, 64, 896), "linear_16_bf16");
+        assert_eq!(name(COMMON, 64, 64), "linear_64_bf16");
+        assert_eq!(name(COMMON, 16, 151_936), "linear_16_bf16");
+        assert_eq!(name(HOPPER, 256, 2048), "linear_hopper_64_bf16");
+        assert_eq!(name(HOPPER, 16_384, 896), "linear_hopper_128_bf16");
+        assert_eq!(name(HOPPER, 3, 64), "linear_hopper_64_bf16");
     }
 }

@@ -1,0 +1,54 @@
+//! Why a policy cannot be loaded, stored, or used.
+use surefoot_engine::config::ConfigError;
+use surefoot_engine::device::DeviceError;
+use surefoot_engine::folder::FolderError;
+use surefoot_engine::lora::PeftError;
+
+/// Why a policy could not be loaded or stored.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// `config.json`.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The weights.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// Adapters.
+    #[error(transparent)]
+    Adapters(#[from] PeftError),
+    /// The device.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// `model.frozen`.
+    #[error("model.frozen, for {folder}: {message}")]
+    Frozen {
+        /// The model folder.
+        folder: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// Sequences longer than the model was made for.
+    #[error(
+        "the longest sequence is {needed} tokens (prompt and completion), and {folder} was made for {limit}; lower {keys}"
+    )]
+    Positions {
+        /// The model folder.
+        folder: String,
+        /// Tokens of the longest sequence.
+        needed: usize,
+        /// Positions of the model.
+        limit: usize,
+        /// What to change.
+        keys: &'static str,
+    },
+    /// A learning rate that was scaled beyond what the weight decay bears.
+    #[error(
+        "optimizer.base_parameters scales the learning rate to {rate:e}; times optimizer.weight_decay = {decay} it exceeds 1, and every update would turn the weights' signs"
+    )]
+    Rate {
+        /// The scaled rate.
+        rate: f64,
+        /// The decay.
+        decay: f64,
+    },
+}
