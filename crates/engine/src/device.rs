@@ -85,6 +85,21 @@ impl<B> Deref for Lent<'_, B> {
     }
 }
 
+/// What a loss asks of the targets: `sum_i logp[i] log p(target_i) + entropy[i] H_i` is what is differentiated.
+#[derive(Clone, Copy, Debug)]
+pub struct TargetGradients<'a> {
+    /// `dL/dlogp` of each target.
+    pub logp: &'a [f32],
+    /// `dL/dH` of the distribution that each target was drawn from, as an entropy bonus has it; empty for none.
+    pub entropy: &'a [f32],
+}
+
+impl<'a> From<&'a [f32]> for TargetGradients<'a> {
+    fn from(logp: &'a [f32]) -> Self {
+        Self { logp, entropy: &[] }
+    }
+}
+
 /// A device: its memory and its operators. Unless said otherwise results are written, not added.
 ///
 /// Operators return no errors, as those of a GPU are found out about later than they happen. A device keeps its first
@@ -294,7 +309,7 @@ pub trait Device: Send + Sync {
         targets: &[Target],
         state: &mut Self::HeadState,
     ) -> TargetStatistics;
-    /// Gradient of `sum_i grad_logp[i] logp[i]`: writes `dhidden`, adds the weight's if it has one.
+    /// The gradient that `wanted` says: writes `dhidden`, adds the weight's if it has one.
     fn head_backward(
         &self,
         rows: usize,
@@ -303,7 +318,7 @@ pub trait Device: Send + Sync {
         m: &Matrix,
         scale: f32,
         targets: &[Target],
-        grad_logp: &[f32],
+        wanted: TargetGradients,
         state: &mut Self::HeadState,
         dhidden: &mut Self::Buffer,
         grads: Option<&mut Self::Buffer>,

@@ -66,7 +66,7 @@ impl Case {
         let w = Weights { arena: &self.model.weights, packed: None };
         let mut tape = Tape::new(&self.decoder, self.batch.len(), Activations::Keep);
         let found = self.decoder.forward(w, &self.batch, &self.targets, 1.0, &mut tape);
-        self.decoder.backward_to(w, &self.batch, &self.grad_logp, &mut tape, trained);
+        self.decoder.backward_to(w, &self.batch, self.grad_logp.as_slice().into(), &mut tape, trained);
         found.logp
     }
 }

@@ -5,6 +5,7 @@ use surefoot_engine::batch::{Packed, Target};
 use surefoot_engine::cpu::attention::{self, Heads, Workspace};
 use surefoot_engine::cpu::parallel::Threading;
 use surefoot_engine::cpu::{head, linear::Weight, norm, rope, swiglu};
+use surefoot_engine::device::TargetGradients;
 
 const POOL: Threading = Threading::Pool;
 
@@ -195,27 +196,37 @@ fn head_statistics_and_gradients() {
     let mut kept = head::Kept::default();
     let found = head::forward(POOL, rows, &hidden, weight, scale, &targets, &mut kept);
     close("logp", &found.logp, &plain(&widen(&hidden), &widen(&weights)));
-    let entropy = |t: &Target| {
-        let e: Vec<f64> = logits(&widen(&hidden), &widen(&weights), t.row as usize).iter().map(|l| l.exp()).collect();
-        let total: f64 = e.iter().sum();
-        -e.iter().map(|e| e / total * (e / total).ln()).sum::<f64>()
+    let entropies = |hidden: &[f64], weights: &[f64]| -> Vec<f64> {
+        let entropy = |t: &Target| {
+            let e: Vec<f64> = logits(hidden, weights, t.row as usize).iter().map(|l| l.exp()).collect();
+            let total: f64 = e.iter().sum();
+            -e.iter().map(|e| e / total * (e / total).ln()).sum::<f64>()
+        };
+        targets.iter().map(entropy).collect()
     };
-    close("entropy", &found.entropy, &targets.iter().map(entropy).collect::<Vec<_>>());
-    let (mut dhidden, mut dw) = (vec![f32::NAN; rows * width], vec![0.0; vocabulary * width]);
-    let mut packed = Vec::new();
-    head::backward(
-        POOL,
-        rows,
-        &hidden,
-        weight,
-        scale,
-        &targets,
-        &grad,
-        &mut kept,
-        &mut packed,
-        &mut dhidden,
-        Some(&mut dw),
-    );
-    close("head dhidden", &dhidden, &differences(&hidden, &grad, |h| plain(h, &widen(&weights))));
-    close("head dw", &dw, &differences(&weights, &grad, |w| plain(&widen(&hidden), w)));
+    close("entropy", &found.entropy, &entropies(&widen(&hidden), &widen(&weights)));
+    let both = |hidden: &[f64], weights: &[f64]| [plain(hidden, weights), entropies(hidden, weights)].concat();
+    for entropy in [vec![], values(6, 12)] {
+        let (mut dhidden, mut dw) = (vec![f32::NAN; rows * width], vec![0.0; vocabulary * width]);
+        let mut packed = Vec::new();
+        head::forward(POOL, rows, &hidden, weight, scale, &targets, &mut kept);
+        let wanted = TargetGradients { logp: &grad, entropy: &entropy };
+        head::backward(
+            POOL,
+            rows,
+            &hidden,
+            weight,
+            scale,
+            &targets,
+            wanted,
+            &mut kept,
+            &mut packed,
+            &mut dhidden,
+            Some(&mut dw),
+        );
+        let mut slopes = [grad.clone(), entropy].concat();
+        slopes.resize(2 * grad.len(), 0.0);
+        close("head dhidden", &dhidden, &differences(&hidden, &slopes, |h| both(h, &widen(&weights))));
+        close("head dw", &dw, &differences(&weights, &slopes, |w| both(&widen(&hidden), w)));
+    }
 }

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use surefoot_engine::batch::Packed;
 use surefoot_engine::config::ModelConfig;
 use surefoot_engine::decoder::Predictions;
-use surefoot_engine::device::{Chosen, DeviceError, Step, Wanted, select};
+use surefoot_engine::device::{Chosen, DeviceError, Step, TargetGradients, Wanted, select};
 use surefoot_engine::folder::Dtype;
 use surefoot_engine::generate::{Request, Sample, Settings};
 use surefoot_engine::model::{self, Model};
@@ -183,12 +183,12 @@ impl Policy {
         self.learner.forward(pass)
     }
 
-    /// Adds the gradient of `sum_i grad_logp[i] logp[i]` for the targets of the last [`Policy::forward`], on `batch`.
+    /// Adds the gradient that `wanted` says for the targets of the last [`Policy::forward`], on `batch`.
     ///
     /// # Errors
     /// What the device failed with.
-    pub fn backward(&mut self, batch: &Packed, grad_logp: &[f32]) -> Result<(), DeviceError> {
-        self.learner.backward(batch, grad_logp)
+    pub fn backward(&mut self, batch: &Packed, wanted: TargetGradients) -> Result<(), DeviceError> {
+        self.learner.backward(batch, wanted)
     }
 
     /// Sets the gradient to zero.

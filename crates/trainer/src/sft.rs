@@ -112,7 +112,7 @@ impl Steps for SftRun {
                 let found = policy.forward(&pass)?;
                 let loss = found.logp.iter().map(|&l| f64::from(l)).sum::<f64>() / learned as f64;
                 told.flag(true).double(loss).number(packed.len() as u64);
-                policy.backward(&packed, &vec![-1.0 / learned as f32; targets.len()])?;
+                policy.backward(&packed, vec![-1.0 / learned as f32; targets.len()].as_slice().into())?;
             }
         }
         told.flag(false);

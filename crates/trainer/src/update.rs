@@ -1,4 +1,5 @@
 //! One update: the objective's loss over a mini-batch, in micro-batches, and a step of the optimizer.
+mod bonus;
 mod pack;
 pub(crate) mod parts;
 mod passes;
@@ -115,6 +116,13 @@ pub struct Rule<'a> {
     pub ranks: &'a Ranks,
 }
 
+impl Rule<'_> {
+    /// Whether a sample with this advantage has loss and gradient 0.
+    fn is_inert(&self, advantage: f32) -> bool {
+        self.config.regularizer.entropy_coefficient == 0.0 && self.objective.is_inert(advantage)
+    }
+}
+
 /// Groups of each mini-batch but the last, which may be smaller, when `groups` are cut into `mini_batches`.
 pub fn groups_in_mini_batch(groups: usize, mini_batches: usize) -> usize {
     groups.div_ceil(mini_batches.max(1)).max(1)
@@ -139,7 +147,7 @@ pub fn update(
         return Ok(());
     }
     let denominators = rule.objective.denominators_from(counts(groups)?)?;
-    let inert = |advantage| rule.objective.is_inert(advantage);
+    let inert = |advantage| rule.is_inert(advantage);
     let parts = parts::parts(groups, rule.config.update.shards.unwrap_or(1), |sample| sample.is_idle(inert));
     let Passes { parts, seen, partial } = passes::passes(policy, rule, &parts, &denominators)?;
     done.keep(groups, seen);

@@ -119,7 +119,12 @@ fn any_number_of_ranks_leaves_the_same_bits() {
 
 #[test]
 fn so_do_a_reference_policy_adapters_and_evaluations() {
-    let reference = ["update.shards=2", "regularizer.reference_coefficient=0.1", "lora.rank=4"];
+    let reference = [
+        "update.shards=2",
+        "regularizer.reference_coefficient=0.1",
+        "regularizer.entropy_coefficient=0.01",
+        "lora.rank=4",
+    ];
     compare(Purpose::Train, &reference, &[1, 2]);
     let evaluated = [
         "update.shards=2",

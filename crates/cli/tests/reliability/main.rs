@@ -9,6 +9,7 @@ mod best;
 mod collapse;
 mod cut_evaluation;
 mod disk;
+mod entropy;
 mod interrupt;
 mod kills;
 mod llama_cpp;

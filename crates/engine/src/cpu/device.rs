@@ -9,7 +9,7 @@ use super::parallel::{Shared, Threading};
 use super::rope::{self, Direction, Table};
 use super::{adamw, norm, sample, swiglu};
 use crate::batch::{Packed, Target};
-use crate::device::{Choice, Device, DeviceError, Lent, Sampling, Weights};
+use crate::device::{Choice, Device, DeviceError, Lent, Sampling, TargetGradients, Weights};
 use crate::layout::Matrix;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -337,7 +337,7 @@ impl Device for Cpu {
         m: &Matrix,
         scale: f32,
         targets: &[Target],
-        grad_logp: &[f32],
+        wanted: TargetGradients,
         state: &mut Kept,
         dhidden: &mut Vec<f32>,
         grads: Option<&mut Vec<f32>>,
@@ -350,7 +350,7 @@ impl Device for Cpu {
             weight(w, m),
             scale,
             targets,
-            grad_logp,
+            wanted,
             state,
             &mut lock(&self.packed),
             dhidden,

@@ -6,6 +6,7 @@ use super::parallel::{Shared, Threading};
 use super::simd::kernel;
 use super::tile::LANES;
 use crate::batch::Target;
+use crate::device::TargetGradients;
 
 /// Bytes of logits held at once. A batch whose logits fit keeps them from the forward to the backward pass.
 const LOGIT_BYTES: usize = 32 << 20;
@@ -66,6 +67,17 @@ kernel! {
         let factor = -scale * weight;
         for v in logits {
             *v = exp(v.mul_add(scale, -log_sum)) * factor;
+        }
+    }
+}
+
+kernel! {
+    /// `dlogits = -scale * softmax * (weight + pull * (log softmax + entropy))`, with the gradient of the entropy:
+    /// `dH/dz_v = -p_v (log p_v + H)`.
+    fn softmax_pulled(logits: &mut [f32], scale: f32, row: RowStatistics, weight: f32, pull: f32) {
+        for v in logits {
+            let logp = v.mul_add(scale, -row.log_sum);
+            *v = exp(logp) * (-scale * (logp + row.entropy).mul_add(pull, weight));
         }
     }
 }
@@ -146,7 +158,7 @@ fn statistics(threading: Threading, scale: f32, vocabulary: usize, logits: &[f32
     });
 }
 
-/// Gradient of `sum_i grad_logp[i] * logp[i]`: `dhidden` is written, `dw` is added to if there is one.
+/// The gradient that `wanted` says: `dhidden` is written, `dw` is added to if there is one.
 pub fn backward(
     threading: Threading,
     rows: usize,
@@ -154,7 +166,7 @@ pub fn backward(
     head: Weight,
     scale: f32,
     targets: &[Target],
-    grad_logp: &[f32],
+    wanted: TargetGradients,
     kept: &mut Kept,
     packed: &mut Vec<f32>,
     dhidden: &mut [f32],
@@ -174,10 +186,16 @@ pub fn backward(
                 // SAFETY: each task has its own rows.
                 let row = unsafe { shared.slice(r * vocabulary, vocabulary) };
                 let own = targets_of(targets, first + r, 1);
-                let total: f32 = grad_logp[own.clone()].iter().sum();
-                softmax_scaled(row, scale, statistics[first + r].log_sum, total);
+                let total: f32 = wanted.logp[own.clone()].iter().sum();
+                let pull: f32 = wanted.entropy.get(own.clone()).unwrap_or_default().iter().sum();
+                let found = statistics[first + r];
+                if pull == 0.0 {
+                    softmax_scaled(row, scale, found.log_sum, total);
+                } else {
+                    softmax_pulled(row, scale, found, total, pull);
+                }
                 for i in own {
-                    row[targets[i].token as usize] += scale * grad_logp[i];
+                    row[targets[i].token as usize] += scale * wanted.logp[i];
                 }
             }
         });

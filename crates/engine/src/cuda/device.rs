@@ -10,7 +10,9 @@ use super::steps::Steps;
 use super::{Cuda, lock};
 use crate::batch::{Packed, Target};
 use crate::config::ModelConfig;
-use crate::device::{Choice, Device, DeviceError, Direction, Heads, Lent, Sampling, Step, TargetStatistics, Weights};
+use crate::device::{
+    Choice, Device, DeviceError, Direction, Heads, Lent, Sampling, Step, TargetGradients, TargetStatistics, Weights,
+};
 use crate::layout::Matrix;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -278,12 +280,12 @@ impl Device for Cuda {
         m: &Matrix,
         scale: f32,
         targets: &[Target],
-        grad_logp: &[f32],
+        wanted: TargetGradients,
         state: &mut HeadState,
         dhidden: &mut Buffer,
         grads: Option<&mut Buffer>,
     ) {
-        self.do_head_backward(rows, hidden, w.arena, m, scale, targets, grad_logp, state, dhidden, grads);
+        self.do_head_backward(rows, hidden, w.arena, m, scale, targets, wanted, state, dhidden, grads);
     }
 
     fn cache(&self, layers: usize, heads: Heads, prefix: Option<Arc<Cache>>) -> Cache {

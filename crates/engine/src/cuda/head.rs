@@ -3,7 +3,7 @@ use super::Cuda;
 use super::buffer::{Buffer, Memory};
 use super::machine::{Address, Number};
 use crate::batch::Target;
-use crate::device::{Choice, Sampling, TargetStatistics};
+use crate::device::{Choice, Sampling, TargetGradients, TargetStatistics};
 use crate::layout::Matrix;
 use std::ops::Range;
 
@@ -109,7 +109,7 @@ impl Cuda {
         m: &Matrix,
         scale: f32,
         targets: &[Target],
-        grad_logp: &[f32],
+        wanted: TargetGradients,
         state: &mut HeadState,
         dhidden: &mut Buffer,
         grads: Option<&mut Buffer>,
@@ -138,7 +138,8 @@ impl Cuda {
                 (statistics + (4 * STATISTICS * first) as u64).into(),
                 self.table(&offsets).into(),
                 self.table(&tokens).into(),
-                self.table(&grad_logp[range]).into(),
+                self.table(&wanted.logp[range.clone()]).into(),
+                wanted.entropy.get(range).map_or(0, |entropy| self.table(entropy)).into(),
                 vocabulary.into(),
                 scale.into(),
             ];

@@ -1,7 +1,7 @@
 //! Forward and backward over packed sequences.
 use super::{Decoder, Frozen, Trained};
 use crate::batch::{Packed, Target};
-use crate::device::{Device, Direction, TargetStatistics, Weights};
+use crate::device::{Device, Direction, TargetGradients, TargetStatistics, Weights};
 
 /// Whether a layer's activations are kept for its backward pass or computed again from the layer's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,20 +220,20 @@ impl<D: Device> Decoder<D> {
         grads: &mut D::Buffer,
     ) {
         let frozen = &Frozen::default();
-        self.backward_to(w, batch, grad_logp, tape, Trained::Parameters { grads, frozen });
+        self.backward_to(w, batch, grad_logp.into(), tape, Trained::Parameters { grads, frozen });
     }
 
-    /// As [`Decoder::backward`], for what is trained alone.
+    /// As [`Decoder::backward`], for what is trained alone, and for losses that read the entropies as well.
     pub fn backward_to(
         &self,
         w: Weights<D>,
         batch: &Packed,
-        grad_logp: &[f32],
+        wanted: TargetGradients,
         tape: &mut Tape<D>,
         mut trained: Trained<D>,
     ) {
         let (d, rows, eps) = (&self.device, batch.len(), self.eps);
-        self.backward_of_head(w, grad_logp, tape, &mut trained, rows);
+        self.backward_of_head(w, wanted, tape, &mut trained, rows);
         let Tape { inputs, layers, x: dx, normed, delta, wide, dqkv, .. } = tape;
         for (l, layer) in self.layout.layers.iter().enumerate().rev() {
             if !trained.reaches(l) {
@@ -277,13 +277,14 @@ impl<D: Device> Decoder<D> {
     fn backward_of_head(
         &self,
         w: Weights<D>,
-        grad_logp: &[f32],
+        wanted: TargetGradients,
         tape: &mut Tape<D>,
         trained: &mut Trained<D>,
         rows: usize,
     ) {
         let (d, Tape { x: dx, delta, head, .. }) = (&self.device, tape);
-        let sorted: Vec<f32> = head.order.iter().map(|&i| grad_logp[i]).collect();
+        let sorted = |of: &[f32]| -> Vec<f32> { head.order.iter().filter_map(|&i| of.get(i).copied()).collect() };
+        let (logp, entropy) = (sorted(wanted.logp), sorted(wanted.entropy));
         let count = head.rows.len();
         d.head_backward(
             count,
@@ -292,7 +293,7 @@ impl<D: Device> Decoder<D> {
             &self.layout.head,
             head.scale,
             &head.targets,
-            &sorted,
+            TargetGradients { logp: &logp, entropy: &entropy },
             &mut head.state,
             delta,
             trained.parameter(&self.layout.head.weight),

@@ -47,10 +47,18 @@ fn gradient_of_the_logits_apart_and_in_place() {
         launch!(m, "row_statistics", [rows, 1, 1], 512, 0; &mut logits, vocabulary, scale, &mut statistics);
         let targets: Vec<Target> = TARGETS.iter().map(|&(row, token)| Target { row, token }).collect();
         let (tokens, grad): (Vec<u32>, Vec<f32>) = (TARGETS.iter().map(|t| t.1).collect(), values(6, 2));
+        let pull: Vec<f32> = values(6, 3);
         let mut want = vec![0f32; rows * vocabulary];
         for (r, row) in want.chunks_mut(vocabulary).enumerate() {
             let x = &x[r * vocabulary..][..vocabulary];
             let total: f64 = x.iter().map(|&v| f64::from(v * scale).exp()).sum();
+            let logp = |l: f32| f64::from(l * scale) - total.ln();
+            let entropy: f64 = x.iter().map(|&l| -logp(l).exp() * logp(l)).sum();
+            for (_, &h) in targets.iter().zip(&pull).filter(|(t, _)| t.row as usize == r) {
+                for (d, &l) in row.iter_mut().zip(x) {
+                    *d -= scale * h * (logp(l).exp() * (logp(l) + entropy)) as f32;
+                }
+            }
             for (t, &g) in targets.iter().zip(&grad).filter(|(t, _)| t.row as usize == r) {
                 for (v, (d, &l)) in row.iter_mut().zip(x).enumerate() {
                     let p = (f64::from(l * scale).exp() / total) as f32;
@@ -62,14 +70,14 @@ fn gradient_of_the_logits_apart_and_in_place() {
         assert_eq!(offsets, [0, 2, 2, 5, 6]);
         let mut run = |logits: &mut Memory, to: &mut Memory, stride: usize| {
             launch!(m, "head_gradient", [rows, 1, 1], 512, 0; logits, to, stride as u64, &mut statistics,
-                &mut Memory::new(&offsets), &mut Memory::new(&tokens), &mut Memory::new(&grad), vocabulary, scale);
+                &mut Memory::new(&offsets), &mut Memory::new(&tokens), &mut Memory::new(&grad), &mut Memory::new(&pull), vocabulary, scale);
         };
         let mut apart = Memory::unset::<u16>(rows * vocabulary);
         run(&mut logits, &mut apart, vocabulary);
         close("dlogits", &apart.read_halves(), &want, 1.0 / 256.0);
         let address = logits.address();
         launch!(m, "head_gradient", [rows, 1, 1], 512, 0; &mut logits, address, 2 * vocabulary as u64, &mut statistics,
-            &mut Memory::new(&offsets), &mut Memory::new(&tokens), &mut Memory::new(&grad), vocabulary, scale);
+            &mut Memory::new(&offsets), &mut Memory::new(&tokens), &mut Memory::new(&grad), &mut Memory::new(&pull), vocabulary, scale);
         let inside: Vec<u16> =
             logits.read::<u16>().chunks(2 * vocabulary).flat_map(|row| row[..vocabulary].to_vec()).collect();
         assert_eq!(inside, apart.read::<u16>(), "in place");

@@ -324,4 +324,11 @@ fn update(config: &Config, found: &mut Found) {
         regularizer.reference_coefficient >= 0.0,
         "0 (off) or more",
     );
+    within(
+        found,
+        "regularizer.entropy_coefficient",
+        regularizer.entropy_coefficient,
+        regularizer.entropy_coefficient >= 0.0,
+        "0 (off) or more",
+    );
 }

@@ -75,6 +75,8 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("clip_ratio_high", "objective.clip_high"),
     ("loss_agg_mode", "objective.aggregation"),
     ("beta", "regularizer.reference_coefficient"),
+    ("entropy_coeff", "regularizer.entropy_coefficient"),
+    ("entropy_coef", "regularizer.entropy_coefficient"),
     ("kl_loss_coef", "regularizer.reference_coefficient"),
     ("kl_loss_type", "regularizer.reference_estimator"),
     ("adv_estimator", "advantage.estimator"),

@@ -177,6 +177,9 @@ stage! {
         reference_coefficient: f64 = 0.0, "MHPO Algorithm 1 has none; DGPO B.4";
         /// Its estimator.
         reference_estimator: ReferenceEstimator = ReferenceEstimator::K3, "TRL `beta`";
+        /// Weight of the entropy bonus: the loss loses this much of the tokens' mean entropy (in nats, averaged as the objective averages);
+        /// 0 is off.
+        entropy_coefficient: f64 = 0.0, "MHPO Algorithm 1 has none; verl `entropy_coeff`";
     }
 }
 

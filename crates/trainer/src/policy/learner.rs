@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::path::Path;
 use surefoot_engine::batch::{Packed, Target};
 use surefoot_engine::decoder::Predictions;
-use surefoot_engine::device::{DeviceError, Step};
+use surefoot_engine::device::{DeviceError, Step, TargetGradients};
 use surefoot_engine::generate::{Request, Sample, Settings};
 
 /// Whose weights a pass is made with.
@@ -41,7 +41,7 @@ pub(super) trait Learner: Send + Sync {
     /// Log-probability and entropy of every target of `pass`.
     fn forward(&mut self, pass: &Pass) -> Result<Predictions, DeviceError>;
     /// Adds the gradient of the last forward pass.
-    fn backward(&mut self, batch: &Packed, grad_logp: &[f32]) -> Result<(), DeviceError>;
+    fn backward(&mut self, batch: &Packed, wanted: TargetGradients) -> Result<(), DeviceError>;
     /// Sets the gradient to zero.
     fn begin_update(&mut self);
     /// Ends the sum over micro-batches.

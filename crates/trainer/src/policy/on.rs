@@ -10,7 +10,7 @@ use std::path::Path;
 use surefoot_engine::batch::Packed;
 use surefoot_engine::config::ModelConfig;
 use surefoot_engine::decoder::{Activations, Decoder, Predictions, Tape};
-use surefoot_engine::device::{DeviceError, Step, Weights};
+use surefoot_engine::device::{DeviceError, Step, TargetGradients, Weights};
 use surefoot_engine::generate::{Request, Sample, Settings};
 use surefoot_engine::model::Model;
 
@@ -85,12 +85,12 @@ impl<D: Place> Learner for On<D> {
         trainer.device().status().map(|()| found.unwrap_or_default())
     }
 
-    fn backward(&mut self, batch: &Packed, grad_logp: &[f32]) -> Result<(), DeviceError> {
+    fn backward(&mut self, batch: &Packed, wanted: TargetGradients) -> Result<(), DeviceError> {
         self.gradient();
         let Self { trainer, arena, tape, gradient, learned, .. } = self;
         if let (Some(tape), Some(gradient)) = (tape, gradient) {
             let trained = learned.trained(trainer.device(), tape.rows(), gradient);
-            trainer.backward_to(Weights { arena, packed: None }, batch, grad_logp, tape, trained);
+            trainer.backward_to(Weights { arena, packed: None }, batch, wanted, tape, trained);
         }
         trainer.device().status()
     }

@@ -1,8 +1,10 @@
 //! The forward and backward passes of an update: this rank's parts through the model, and what all ranks found.
+use super::bonus::Bonus;
 use super::parts::Partial;
 use super::{MicroBatch, Rule, TrainedGroup, UpdateError, pack};
 use crate::policy::{Of, Pass, Policy};
 use crate::ranks::{RanksError, Reader, Writer};
+use surefoot_engine::device::TargetGradients;
 use surefoot_objectives::{Denominators, ObjectiveError, Stats, TokenBatch, TokenLoss};
 
 /// What the micro-batches of a part came to.
@@ -61,7 +63,7 @@ fn backpropagate(
     let update = &rule.config.update;
     let scale = 1.0 / rule.config.rollout.temperature as f32;
     let mut passed = Passed { loss: 0.0, stats: Stats::empty(), tokens: 0, finite: true };
-    for batch in pack(part, update.tokens_per_micro_batch, |advantage| rule.objective.is_inert(advantage)) {
+    for batch in pack(part, update.tokens_per_micro_batch, |advantage| rule.is_inert(advantage)) {
         let rows = batch.packed.len();
         let (packed, targets) = (&batch.packed, batch.targets.as_slice());
         let pass = Pass { batch: packed, targets, scale, of: Of::Policy, recompute: update.recompute };
@@ -70,13 +72,14 @@ fn backpropagate(
             passed.finite = false;
             break;
         };
-        passed.loss += evaluated.loss;
+        let bonus = Bonus::of(rule.config.regularizer.entropy_coefficient, &batch, &found.entropy, denominators);
+        passed.loss += evaluated.loss - bonus.mean;
         passed.stats.merge(&evaluated.stats);
         passed.tokens += rows;
         for (&number, span) in batch.numbers.iter().zip(batch.offsets.windows(2)) {
             seen.push((number, found.logp[span[0]..span[1]].to_vec()));
         }
-        policy.backward(packed, &evaluated.grad_logp)?;
+        policy.backward(packed, TargetGradients { logp: &evaluated.grad_logp, entropy: &bonus.grad_entropy })?;
     }
     Ok(passed)
 }

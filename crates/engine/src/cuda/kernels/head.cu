@@ -18,25 +18,30 @@ KERNEL(128, 1) target_statistics(const float* __restrict__ logits, const float* 
     entropy[i] = statistics[4 * row + 2];
 }
 
-/// dlogits = scale (sum_i grad_logp[i] onehot(token_i) - (sum_i grad_logp[i]) softmax) over the targets of a row. `dlogits` may lie in the place
-/// of `logits`: what is written has been read by then.
+/// dlogits = scale (sum_i grad_logp[i] onehot(token_i) - softmax (sum_i grad_logp[i] + sum_i grad_entropy[i] (log softmax + entropy))) over the
+/// targets of a row; `grad_entropy` may be null. `dlogits` may lie in the place of `logits`: what is written has been read by then.
 KERNEL(ROW_THREADS, 1) head_gradient(const float* logits, bf16* dlogits, u64 stride, const float* __restrict__ statistics,
                                      const u32* __restrict__ offsets, const u32* __restrict__ tokens,
-                                     const float* __restrict__ grad_logp, int vocabulary, float scale) {
+                                     const float* __restrict__ grad_logp, const float* __restrict__ grad_entropy, int vocabulary,
+                                     float scale) {
     const float* from = logits + (u64)blockIdx.x * vocabulary;
     bf16* to = dlogits + (u64)blockIdx.x * stride;
-    float log_sum = statistics[4 * (u64)blockIdx.x];
+    float log_sum = statistics[4 * (u64)blockIdx.x], entropy = statistics[4 * (u64)blockIdx.x + 2];
     u32 first = offsets[blockIdx.x], last = offsets[blockIdx.x + 1];
-    float total = 0.0f;
+    float total = 0.0f, pull = 0.0f;
     for (u32 i = first; i < last; i++) total += grad_logp[i];
-    float factor = -scale * total;
+    for (u32 i = first; grad_entropy && i < last; i++) pull += grad_entropy[i];
+    float factor = -scale * total, slope = -scale * pull;
     for (int base = 0; base < vocabulary; base += 4 * ROW_THREADS) {
         int c = base + 4 * threadIdx.x, live = vocabulary - c;
         Four v = {};
         if (live > 0) {
             v = load_four(from + c, live);
 #pragma unroll
-            for (int j = 0; j < 4; j++) v.v[j] = exp_exact(fmaf(v.v[j], scale, -log_sum)) * factor;
+            for (int j = 0; j < 4; j++) {
+                float logp = fmaf(v.v[j], scale, -log_sum);
+                v.v[j] = exp_exact(logp) * fmaf(slope, logp + entropy, factor);
+            }
             for (u32 i = first; i < last; i++) {
                 int place = (int)tokens[i] - c;
 #pragma unroll
