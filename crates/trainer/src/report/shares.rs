@@ -82,7 +82,8 @@ fn seconds(group: &Group) -> Option<[f64; 5]> {
     let steps = records.iter().filter(|record| record.get(m::TIME_STEP).is_some()).count() as f64;
     let mean = |metric: Metric| {
         let values = records.iter().filter_map(|record| record.get(metric)).filter(|value| value.is_finite());
-        values.sum::<f64>() / steps
+        // The sum of nothing is -0.
+        values.sum::<f64>() / steps + 0.0
     };
     if steps == 0.0 {
         return None;
