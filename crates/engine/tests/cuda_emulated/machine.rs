@@ -1,25 +1,11 @@
 //! Compiles the kernels, launches them, and holds their memory between guards.
-use std::ffi::{CStr, CString, OsString, c_char, c_int, c_uint, c_void};
-use std::io::Write as _;
-use std::path::Path;
-use std::process::Command;
+use crate::library;
+use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::sync::OnceLock;
-
-type Launch = unsafe extern "C" fn(
-    *const c_char,
-    c_uint,
-    c_uint,
-    c_uint,
-    c_uint,
-    c_uint,
-    c_uint,
-    c_uint,
-    *mut *mut c_void,
-) -> c_int;
 
 /// The emulation's library.
 pub struct Machine {
-    launch: Launch,
+    launch: library::Launch,
     error: unsafe extern "C" fn() -> *const c_char,
     order: unsafe extern "C" fn(c_int),
     _library: libloading::Library,
@@ -32,21 +18,10 @@ pub fn machine() -> Option<&'static Machine> {
 }
 
 fn compile() -> Option<Machine> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cuda/kernels/emulation/kernels.cpp");
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let library = folder.path().join("kernels.so");
-    let compiler = std::env::var_os("CXX").unwrap_or_else(|| OsString::from("c++"));
-    let flags = ["-std=c++17", "-O1", "-ffp-contract=off", "-shared", "-fPIC", "-o"];
-    let Ok(output) = Command::new(&compiler).args(flags).arg(&library).arg(&source).output() else {
-        let mut said = std::io::stderr();
-        writeln!(said, "skipped: no C++ compiler is called {compiler:?} (CXX names another)").unwrap();
-        return None;
-    };
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{compiler:?} says of the kernels:\n{said}");
-    // SAFETY: the library is the one that was just compiled, and has these functions.
+    let library = library::compile(folder.path(), "-O1")?;
+    // SAFETY: the emulation has these functions.
     unsafe {
-        let library = libloading::Library::new(&library).unwrap();
         Some(Machine {
             launch: *library.get(b"emulated_launch\0").unwrap(),
             error: *library.get(b"emulated_error\0").unwrap(),

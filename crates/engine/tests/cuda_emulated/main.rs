@@ -7,6 +7,8 @@
 mod attention;
 mod decode;
 mod head;
+#[path = "../../src/cuda/tests/library.rs"]
+mod library;
 mod linear;
 mod machine;
 mod norm;

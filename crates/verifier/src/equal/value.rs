@@ -6,7 +6,7 @@ use dashu_ratio::RBig;
 use super::{Judge, Match};
 use crate::algebra::{self, Proof};
 use crate::budget::Outcome;
-use crate::expr::{Constant, Function, Function as F, Id, Node};
+use crate::expr::{Constant, Function as F, Id, Node};
 use crate::form::{Decimal, Value};
 use crate::numeric::{self, Agreement};
 use crate::options::Percent;
@@ -64,7 +64,7 @@ impl Judge<'_> {
             return Ok(Match::No(Decision::Shape));
         }
         let (in_degrees, in_radians) = if degrees(gold) { (gold.id, answer.id) } else { (answer.id, gold.id) };
-        let inverse = |f: Function| matches!(f, F::Asin | F::Acos | F::Atan | F::Acot | F::Asec | F::Acsc);
+        let inverse = |f: F| matches!(f, F::Asin | F::Acos | F::Atan | F::Acot | F::Asec | F::Acsc);
         let radian = |n: &Node| *n == Node::Constant(Constant::Pi) || matches!(n, Node::Call(f, _) if inverse(*f));
         if !self.arena.any(in_radians, radian) {
             return Ok(Match::No(Decision::Shape));

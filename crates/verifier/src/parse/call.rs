@@ -5,6 +5,7 @@ use crate::budget::Outcome;
 use crate::expr::{Constant, Function, Id, Node};
 use crate::form::Form;
 use crate::lex::token::{Bracket, Tok};
+use dashu_ratio::RBig;
 
 fn is_trigonometric(function: Function) -> bool {
     use Function::{Cis, Cos, Cot, Csc, Sec, Sin, Tan};
@@ -53,7 +54,7 @@ impl Parser<'_> {
                 _ => break,
             }
         }
-        let minus_one = power.is_some_and(|p| self.arena.rational(p).is_some_and(|p| *p == -dashu_ratio::RBig::ONE));
+        let minus_one = power.is_some_and(|p| self.arena.rational(p).is_some_and(|p| *p == -RBig::ONE));
         let (function, power) = match inverse(function) {
             Some(inverse) if minus_one => (inverse, None),
             _ => (function, power),
@@ -166,6 +167,18 @@ impl Parser<'_> {
             return self.error("\")\"");
         }
         Ok(total)
+    }
+
+    /// `f^{-1}(`: the inverse of a function, which is not its reciprocal.
+    pub(super) fn inverse_ahead(&self, name: u32) -> bool {
+        let one = |tok: Tok| matches!(tok, Tok::Number(at) if self.lexed.numbers[at as usize].value == RBig::ONE);
+        self.arena.names[name as usize].starts_with(['f', 'g', 'h'])
+            && self.tok() == Tok::Caret
+            && self.token(1).tok == Tok::Open(Bracket::Brace)
+            && self.token(2).tok == Tok::Minus
+            && one(self.token(3).tok)
+            && self.token(4).tok == Tok::Close(Bracket::Brace)
+            && self.token(5).tok == Tok::Open(Bracket::Round)
     }
 
     /// `f(x)`: an unknown function, where the name is used as one. `n(n+1)` stays a product.

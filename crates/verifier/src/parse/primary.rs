@@ -6,7 +6,6 @@ use crate::expr::{Binder, Constant, Function, Id, Node};
 use crate::form::Form;
 use crate::lex::number::in_base;
 use crate::lex::token::{Bracket, Environment, Tok};
-use dashu_ratio::RBig;
 
 impl Parser<'_> {
     pub(super) fn primary(&mut self) -> Outcome<Part> {
@@ -269,18 +268,6 @@ impl Parser<'_> {
             return Ok(Part::Value(applied));
         }
         Ok(Part::Value(self.arena.push(Node::Symbol(name))))
-    }
-
-    /// `f^{-1}(`: the inverse of a function, which is not its reciprocal.
-    fn inverse_ahead(&self, name: u32) -> bool {
-        let one = |tok: Tok| matches!(tok, Tok::Number(at) if self.lexed.numbers[at as usize].value == RBig::ONE);
-        self.arena.names[name as usize].starts_with(['f', 'g', 'h'])
-            && self.tok() == Tok::Caret
-            && self.token(1).tok == Tok::Open(Bracket::Brace)
-            && self.token(2).tok == Tok::Minus
-            && one(self.token(3).tok)
-            && self.token(4).tok == Tok::Close(Bracket::Brace)
-            && self.token(5).tok == Tok::Open(Bracket::Round)
     }
 
     /// `AB`, `ABC`: capitals that are a whole side of an equation name one thing.

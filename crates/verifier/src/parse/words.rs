@@ -86,17 +86,23 @@ pub(super) fn scale(word: &str) -> Option<RBig> {
 
 /// "half", "thirds", "fifths": into how many parts one is cut.
 fn parts_of_one(word: &str, single: bool) -> Option<i64> {
-    const PARTS: [&str; 9] = ["third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "twelfth"];
-    match word {
-        "half" if single => return Some(2),
-        "halves" if !single => return Some(2),
-        "quarter" if single => return Some(4),
-        "quarters" if !single => return Some(4),
-        _ => {}
-    }
-    let word = if single { word } else { word.strip_suffix('s')? };
-    let at = PARTS.iter().position(|part| *part == word)?;
-    Some(if at == 8 { 12 } else { at as i64 + 3 })
+    let part = match (word, single) {
+        ("half", true) | ("halves", false) => return Some(2),
+        (_, true) => word,
+        (_, false) => word.strip_suffix('s')?,
+    };
+    Some(match part {
+        "third" => 3,
+        "quarter" | "fourth" => 4,
+        "fifth" => 5,
+        "sixth" => 6,
+        "seventh" => 7,
+        "eighth" => 8,
+        "ninth" => 9,
+        "tenth" => 10,
+        "twelfth" => 12,
+        _ => return None,
+    })
 }
 
 /// `C) 42`, `(C) 42`, `C: 42`, `\text{(C)} 42`: the letter and what it stands for.

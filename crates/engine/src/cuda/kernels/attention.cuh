@@ -31,6 +31,17 @@ struct QueryTile {
 
 DEVICE QueryTile query_tile(const int* t) { return QueryTile{t[0], t[1], t[2], t[3], t[4], t[5]}; }
 
+/// Begins to copy the keys of tile `t` and their values, each [64][D], into one of the two places of `pairs`.
+template <int D>
+DEVICE void fill_keys(bf16* pairs, int t, const QueryTile& tile, const bf16* qkv, const Heads& heads, int key_head, bool vectors) {
+    bf16* to = pairs + t % 2 * 2 * KEY_TILE * D;
+    int live = tile.keys() - t * KEY_TILE;
+    u64 stride = heads.stride();
+    auto from = [&](int r) { return qkv + tile.key_row(t * KEY_TILE + r) * stride + heads.key_at(key_head); };
+    fill_tile<D, KEY_TILE, 128>(to, live, heads.dim, vectors, from);
+    fill_tile<D, KEY_TILE, 128>(to + KEY_TILE * D, live, heads.dim, vectors, [&](int r) { return from(r) + heads.keys * heads.dim; });
+}
+
 /// Online softmax of 16 queries (rows l/4 and l/4 + 8 of lane l) over tiles of keys, and N * 8 columns of its product with the values.
 template <int N>
 struct Online {

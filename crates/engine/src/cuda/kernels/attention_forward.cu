@@ -13,13 +13,7 @@ DEVICE void forward(const bf16* qkv, bf16* out, float* lse, const int* tiles, He
     bool vectors = dim % 8 == 0;
     int count = (tile.keys() + KEY_TILE - 1) / KEY_TILE;
 
-    auto fill = [&](int t) {
-        bf16* to = pairs + t % 2 * 2 * KEY_TILE * D;
-        int live = tile.keys() - t * KEY_TILE;
-        auto from = [&](int r) { return qkv + tile.key_row(t * KEY_TILE + r) * stride + heads.key_at(key_head); };
-        fill_tile<D, KEY_TILE, 128>(to, live, dim, vectors, from);
-        fill_tile<D, KEY_TILE, 128>(to + KEY_TILE * D, live, dim, vectors, [&](int r) { return from(r) + heads.keys * dim; });
-    };
+    auto fill = [&](int t) { fill_keys<D>(pairs, t, tile, qkv, heads, key_head, vectors); };
     fill_tile<D, QUERY_TILE, 128>(queries, tile.count, dim, vectors,
                                   [&](int r) { return qkv + (tile.row + r) * stride + head * dim; });
     fill(0);

@@ -1,57 +1,31 @@
 //! [`Machine`] on the host: the kernels compiled as C++, memory of the host, products as plain loops.
+use super::library;
 use crate::cuda::machine::{Address, Launch, Machine, Number, Parameter, Product, Recorded, Rows};
 use crate::device::DeviceError;
 use half::bf16;
 use std::alloc::Layout;
 use std::collections::HashMap;
-use std::ffi::{CStr, CString, OsString, c_char, c_int, c_uint, c_void};
-use std::path::Path;
-use std::process::Command;
+use std::ffi::{CStr, CString, c_char, c_uint, c_void};
 use std::sync::{Arc, Mutex, OnceLock};
-
-type Start = unsafe extern "C" fn(
-    *const c_char,
-    c_uint,
-    c_uint,
-    c_uint,
-    c_uint,
-    c_uint,
-    c_uint,
-    c_uint,
-    *mut *mut c_void,
-) -> c_int;
 
 /// The kernels' library; it runs one kernel at a time.
 struct Library {
-    start: Mutex<Start>,
+    start: Mutex<library::Launch>,
     error: unsafe extern "C" fn() -> *const c_char,
     _library: libloading::Library,
 }
 
 /// The kernels, compiled once; none without a compiler.
-fn library() -> Option<&'static Library> {
+fn loaded() -> Option<&'static Library> {
     static LIBRARY: OnceLock<Option<Library>> = OnceLock::new();
     LIBRARY.get_or_init(compile).as_ref()
 }
 
 fn compile() -> Option<Library> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cuda/kernels/emulation/kernels.cpp");
-    if !source.exists() {
-        eprintln!("skipped: the kernels' sources are not where they were when this was built");
-        return None;
-    }
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("kernels.so");
-    let compiler = std::env::var_os("CXX").unwrap_or_else(|| OsString::from("c++"));
-    let flags = ["-std=c++17", "-O2", "-ffp-contract=off", "-shared", "-fPIC", "-o"];
-    let Ok(output) = Command::new(&compiler).args(flags).arg(&file).arg(&source).output() else {
-        eprintln!("skipped: no C++ compiler is called {compiler:?} (CXX names another)");
-        return None;
-    };
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    // SAFETY: the library is the one that was just compiled, and has these functions.
+    let library = library::compile(folder.path(), "-O2")?;
+    // SAFETY: the emulation has these functions.
     unsafe {
-        let library = libloading::Library::new(&file).unwrap();
         Some(Library {
             start: Mutex::new(*library.get(b"emulated_launch\0").unwrap()),
             error: *library.get(b"emulated_error\0").unwrap(),
@@ -83,7 +57,7 @@ pub struct Emulated {
 
 /// A machine of `limit` bytes; none without a C++ compiler.
 pub fn emulated(limit: usize) -> Option<Emulated> {
-    library().map(|_| Emulated { limit, given: Arc::default() })
+    loaded().map(|_| Emulated { limit, given: Arc::default() })
 }
 
 fn failed(message: String) -> DeviceError {
@@ -122,7 +96,7 @@ impl Work {
 }
 
 fn kernel(launch: &Launch, parameters: &[Parameter]) -> Result<(), DeviceError> {
-    let library = library().unwrap();
+    let library = loaded().unwrap();
     let mut words: Vec<u64> = parameters.iter().map(|parameter| parameter.0).collect();
     let mut places: Vec<*mut c_void> = words.iter_mut().map(|word| std::ptr::from_mut(word).cast()).collect();
     let name = CString::new(launch.kernel).unwrap();

@@ -2,6 +2,7 @@
 //! where there is one; `SUREFOOT_REQUIRE_CUDA=1` makes its absence a failure.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod emulated;
+mod library;
 mod models;
 mod operators;
 

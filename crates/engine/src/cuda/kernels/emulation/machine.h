@@ -72,6 +72,18 @@ T shuffle(T v, int mask) {
 inline void aligned(const void* p, size_t bytes) {
     if ((uintptr_t)p % bytes != 0) fail("a vector access is not aligned");
 }
+template <class T>
+T load(const void* p) {
+    aligned(p, sizeof(T));
+    T v;
+    memcpy(&v, p, sizeof(T));
+    return v;
+}
+template <class T>
+void store(void* p, const T& v) {
+    aligned(p, sizeof(T));
+    memcpy(p, &v, sizeof(T));
+}
 } // namespace emulation
 
 DEVICE void block_sync() { emulation::block_barrier(); }
@@ -100,36 +112,12 @@ DEVICE float exp2_fast(float x) { return x < -126.0f ? 0.0f : exp2f(x); }
 /// Bytes from the start of the block's shared memory.
 DEVICE u32 shared_address(const void* p) { return (u32)((const unsigned char*)p - emulation::dynamic_shared()); }
 
-DEVICE uint4 load16(const void* p) {
-    emulation::aligned(p, 16);
-    uint4 v;
-    memcpy(&v, p, 16);
-    return v;
-}
-DEVICE void store16(void* p, uint4 v) {
-    emulation::aligned(p, 16);
-    memcpy(p, &v, 16);
-}
-DEVICE uint2 load8(const void* p) {
-    emulation::aligned(p, 8);
-    uint2 v;
-    memcpy(&v, p, 8);
-    return v;
-}
-DEVICE void store8(void* p, uint2 v) {
-    emulation::aligned(p, 8);
-    memcpy(p, &v, 8);
-}
-DEVICE u32 load4(const void* p) {
-    emulation::aligned(p, 4);
-    u32 v;
-    memcpy(&v, p, 4);
-    return v;
-}
-DEVICE void store4(void* p, u32 v) {
-    emulation::aligned(p, 4);
-    memcpy(p, &v, 4);
-}
+DEVICE uint4 load16(const void* p) { return emulation::load<uint4>(p); }
+DEVICE void store16(void* p, uint4 v) { emulation::store(p, v); }
+DEVICE uint2 load8(const void* p) { return emulation::load<uint2>(p); }
+DEVICE void store8(void* p, uint2 v) { emulation::store(p, v); }
+DEVICE u32 load4(const void* p) { return emulation::load<u32>(p); }
+DEVICE void store4(void* p, u32 v) { emulation::store(p, v); }
 
 DEVICE void copy_async(void* to, const void* from, bool live) { emulation::copy_issue(to, from, live); }
 DEVICE void copy_commit() { emulation::copy_commit(); }

@@ -1,0 +1,41 @@
+//! The kernels compiled as C++, for the tests of whole models and for those of single kernels (`tests/cuda_emulated`).
+use std::ffi::{OsString, c_char, c_int, c_uint, c_void};
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+
+/// `emulated_launch`: name, grid, block, shared bytes, parameters.
+pub type Launch = unsafe extern "C" fn(
+    *const c_char,
+    c_uint,
+    c_uint,
+    c_uint,
+    c_uint,
+    c_uint,
+    c_uint,
+    c_uint,
+    *mut *mut c_void,
+) -> c_int;
+
+/// The library of the emulation, compiled in `folder` with this level of optimization; none, and a word on stderr, without a compiler or
+/// sources.
+pub fn compile(folder: &Path, level: &str) -> Option<libloading::Library> {
+    let mut said = std::io::stderr();
+    let mut skipped = |why: String| writeln!(said, "skipped: {why}").unwrap();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cuda/kernels/emulation/kernels.cpp");
+    if !source.exists() {
+        skipped("the kernels' sources are not where they were when this was built".to_string());
+        return None;
+    }
+    let file = folder.join("kernels.so");
+    let compiler = std::env::var_os("CXX").unwrap_or_else(|| OsString::from("c++"));
+    let flags = ["-std=c++17", level, "-ffp-contract=off", "-shared", "-fPIC", "-o"];
+    let Ok(output) = Command::new(&compiler).args(flags).arg(&file).arg(&source).output() else {
+        skipped(format!("no C++ compiler is called {compiler:?} (CXX names another)"));
+        return None;
+    };
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{compiler:?} says of the kernels:\n{said}");
+    // SAFETY: the library is the one that was just compiled, and does nothing when it is loaded.
+    Some(unsafe { libloading::Library::new(&file).unwrap() })
+}
