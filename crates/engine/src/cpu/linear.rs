@@ -17,13 +17,13 @@ use std::cell::RefCell;
 /// Steps of the inner index per pass: a panel slice of 512 x 16 elements fills the first-level cache.
 const DEPTH_BLOCK: usize = 512;
 /// Rows whose left operand stays in the second-level cache during a pass over the panels.
-const ROW_BLOCK: usize = 96;
+const ROW_BLOCK: usize = 48;
 /// Rows up to which the weights are read faster than they are used: their next panel is fetched meanwhile.
 const STREAM_ROWS: usize = 48;
-/// Tokens per pass of the weight gradient: both operands' slices are read from the first-level cache.
-const TOKEN_BLOCK: usize = 256;
+/// Tokens per pass of the weight gradient: long enough that reading and writing the result costs little.
+const TOKEN_BLOCK: usize = 512;
 /// Panels that a task packs and multiplies.
-const CHUNK: usize = 4;
+const CHUNK: usize = 8;
 
 /// Outputs of a task of the weight gradient: sixteen whole tiles for each panel that it reads.
 const GRADIENT_CHUNK: usize = 16 * ROWS;
@@ -102,7 +102,7 @@ unsafe fn block(
                         c,
                         ldc,
                         accumulate: accumulate || k0 > 0,
-                        ahead: Ahead { next_c: 0, fetch, fetch_bytes },
+                        ahead: Ahead { next_c: (count * ldc) as isize, fetch, fetch_bytes },
                     };
                     if p < whole {
                         tile.run();

@@ -5,11 +5,15 @@
 //! the columns into panels therefore never changes a bit, which is what makes sampler and trainer agree, and the result
 //! independent of batch size, cache, micro-batch and thread count.
 use super::simd::{Level, level};
+use std::ops::Range;
 
 /// Rows of a tile: six rows of two vectors fill twelve of AVX2's sixteen registers.
 pub const ROWS: usize = 6;
 /// Columns of a tile and width of a panel.
 pub const LANES: usize = 16;
+
+/// Steps before its end at which a tile asks for what it writes, or the next one reads, of the result.
+const LATE: usize = 192;
 
 /// Which index of a tile's left operand is contiguous.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +59,7 @@ pub struct Tile {
 /// What the coming tiles will touch.
 #[derive(Clone, Copy, Debug)]
 pub struct Ahead {
-    /// Elements from `c` to the next tile's; 0 for nothing.
+    /// Elements from `c` to the next tile's, which a tile that accumulates asks for.
     pub next_c: isize,
     /// What will be read; null for nothing.
     pub fetch: *const f32,
@@ -194,11 +198,35 @@ unsafe fn columns<V: Lanes, const R: usize, const P: usize, const ROW_MAJOR: boo
                     *sum = V::load(c.add(r * t.ldc + p * LANES));
                 }
             }
+        }
+        // Rows of the result lie on pages of their own; asked for shortly before they are needed, they cost nothing.
+        let late = t.depth.saturating_sub(LATE);
+        steps::<V, R, P, ROW_MAJOR, FETCH>(t, b, 0..late, &mut acc);
+        if late > 0 {
+            let to_come = if t.accumulate { t.ahead.next_c } else { 0 };
             for r in 0..R {
-                V::fetch(c.wrapping_add(r * t.ldc).wrapping_offset(t.ahead.next_c));
+                V::fetch(c.wrapping_add(r * t.ldc).wrapping_offset(to_come));
             }
         }
-        for k in 0..t.depth {
+        steps::<V, R, P, ROW_MAJOR, FETCH>(t, b, late..t.depth, &mut acc);
+        for (r, sums) in acc.iter().enumerate() {
+            for (p, sum) in sums.iter().enumerate() {
+                sum.store(c.add(r * t.ldc + p * LANES));
+            }
+        }
+    }
+}
+
+/// The steps `range` of the inner index.
+#[inline(always)]
+unsafe fn steps<V: Lanes, const R: usize, const P: usize, const ROW_MAJOR: bool, const FETCH: bool>(
+    t: &Tile,
+    b: *const f32,
+    range: Range<usize>,
+    acc: &mut [[V; P]; R],
+) {
+    unsafe {
+        for k in range {
             let right: [V; P] = std::array::from_fn(|p| V::load(b.add(p * t.panel + k * t.ldb)));
             if FETCH {
                 V::fetch(t.ahead.fetch.wrapping_byte_add(k * t.ahead.fetch_bytes));
@@ -209,11 +237,6 @@ unsafe fn columns<V: Lanes, const R: usize, const P: usize, const ROW_MAJOR: boo
                 for (sum, right) in sums.iter_mut().zip(right) {
                     *sum = left.mul_add(right, *sum);
                 }
-            }
-        }
-        for (r, sums) in acc.iter().enumerate() {
-            for (p, sum) in sums.iter().enumerate() {
-                sum.store(c.add(r * t.ldc + p * LANES));
             }
         }
     }

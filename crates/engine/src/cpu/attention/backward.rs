@@ -2,6 +2,7 @@
 use super::copies::{Blocks, Workspace, copy_head, copy_heads};
 use super::{Heads, View};
 use crate::batch::Packed;
+use crate::cpu::linear::with_scratch;
 use crate::cpu::math::{dot, exp};
 use crate::cpu::parallel::{Shared, Threading};
 use crate::cpu::simd::kernel;
@@ -65,94 +66,97 @@ pub fn backward(
         let prefix_rows = batch.segments()[family[0]].len;
         let ld = prefix_rows + longest.next_multiple_of(LANES) + LANES;
         let total: usize = segments().map(|s| s.len).sum();
-        let mut dk = vec![0f32; total * padded];
-        let mut dv = vec![0f32; total * padded];
-        let mut p = vec![0f32; GRADIENT_BLOCK * ld];
-        let mut ds = vec![0f32; GRADIENT_BLOCK * ld];
-        let mut queries = vec![0f32; GRADIENT_BLOCK * padded];
-        let mut douts = vec![0f32; GRADIENT_BLOCK * padded];
-        let mut mixed = vec![0f32; ROWS * padded];
-        let mut first = 0;
-        for &s in family {
-            let segment = &batch.segments()[s];
-            let view = View::new(batch, &blocks, heads, space, s, head);
-            for query in head * heads.group()..(head + 1) * heads.group() {
-                for block in (0..segment.len).step_by(GRADIENT_BLOCK) {
-                    let count = GRADIENT_BLOCK.min(segment.len - block);
-                    let row = segment.start + block;
-                    copy_head(&qkv[row * stride..], stride, query * dim, dim, count, padded, &mut queries, &mut []);
-                    copy_head(&dout[row * width..], width, query * dim, dim, count, padded, &mut douts, &mut []);
-                    let own = block + count;
-                    let keys = view.prefix + own;
-                    // SAFETY: buffers are sized above; a task writes its own rows and heads of `dqkv`.
-                    unsafe {
-                        for t in (0..count).step_by(ROWS) {
-                            let rows = ROWS.min(count - t);
-                            let at = |buffer: &mut [f32]| buffer[t * ld..].as_mut_ptr();
-                            view.scores(
-                                rows,
-                                queries[t * padded..].as_ptr(),
-                                padded,
-                                view.key_panels,
-                                own,
-                                at(&mut p),
-                                ld,
-                            );
-                            view.scores(
-                                rows,
-                                douts[t * padded..].as_ptr(),
-                                padded,
-                                view.value_panels,
-                                own,
-                                at(&mut ds),
-                                ld,
-                            );
-                        }
-                        for t in 0..count {
-                            let o = &out[(row + t) * width + query * dim..][..dim];
-                            let delta = dot(o, &douts[t * padded..][..dim]);
-                            let (p, ds) = (&mut p[t * ld..][..keys], &mut ds[t * ld..][..keys]);
-                            let lse = lse[(row + t) * heads.queries + query];
-                            softmax_gradient(p, ds, view.prefix + block + t + 1, heads.scale(), lse, delta);
-                        }
-                        for t in (0..count).step_by(ROWS) {
-                            let rows = ROWS.min(count - t);
-                            view.mix(rows, ds[t * ld..].as_ptr(), ld, view.key_rows, own, mixed.as_mut_ptr());
-                            for r in 0..rows {
-                                let to = dqkv.slice((row + t + r) * stride + query * dim, dim);
-                                to.copy_from_slice(&mixed[r * padded..][..dim]);
+        let sizes = [total * padded, GRADIENT_BLOCK * ld, GRADIENT_BLOCK * padded];
+        with_scratch(2 * sizes.iter().sum::<usize>() + ROWS * padded, |scratch| {
+            let (gradients, scratch) = scratch.split_at_mut(2 * sizes[0]);
+            gradients.fill(0.0);
+            let (dk, dv) = gradients.split_at_mut(sizes[0]);
+            let (p, scratch) = scratch.split_at_mut(sizes[1]);
+            let (ds, scratch) = scratch.split_at_mut(sizes[1]);
+            let (queries, scratch) = scratch.split_at_mut(sizes[2]);
+            let (douts, mixed) = scratch.split_at_mut(sizes[2]);
+            let mut first = 0;
+            for &s in family {
+                let segment = &batch.segments()[s];
+                let view = View::new(batch, &blocks, heads, space, s, head);
+                for query in head * heads.group()..(head + 1) * heads.group() {
+                    for block in (0..segment.len).step_by(GRADIENT_BLOCK) {
+                        let count = GRADIENT_BLOCK.min(segment.len - block);
+                        let row = segment.start + block;
+                        copy_head(&qkv[row * stride..], stride, query * dim, dim, count, padded, queries, &mut []);
+                        copy_head(&dout[row * width..], width, query * dim, dim, count, padded, douts, &mut []);
+                        let own = block + count;
+                        let keys = view.prefix + own;
+                        // SAFETY: buffers are sized above; a task writes its own rows and heads of `dqkv`.
+                        unsafe {
+                            for t in (0..count).step_by(ROWS) {
+                                let rows = ROWS.min(count - t);
+                                let at = |buffer: &mut [f32]| buffer[t * ld..].as_mut_ptr();
+                                view.scores(
+                                    rows,
+                                    queries[t * padded..].as_ptr(),
+                                    padded,
+                                    view.key_panels,
+                                    own,
+                                    at(p),
+                                    ld,
+                                );
+                                view.scores(
+                                    rows,
+                                    douts[t * padded..].as_ptr(),
+                                    padded,
+                                    view.value_panels,
+                                    own,
+                                    at(ds),
+                                    ld,
+                                );
                             }
-                        }
-                        for (weights, values, gradient) in [(&p, &douts, &mut dv), (&ds, &queries, &mut dk)] {
-                            scatter(&weights[..], ld, count, view.prefix, &values[..], padded, gradient);
-                            scatter(
-                                &weights[view.prefix..],
-                                ld,
-                                count,
-                                own,
-                                &values[..],
-                                padded,
-                                &mut gradient[first * padded..],
-                            );
+                            for t in 0..count {
+                                let o = &out[(row + t) * width + query * dim..][..dim];
+                                let delta = dot(o, &douts[t * padded..][..dim]);
+                                let (p, ds) = (&mut p[t * ld..][..keys], &mut ds[t * ld..][..keys]);
+                                let lse = lse[(row + t) * heads.queries + query];
+                                softmax_gradient(p, ds, view.prefix + block + t + 1, heads.scale(), lse, delta);
+                            }
+                            for t in (0..count).step_by(ROWS) {
+                                let rows = ROWS.min(count - t);
+                                view.mix(rows, ds[t * ld..].as_ptr(), ld, view.key_rows, own, mixed.as_mut_ptr());
+                                for r in 0..rows {
+                                    let to = dqkv.slice((row + t + r) * stride + query * dim, dim);
+                                    to.copy_from_slice(&mixed[r * padded..][..dim]);
+                                }
+                            }
+                            for (weights, values, gradient) in [(&*p, &*douts, &mut *dv), (&*ds, &*queries, &mut *dk)] {
+                                scatter(&weights[..], ld, count, view.prefix, &values[..], padded, gradient);
+                                scatter(
+                                    &weights[view.prefix..],
+                                    ld,
+                                    count,
+                                    own,
+                                    &values[..],
+                                    padded,
+                                    &mut gradient[first * padded..],
+                                );
+                            }
                         }
                     }
                 }
+                first += segment.len;
             }
-            first += segment.len;
-        }
-        let mut first = 0;
-        for segment in segments() {
-            for t in 0..segment.len {
-                let row = (segment.start + t) * stride;
-                let from = (first + t) * padded;
-                // SAFETY: each task has its own rows and heads.
-                unsafe {
-                    dqkv.slice(row + heads.key_at(head), dim).copy_from_slice(&dk[from..from + dim]);
-                    dqkv.slice(row + heads.value_at(head), dim).copy_from_slice(&dv[from..from + dim]);
+            let mut first = 0;
+            for segment in segments() {
+                for t in 0..segment.len {
+                    let row = (segment.start + t) * stride;
+                    let from = (first + t) * padded;
+                    // SAFETY: each task has its own rows and heads.
+                    unsafe {
+                        dqkv.slice(row + heads.key_at(head), dim).copy_from_slice(&dk[from..from + dim]);
+                        dqkv.slice(row + heads.value_at(head), dim).copy_from_slice(&dv[from..from + dim]);
+                    }
                 }
+                first += segment.len;
             }
-            first += segment.len;
-        }
+        });
     });
 }
 
