@@ -122,6 +122,8 @@ pub trait Device: Send + Sync {
     type Cache: Send + Sync;
     /// Records of decoding steps.
     type Steps: Default + Send + Sync;
+    /// This device's place among those of other processes, with which it sums by itself.
+    type Group: Send + Sync;
 
     /// Whether models of this structure can be computed.
     ///
@@ -135,6 +137,21 @@ pub trait Device: Send + Sync {
     /// # Errors
     /// The device's first error.
     fn status(&self) -> Result<(), DeviceError>;
+    /// A name for a group of devices that is to be, for all of its processes; none where the host has to sum.
+    ///
+    /// # Errors
+    /// [`DeviceError::Unavailable`] says what such sums lack.
+    fn name_group(&self) -> Result<Option<Vec<u8>>, DeviceError> {
+        Ok(None)
+    }
+    /// Joins the group of this name as `rank` of `size`; returns when all have.
+    ///
+    /// # Errors
+    /// What kept it from that.
+    fn join(&self, name: &[u8], rank: usize, size: usize) -> Result<Self::Group, DeviceError>;
+    /// Makes `buffer` the sum of that of every device of the group, to the same bits on all; every one must call it.
+    fn sum(&self, group: &Self::Group, buffer: &mut Self::Buffer);
+
     /// Bytes that are free, where that is known.
     fn free_memory(&self) -> Option<usize>;
 

@@ -175,9 +175,9 @@ fn advantages_of_every_estimator() {
             .and_then(|batch| batch.with_tokens(&offsets, Some(&mask)))
             .and_then(|batch| batch.with_logp(&logp_old, &logp_ref))
             .unwrap();
-        let got = match estimator.compute(&batch).unwrap() {
-            AdvantageValues::PerSequence(values) | AdvantageValues::PerToken(values) => values,
-        };
+        let got = estimator.compute(&batch).unwrap();
+        assert_eq!(matches!(got, AdvantageValues::PerToken(_)), estimator.estimator.by_token(), "{name}");
+        let (AdvantageValues::PerSequence(got) | AdvantageValues::PerToken(got)) = got;
         let exact = floats(&case["advantages"]);
         assert_eq!(got.len(), exact.len(), "{name}");
         for (i, (got, exact)) in got.iter().zip(&exact).enumerate() {

@@ -116,7 +116,7 @@ impl Journey {
         let (folder, latest, mut policy) = match start {
             Start::New => {
                 // The model first: a run that cannot start leaves no folder.
-                let policy = load(&source, positions, keys, &config, notes)?;
+                let policy = load(&source, positions, keys, &config, &ranks, notes)?;
                 together::agree_on_data(&order, &policy, &ranks)?;
                 let folder = match ranks.is_first() {
                     true => RunFolder::create(&run_dir)?,
@@ -135,7 +135,7 @@ impl Journey {
                     Some((_, path)) if config.lora.rank == 0 => path,
                     _ => &source,
                 };
-                let policy = load(from, positions, keys, &config, notes)?;
+                let policy = load(from, positions, keys, &config, &ranks, notes)?;
                 (folder, latest, policy)
             }
         };
@@ -201,13 +201,19 @@ fn load(
     positions: usize,
     keys: &'static str,
     config: &Config,
+    ranks: &Ranks,
     notes: &mut Vec<String>,
 ) -> Result<Policy, PolicyError> {
-    let (policy, unused) = Policy::load(folder, positions, keys, config)?;
+    let (mut policy, unused) = Policy::load(folder, positions, keys, config)?;
     if !unused.is_empty() {
         notes.push(format!("tensors that the model does not use: {}", unused.join(", ")));
     }
     notes.push(policy.device());
+    if ranks.are_several()
+        && let Some(reason) = policy.join(ranks)?
+    {
+        notes.push(format!("gradients of ranks are summed on the host, which is slower: {reason}"));
+    }
     let (learning, all) = (policy.learning(), policy.parameters());
     if learning < all {
         let share = 100.0 * learning as f64 / all as f64;

@@ -14,6 +14,7 @@ use crate::config::{
     Config,
     choice::{Precision, Schedule},
 };
+use crate::ranks::{Ranks, local_rank};
 use crate::rollout::Generate;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -79,7 +80,7 @@ impl Policy {
         keys: &'static str,
         config: &Config,
     ) -> Result<(Self, Vec<String>), PolicyError> {
-        let place = select(config.train.device)?;
+        let place = select(config.train.device, local_rank())?;
         if let Chosen::Cuda(cuda, _) = &place
             && let Some(memory) = cuda.memory()
         {
@@ -101,7 +102,7 @@ impl Policy {
         keys: &'static str,
         device: Wanted,
     ) -> Result<(Self, Vec<String>), PolicyError> {
-        let place = select(device)?;
+        let place = select(device, local_rank())?;
         let (model, unused) = load_model(folder, positions, keys)?;
         Ok((Self::new(folder, model, positions, place, Learning::nothing())?, unused))
     }
@@ -218,6 +219,34 @@ impl Policy {
     /// What the device failed with.
     pub fn put_gradient(&mut self, gradient: Vec<f32>) -> Result<(), DeviceError> {
         self.learner.put_gradient(gradient)
+    }
+
+    /// Joins the devices of the other ranks, where devices sum by themselves (GPUs, by NCCL). What is returned says why the host
+    /// sums although they could.
+    ///
+    /// # Errors
+    /// [`PolicyError::Device`], and a rank that is gone.
+    pub fn join(&mut self, ranks: &Ranks) -> Result<Option<String>, PolicyError> {
+        self.learner.join(ranks)
+    }
+
+    /// Acts as if the devices had joined; the host sums in their place.
+    #[cfg(test)]
+    pub(crate) fn pretend(&mut self, ranks: &Ranks) {
+        self.learner.pretend(ranks);
+    }
+
+    /// Whether the devices of all ranks sum by themselves.
+    pub fn has_peers(&self) -> bool {
+        self.learner.has_peers()
+    }
+
+    /// Makes the gradient the sum of that of all ranks, by their devices; every rank must call it.
+    ///
+    /// # Errors
+    /// What the device failed with.
+    pub fn sum_gradient(&mut self) -> Result<(), DeviceError> {
+        self.learner.sum_gradient()
     }
 
     /// Ends the sum over micro-batches; returns the norm of the gradient.

@@ -56,9 +56,22 @@ impl Device for Cpu {
     type Moments = Moments;
     type Cache = Cache;
     type Steps = ();
+    type Group = std::convert::Infallible;
 
     fn status(&self) -> Result<(), DeviceError> {
         Ok(())
+    }
+
+    fn join(&self, _: &[u8], _: usize, _: usize) -> Result<Self::Group, DeviceError> {
+        Err(DeviceError::Unavailable {
+            wanted: "cpu".to_string(),
+            reason: "its memory is the host's, which sums over processes".to_string(),
+            hint: "have all ranks use the same kind of device (--device)".to_string(),
+        })
+    }
+
+    fn sum(&self, group: &Self::Group, _: &mut Vec<f32>) {
+        match *group {}
     }
 
     /// What the system can give out without swapping, where it says so (Linux).

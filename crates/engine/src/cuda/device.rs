@@ -7,7 +7,7 @@ use super::optimizer::{Moments, widened};
 use super::pages::Cache;
 use super::rows::Rotation;
 use super::steps::Steps;
-use super::{Cuda, lock};
+use super::{Cuda, Peers, lock};
 use crate::batch::{Packed, Target};
 use crate::config::ModelConfig;
 use crate::device::{
@@ -31,6 +31,7 @@ impl Device for Cuda {
     type Moments = Moments;
     type Cache = Cache;
     type Steps = Steps;
+    type Group = Peers;
 
     fn supports(&self, config: &ModelConfig) -> Result<(), DeviceError> {
         let no = |reason: String| {
@@ -57,6 +58,20 @@ impl Device for Cuda {
 
     fn status(&self) -> Result<(), DeviceError> {
         self.first_error()
+    }
+
+    fn name_group(&self) -> Result<Option<Vec<u8>>, DeviceError> {
+        self.shared.machine.name_group().map(Some)
+    }
+
+    fn join(&self, name: &[u8], rank: usize, size: usize) -> Result<Peers, DeviceError> {
+        self.shared.machine.join(name, rank, size).map(Peers)
+    }
+
+    fn sum(&self, group: &Peers, buffer: &mut Buffer) {
+        debug_assert_eq!(buffer.number, Number::F32);
+        let at = self.floats_mut(buffer);
+        self.attempt(|_| group.0.sum(at, buffer.len));
     }
 
     fn free_memory(&self) -> Option<usize> {

@@ -1,8 +1,8 @@
 //! [`Machine`] over the CUDA driver.
 use super::compile::{Architecture, Compiler};
-use super::machine::{Address, Launch, Machine, Parameter, Product, Recorded, Rows};
+use super::machine::{Address, Group, Launch, Machine, Parameter, Product, Recorded, Rows};
 use super::matmul::Library;
-use super::{SMALLER, sources};
+use super::{SMALLER, nccl, sources};
 use crate::device::{Bytes, DeviceError, Wanted};
 use cudarc::driver::{CudaContext, CudaGraph, CudaStream, DriverError, result, sys};
 use rayon::prelude::*;
@@ -124,15 +124,17 @@ impl Gpu {
         move |error| DeviceError::Failed { device: device.clone(), operation: operation.clone(), message: said(error) }
     }
 
-    /// Its queue.
-    pub fn stream(&self) -> &CudaStream {
-        &self.stream
-    }
-
     /// Makes its context that of the calling thread.
-    pub fn bind(&self) -> Result<(), DeviceError> {
+    fn bind(&self) -> Result<(), DeviceError> {
         self.device.context.bind_to_thread().map_err(self.failed("the context"))
     }
+}
+
+/// GPUs that the driver tells of.
+pub(super) fn count() -> usize {
+    // SAFETY: loading the driver's library runs its own initialisers.
+    let there = unsafe { sys::is_culib_present() };
+    if there { CudaContext::device_count().map_or(0, |count| count as usize) } else { 0 }
 }
 
 /// Lets the driver keep some memory that was given back: small pieces come and go all the time, and the system's answers are slow.
@@ -204,10 +206,6 @@ fn load(
 }
 
 impl Machine for Gpu {
-    fn gpu(&self) -> Option<&Gpu> {
-        Some(self)
-    }
-
     fn name(&self) -> String {
         format!("cuda:{} ({})", self.device.number, self.device.name)
     }
@@ -362,6 +360,16 @@ impl Machine for Gpu {
             message,
         })?;
         Ok(Arc::new(Self { device: self.device.clone(), stream, library }))
+    }
+
+    fn name_group(&self) -> Result<Vec<u8>, DeviceError> {
+        nccl::name()
+    }
+
+    fn join(&self, name: &[u8], rank: usize, size: usize) -> Result<Box<dyn Group>, DeviceError> {
+        self.bind()?;
+        let (context, stream) = (self.device.context.clone(), self.stream.clone());
+        Ok(Box::new(nccl::Communicator::open(&self.name(), context, stream, name, rank, size)?))
     }
 }
 

@@ -124,6 +124,12 @@ pub(crate) trait Recorded: Send + Sync {
     fn play(&self) -> Result<(), DeviceError>;
 }
 
+/// A machine's place among those of other processes, with which it sums.
+pub(crate) trait Group: Send + Sync {
+    /// Makes `values` floats at `at` the sum of what every machine of the group has, to the same bits on all; every one must call it.
+    fn sum(&self, at: Address, values: usize) -> Result<(), DeviceError>;
+}
+
 /// A machine with one queue of work. What is asked for is done in order, and later; [`Machine::download`] waits for it.
 pub(crate) trait Machine: Send + Sync {
     /// The machine, for messages.
@@ -150,11 +156,10 @@ pub(crate) trait Machine: Send + Sync {
     fn product(&self, product: &Product) -> Result<(), DeviceError>;
     /// Records what `work` starts, without doing it; nothing but kernels and products may be among it.
     fn record(&self, work: &mut dyn FnMut()) -> Result<Box<dyn Recorded>, DeviceError>;
-    /// The GPU, if it is one.
-    #[cfg(feature = "cuda")]
-    fn gpu(&self) -> Option<&super::gpu::Gpu> {
-        None
-    }
+    /// A name for a group that is to be.
+    fn name_group(&self) -> Result<Vec<u8>, DeviceError>;
+    /// Joins the group of this name, as `rank` of `size`; returns when all have.
+    fn join(&self, name: &[u8], rank: usize, size: usize) -> Result<Box<dyn Group>, DeviceError>;
     /// The same machine with a queue of its own, for another thread.
     fn another_queue(&self) -> Result<Arc<dyn Machine>, DeviceError>;
 }

@@ -27,7 +27,7 @@ mod machine;
 #[cfg(feature = "cuda")]
 mod matmul;
 #[cfg(feature = "cuda")]
-pub mod nccl;
+mod nccl;
 mod optimizer;
 mod pages;
 pub mod plan;
@@ -42,7 +42,7 @@ use crate::device::DeviceError;
 pub(crate) use head::block_rows as logit_rows;
 
 use buffer::{Buffer, Half, Memory};
-use machine::{Address, Launch, Machine, Number, Parameter};
+use machine::{Address, Group, Launch, Machine, Number, Parameter};
 use pages::Pool;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -76,6 +76,9 @@ pub struct Cuda {
     shared: Arc<Shared>,
 }
 
+/// A GPU's place among those of other processes.
+pub struct Peers(Box<dyn Group>);
+
 struct Shared {
     machine: Arc<dyn Machine>,
     failure: Arc<Failure>,
@@ -102,6 +105,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Cuda {
+    /// GPUs of this machine; 0 where there is no driver.
+    pub fn count() -> usize {
+        #[cfg(feature = "cuda")]
+        return gpu::count();
+        #[cfg(not(feature = "cuda"))]
+        0
+    }
+
     /// The GPU of this number.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use std::str::FromStr;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Wanted {
-    /// The first CUDA device if there is one that works, else the CPU.
+    /// The first CUDA device (of several processes on one machine: one for each) if there is one that works, else the CPU.
     #[default]
     Auto,
     /// The CPU.
@@ -70,16 +70,19 @@ impl Chosen {
     }
 }
 
-/// Finds the device that is asked for.
+/// Finds the device that is asked for, by the process that is number `local` of this machine: `auto` gives each a GPU of its own, as
+/// far as there are so many.
 ///
 /// # Errors
 /// [`DeviceError::Unavailable`] where a CUDA device was asked for by name and cannot be used; `auto` takes the CPU then.
-pub fn select(wanted: Wanted) -> Result<Chosen, DeviceError> {
+pub fn select(wanted: Wanted, local: usize) -> Result<Chosen, DeviceError> {
+    let number = local.checked_rem(Cuda::count()).unwrap_or(0);
     match wanted {
         Wanted::Cpu => Ok(Chosen::Cpu("as asked for".to_string())),
         Wanted::Cuda(number) => Ok(Chosen::Cuda(Cuda::open(number)?, "as asked for".to_string())),
-        Wanted::Auto => Ok(match Cuda::open(0) {
-            Ok(cuda) => Chosen::Cuda(cuda, "auto: the first GPU".to_string()),
+        Wanted::Auto => Ok(match Cuda::open(number) {
+            Ok(cuda) if number == 0 => Chosen::Cuda(cuda, "auto: the first GPU".to_string()),
+            Ok(cuda) => Chosen::Cuda(cuda, format!("auto: this is process {local} of the machine, from 0 on")),
             Err(DeviceError::Unavailable { reason, .. }) => Chosen::Cpu(format!("auto: {reason}")),
             Err(other) => Chosen::Cpu(format!("auto: {other}")),
         }),

@@ -2,6 +2,7 @@
 use super::PolicyError;
 use super::sampler::Sampler;
 use crate::config::choice::Recompute;
+use crate::ranks::Ranks;
 use std::borrow::Cow;
 use std::path::Path;
 use surefoot_engine::batch::{Packed, Target};
@@ -52,6 +53,15 @@ pub(super) trait Learner: Send + Sync {
     fn take_gradient(&mut self) -> Result<Vec<f32>, DeviceError>;
     /// Makes this the gradient.
     fn put_gradient(&mut self, gradient: Vec<f32>) -> Result<(), DeviceError>;
+    /// Joins the devices of the other ranks, where devices sum by themselves; says why they do not, where they could.
+    fn join(&mut self, ranks: &Ranks) -> Result<Option<String>, PolicyError>;
+    /// Acts as if devices had joined.
+    #[cfg(test)]
+    fn pretend(&mut self, ranks: &Ranks);
+    /// Whether [`Learner::join`] has joined.
+    fn has_peers(&self) -> bool;
+    /// Makes the gradient the sum of that of all that joined; every one must call it.
+    fn sum_gradient(&mut self) -> Result<(), DeviceError>;
     /// Euclidean norm of the gradient.
     fn gradient_norm(&self) -> Result<f64, DeviceError>;
     /// One step of the optimizer.

@@ -5,6 +5,7 @@ use super::learner::{BothMoments, Learner, Of, Pass};
 use super::place::Place;
 use super::sampler::{Sampler, SamplerOn};
 use crate::config::choice::Recompute;
+use crate::ranks::Ranks;
 use std::borrow::Cow;
 use std::path::Path;
 use surefoot_engine::batch::Packed;
@@ -26,6 +27,16 @@ pub(super) struct On<D: Place> {
     learned: Learned<D>,
     moments: D::Moments,
     tape: Option<Tape<D>>,
+    peers: Option<Peers<D>>,
+}
+
+/// What sums the gradients of all ranks where the host need not.
+enum Peers<D: Place> {
+    /// The devices by themselves.
+    Devices(D::Group),
+    /// The host in their place: tests have no two devices that could.
+    #[cfg(test)]
+    Pretended(Ranks),
 }
 
 impl<D: Place> On<D> {
@@ -40,8 +51,8 @@ impl<D: Place> On<D> {
         let device = trainer.device();
         let arena = if only_read { device.constants(weights) } else { device.parameters(weights) };
         trainer.device().status()?;
-        let (reference, packed, gradient, tape) = (None, None, None, None);
-        Ok(Self { structure, trainer, sampler, arena, reference, packed, gradient, learned, moments, tape })
+        let (reference, packed, gradient, tape, peers) = (None, None, None, None, None);
+        Ok(Self { structure, trainer, sampler, arena, reference, packed, gradient, learned, moments, tape, peers })
     }
 
     /// A tape with room for `rows` tokens.
@@ -124,6 +135,41 @@ impl<D: Place> Learner for On<D> {
 
     fn put_gradient(&mut self, gradient: Vec<f32>) -> Result<(), DeviceError> {
         self.gradient = Some(self.trainer.device().parameters(gradient));
+        self.trainer.device().status()
+    }
+
+    fn join(&mut self, ranks: &Ranks) -> Result<Option<String>, PolicyError> {
+        let device = self.trainer.device();
+        let own = device.name_group();
+        // One that cannot keeps all from it: the others would wait for it.
+        let names = ranks.gather(own.iter().flatten().flatten().copied().collect())?;
+        if names.iter().any(Vec::is_empty) {
+            return Ok(own.err().map(|error| error.to_string()));
+        }
+        self.peers = Some(Peers::Devices(device.join(&names[0], ranks.rank(), ranks.size())?));
+        Ok(None)
+    }
+
+    #[cfg(test)]
+    fn pretend(&mut self, ranks: &Ranks) {
+        self.peers = Some(Peers::Pretended(ranks.clone()));
+    }
+
+    fn has_peers(&self) -> bool {
+        self.peers.is_some()
+    }
+
+    fn sum_gradient(&mut self) -> Result<(), DeviceError> {
+        self.gradient();
+        let Self { trainer, gradient, peers, .. } = self;
+        match (gradient, peers) {
+            (Some(gradient), Some(Peers::Devices(group))) => trainer.device().sum(group, gradient),
+            #[cfg(test)]
+            (Some(gradient), Some(Peers::Pretended(ranks))) => {
+                trainer.device().edit(gradient, &mut |total| ranks.sum(total, &[], false).unwrap_or_default());
+            }
+            _ => {}
+        }
         self.trainer.device().status()
     }
 

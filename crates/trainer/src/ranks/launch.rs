@@ -9,6 +9,20 @@ const LAUNCHERS: [(&str, Option<&str>); 4] = [
     ("SLURM_STEP_NUM_TASKS", Some("PMIX_RANK")), // Slurm's srun --mpi=pmix
 ];
 
+/// Environment variables in which launchers tell a process its number among those on its machine.
+const LOCAL: [&str; 4] = [
+    "OMPI_COMM_WORLD_LOCAL_RANK", // Open MPI's mpirun
+    "MPI_LOCALRANKID",            // MPICH's and Intel's
+    "MV2_COMM_WORLD_LOCAL_RANK",  // MVAPICH2
+    "SLURM_LOCALID",              // Slurm's srun
+];
+
+/// This process's number among those that a launcher started on this machine, from 0.
+pub fn local_rank() -> usize {
+    let told = |name: &&str| std::env::var(name).ok()?.parse().ok();
+    if launched() > 1 { LOCAL.iter().find_map(told).unwrap_or(0) } else { 0 }
+}
+
 /// Processes that an MPI launcher started together with this one, itself included; 1 without a launcher.
 pub fn launched() -> usize {
     let set = |name: &str| std::env::var(name).ok();

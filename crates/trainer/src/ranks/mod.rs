@@ -22,7 +22,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub use error::RanksError;
-pub use launch::launched;
+pub use launch::{launched, local_rank};
 pub(crate) use sum::add;
 pub use threads::threads;
 pub(crate) use wire::{Reader, Writer};

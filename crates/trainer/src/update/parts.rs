@@ -67,6 +67,10 @@ pub(crate) struct Partial {
 impl Partial {
     /// Begins the gradient of the next part.
     pub fn begin(&mut self, policy: &mut Policy, ranks: &Ranks) -> Result<(), DeviceError> {
+        if policy.has_peers() && self.parts > 0 {
+            // Devices sum in an order of their own: the parts of one need not be kept apart.
+            return Ok(());
+        }
         self.keep(policy, ranks)?;
         policy.begin_update();
         self.parts += 1;
@@ -87,6 +91,12 @@ impl Partial {
 
     /// Leaves the sum of all ranks' parts as the gradient of `policy`.
     pub fn sum(mut self, policy: &mut Policy, ranks: &Ranks) -> Result<(), UpdateError> {
+        if policy.has_peers() {
+            if self.parts == 0 {
+                policy.begin_update();
+            }
+            return Ok(policy.sum_gradient()?);
+        }
         match self.parts {
             0 => policy.begin_update(),
             1 => {}
@@ -106,8 +116,53 @@ impl Partial {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::config::{Config, Purpose};
+    use crate::ranks::threads;
+    use std::path::Path;
+
+    /// What the gradient of each rank is after its share of `parts` parts, of which number `p` has the gradient 2^p.
+    fn summed(parts: usize, size: usize, by_devices: bool) -> Vec<f32> {
+        let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("demo");
+        let sets = ["train.device=\"cpu\"", "data.train=\"task:addition\"", "reward.name=\"exact\""].map(String::from);
+        let sets = [&sets[..], &[format!("model.path={demo:?}")]].concat();
+        let config = Config::from_text("run.toml".as_ref(), "", &sets, Purpose::Train).unwrap();
+        let rank = |ranks: Ranks| {
+            let (mut policy, _) = Policy::load(&demo, 16, "nothing", &config).unwrap();
+            assert_eq!((policy.join(&ranks).unwrap(), policy.has_peers()), (None, false));
+            if by_devices {
+                policy.pretend(&ranks);
+            }
+            let mut partial = Partial::default();
+            for part in ranks.share(parts) {
+                partial.begin(&mut policy, &ranks).unwrap();
+                let own = (part as f32).exp2();
+                policy.edit_gradient(&mut |sum| sum.iter_mut().for_each(|value| *value += own)).unwrap();
+            }
+            partial.sum(&mut policy, &ranks).unwrap();
+            let gradient = policy.take_gradient().unwrap();
+            assert!(gradient.iter().all(|&value| value == gradient[0]), "{gradient:?}");
+            gradient[0]
+        };
+        std::thread::scope(|scope| {
+            let all: Vec<_> = threads(size).into_iter().map(|ranks| scope.spawn(move || rank(ranks))).collect();
+            all.into_iter().map(|thread| thread.join().unwrap()).collect()
+        })
+    }
+
+    /// Every part counts once, on every rank: with fewer, as many and more ranks than parts, and twice the same policy's.
+    #[test]
+    fn every_part_counts_once_whoever_sums() {
+        for by_devices in [false, true] {
+            for (parts, size) in [(1, 2), (2, 2), (5, 2), (3, 3), (2, 3), (4, 1)] {
+                let want = (parts as f32).exp2() - 1.0;
+                let found = summed(parts, size, by_devices);
+                assert_eq!(found, vec![want; size], "{parts} parts, {size} ranks, by devices: {by_devices}");
+            }
+        }
+    }
 
     #[test]
     fn parts_follow_one_another_and_are_even() {

@@ -127,13 +127,13 @@ pub fn backward(
                                 }
                             }
                             for (weights, values, gradient) in [(&*p, &*douts, &mut *dv), (&*ds, &*queries, &mut *dk)] {
-                                scatter(&weights[..], ld, count, view.prefix, &values[..], padded, gradient);
+                                scatter(weights, ld, count, view.prefix, values, padded, gradient);
                                 scatter(
                                     &weights[view.prefix..],
                                     ld,
                                     count,
                                     own,
-                                    &values[..],
+                                    values,
                                     padded,
                                     &mut gradient[first * padded..],
                                 );

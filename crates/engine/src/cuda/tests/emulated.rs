@@ -1,12 +1,13 @@
 //! [`Machine`] on the host: the kernels compiled as C++, memory of the host, products as plain loops.
 use super::library;
-use crate::cuda::machine::{Address, Launch, Machine, Number, Parameter, Product, Recorded, Rows};
+use crate::cuda::machine::{Address, Group, Launch, Machine, Number, Parameter, Product, Recorded, Rows};
 use crate::device::DeviceError;
 use half::bf16;
 use std::alloc::Layout;
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char, c_uint, c_void};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Barrier, Mutex, OnceLock};
 
 /// The kernels' library; it runs one kernel at a time.
 struct Library {
@@ -149,6 +150,31 @@ impl Recorded for Tape {
     }
 }
 
+/// Where machines of several threads sum.
+struct Meeting {
+    all: Barrier,
+    brought: Mutex<Vec<Vec<f32>>>,
+}
+
+struct Member {
+    meeting: Arc<Meeting>,
+    rank: usize,
+}
+
+impl Group for Member {
+    fn sum(&self, at: Address, values: usize) -> Result<(), DeviceError> {
+        // SAFETY: a range of one buffer, whose machine this thread drives.
+        let own = unsafe { std::slice::from_raw_parts_mut(at as *mut f32, values) };
+        self.meeting.brought.lock().unwrap()[self.rank] = own.to_vec();
+        self.meeting.all.wait();
+        for (i, sum) in own.iter_mut().enumerate() {
+            *sum = self.meeting.brought.lock().unwrap().iter().map(|part| part[i]).sum();
+        }
+        self.meeting.all.wait();
+        Ok(())
+    }
+}
+
 impl Machine for Emulated {
     fn name(&self) -> String {
         "emulation".to_string()
@@ -236,6 +262,25 @@ impl Machine for Emulated {
 
     fn another_queue(&self) -> Result<Arc<dyn Machine>, DeviceError> {
         Ok(Arc::new(Self { limit: self.limit, given: self.given.clone() }))
+    }
+
+    fn name_group(&self) -> Result<Vec<u8>, DeviceError> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Ok(NEXT.fetch_add(1, Ordering::Relaxed).to_le_bytes().to_vec())
+    }
+
+    fn join(&self, name: &[u8], rank: usize, size: usize) -> Result<Box<dyn Group>, DeviceError> {
+        static MEETINGS: Mutex<Vec<(Vec<u8>, Arc<Meeting>)>> = Mutex::new(Vec::new());
+        let mut meetings = MEETINGS.lock().unwrap();
+        let known = meetings.iter().find(|(known, _)| known == name).map(|(_, meeting)| meeting.clone());
+        let meeting = known.unwrap_or_else(|| {
+            let meeting = Arc::new(Meeting { all: Barrier::new(size), brought: Mutex::new(vec![Vec::new(); size]) });
+            meetings.push((name.to_vec(), meeting.clone()));
+            meeting
+        });
+        drop(meetings);
+        meeting.all.wait();
+        Ok(Box::new(Member { meeting, rank }))
     }
 }
 

@@ -1,10 +1,11 @@
 //! What is not an operator of a model: errors, memory, edits.
 use super::emulated::emulated;
-use super::{golden, machines};
+use super::{emulated_machine, golden, machines};
 use crate::config::ModelConfig;
 use crate::cuda::{Cuda, Forward};
 use crate::decoder::{Activations, Decoder, Tape};
-use crate::device::{Device, DeviceError};
+use crate::device::{Device, DeviceError, Weights};
+use crate::layout::Matrix;
 use crate::model::Model;
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ fn out_of_memory_is_an_error_that_says_what_to_do() {
     let mut batch = crate::batch::Packed::default();
     batch.push(&[1, 2, 3], None);
     let targets = [crate::batch::Target { row: 0, token: 2 }];
-    let w = crate::device::Weights { arena: &arena, packed: None };
+    let w = Weights { arena: &arena, packed: None };
     let found = decoder.forward(w, &batch, &targets, 1.0, &mut tape);
     assert_eq!(found.logp.len(), 1);
     assert_eq!(cuda.status().unwrap_err(), error);
@@ -63,25 +64,48 @@ fn models_that_the_kernels_cannot_compute_are_refused() {
     }
 }
 
-/// As far as one GPU allows: a group of one process sums to what it had, and a machine that is no GPU is told so.
-#[cfg(feature = "cuda")]
+/// As far as one GPU allows: a group of one process sums to what it had.
 #[test]
 fn a_group_of_one_sums_to_itself() {
-    use crate::cuda::nccl::{Group, Id, Rank};
-    let id = match Id::new() {
-        Ok(id) => id,
-        Err(error) => return eprintln!("skipped: {error}"),
-    };
     for cuda in machines() {
-        let group = Group::open(&cuda, id, Rank { rank: 0, size: 1 });
-        if cuda.shared.machine.gpu().is_none() {
-            assert!(group.is_err());
-            continue;
-        }
-        let mut group = group.unwrap();
+        let name = match cuda.name_group() {
+            Ok(name) => name.unwrap(),
+            Err(error) => {
+                eprintln!("skipped: {error}");
+                continue;
+            }
+        };
+        let group = cuda.join(&name, 0, 1).unwrap();
         let values: Vec<f32> = (0..100_000).map(|i| i as f32).collect();
         let mut buffer = cuda.upload(&values);
-        group.sum(&mut buffer).unwrap();
+        cuda.sum(&group, &mut buffer);
+        cuda.status().unwrap();
         assert_eq!(cuda.host(&buffer), values);
     }
+}
+
+/// Three emulated machines, each driven by a thread: the sum is everywhere, and a bfloat16 copy made before it is not used on.
+#[test]
+fn a_group_of_several_sums_everywhere() {
+    let machines: Vec<Cuda> = (0..3).filter_map(|_| emulated_machine()).collect();
+    let Some(name) = machines.first().map(|cuda| cuda.name_group().unwrap().unwrap()) else { return };
+    let (rows, inputs, outputs) = (4, 8, 16);
+    let matrix = Matrix { weight: 0..inputs * outputs, bias: None, inputs, outputs };
+    std::thread::scope(|scope| {
+        for (rank, cuda) in machines.iter().enumerate() {
+            let (name, matrix) = (&name, &matrix);
+            scope.spawn(move || {
+                let group = cuda.join(name, rank, 3).unwrap();
+                let mut w = cuda.parameters(vec![(rank + 1) as f32; inputs * outputs]);
+                let (x, mut y) = (cuda.upload(&vec![1.0; rows * inputs]), cuda.zeros(rows * outputs));
+                // Makes the copy that products read.
+                cuda.linear(rows, &x, Weights { arena: &w, packed: None }, matrix, &mut y);
+                cuda.sum(&group, &mut w);
+                cuda.linear(rows, &x, Weights { arena: &w, packed: None }, matrix, &mut y);
+                cuda.status().unwrap();
+                assert!(cuda.host(&w).iter().all(|&value| value == 6.0), "rank {rank}");
+                assert!(cuda.host(&y).iter().all(|&value| value == 48.0), "rank {rank}: {:?}", cuda.host(&y));
+            });
+        }
+    });
 }
