@@ -245,6 +245,7 @@ fn a_signal_to_any_rank_stops_all_after_a_checkpoint() {
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(130), "{stderr}");
     assert_eq!(stderr.matches("stopped; a checkpoint is written. Go on with").count(), 1, "{stderr}");
+    assert!(stderr.contains("mpirun -n 2 surefoot train --resume"), "{stderr}");
 
     let mut command = mpirun(2);
     command.args(["train", "--resume"]).arg(&stopped).args(["--set", "checkpoint.every=1"]);

@@ -19,6 +19,7 @@ pub mod objective;
 pub mod stages;
 mod table;
 
+use crate::ranks::launched;
 use std::path::Path;
 
 pub use behavior::{Correction, Server};
@@ -139,9 +140,13 @@ pub struct Config {
 }
 
 impl Config {
-    /// The command that goes on with the run in the folder `run`.
+    /// The command that goes on with the run in the folder `run`, with as many processes as there are now.
     pub fn resume_command(&self, run: &Path) -> String {
-        format!("surefoot {} --resume {}", self.purpose.command(), run.display())
+        let command = format!("surefoot {} --resume {}", self.purpose.command(), run.display());
+        match launched() {
+            1 => command,
+            ranks => format!("mpirun -n {ranks} {command}"),
+        }
     }
 
     /// Longest completion of an evaluation, in tokens.

@@ -7,8 +7,8 @@
 //! computed which of them. Rank 0 alone writes.
 //!
 //! What carries the messages is a [`Link`]: MPI (`ranks/mpi.rs`, with the feature `mpi`), threads of one process, which the
-//! tests use, or none, for a run that is alone. A device whose memory is not the host's sums its gradients by its own means
-//! (NCCL, say): it needs [`Ranks::broadcast`] for its id, and takes the place of [`Ranks::sum`].
+//! tests use, or none, for a run that is alone. Devices that can sum by themselves (GPUs, by NCCL)
+//! take the place of [`Ranks::sum`] (`Policy::join`).
 
 mod error;
 mod launch;
