@@ -170,3 +170,34 @@ impl Power for Exponential {
         exp(self.shape * ln(greater(x * self.inverse, f32::MIN_POSITIVE)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every power against `f64::powf`, at places on both sides of the scale.
+    #[test]
+    fn powers_are_powers() {
+        let check = |power: &dyn Power, shape: f64, scale: f64| {
+            for x in [0.03, 0.5, 1.0, 1.7, 6.0] {
+                let (found, exact) = (f64::from(power.of(x)), (f64::from(x) / scale).powf(shape));
+                assert!((found / exact - 1.0).abs() < 2e-6, "({x}/{scale})^{shape}: {found}, exactly {exact}");
+            }
+        };
+        for scale in [0.7, 1.0, 1.3] {
+            check(&OneAndHalf((1.0 / scale) as f32), 1.5, scale);
+            check(&Square((1.0 / scale) as f32), 2.0, scale);
+            for halves in 1..=8 {
+                let shape = f64::from(halves) / 2.0;
+                check(&Halves::new(shape, scale), shape, scale);
+                check(&Exponential::new(shape, scale), shape, scale);
+            }
+        }
+    }
+
+    #[test]
+    fn halves_are_whole_and_half_exponents_up_to_four() {
+        assert!([0.5, 1.0, 1.5, 2.5, 4.0].into_iter().all(Halves::fit));
+        assert!(![0.25, 0.7, 2.25, 3.9, 4.5, 5.0, 64.0].into_iter().any(Halves::fit));
+    }
+}
