@@ -269,10 +269,18 @@ impl Device for Cpu {
         eps: f32,
         qkv: &mut Vec<f32>,
     ) {
-        qkv[..rows * heads.stride()].copy_from_slice(&raw[..rows * heads.stride()]);
         for (part, weight) in head_parts(heads, norms) {
             norm::heads_forward(self.threading, rows, part, raw, &w.arena[weight.clone()], eps, qkv);
         }
+        let (stride, values) = (heads.stride(), (heads.queries + heads.keys) * heads.dim);
+        let shared = Shared::new(&mut qkv[..rows * stride]);
+        self.threading.rows(rows, 64, |first, count| {
+            for t in first..first + count {
+                let from = &raw[t * stride + values..(t + 1) * stride];
+                // SAFETY: each task has its own rows.
+                unsafe { shared.slice(t * stride + values, from.len()) }.copy_from_slice(from);
+            }
+        });
     }
 
     fn qk_norm_backward(

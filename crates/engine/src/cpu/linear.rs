@@ -68,25 +68,27 @@ unsafe fn block(
     let slice = depth.div_ceil(slices.max(1)).max(1);
     let streamed = rows <= STREAM_ROWS;
     // Few rows stay in the cache, and the panels are read in order, once; many rows stay for a slice of every panel.
-    let place =
-        |i: usize| if streamed { (i / slices, i % slices * slice) } else { (i % panel_count, i / panel_count * slice) };
-    let start = |i: usize| {
-        let (p, k0) = place(i);
-        panels.wrapping_add(p * LANES * depth + k0 * LANES)
+    let after = |(p, k0): (usize, usize)| match (streamed, k0 + slice < depth, p + 1 < panel_count) {
+        (true, true, _) => (p, k0 + slice),
+        (true, false, _) | (false, _, true) => (p + 1, if streamed { 0 } else { k0 }),
+        (false, _, false) => (0, k0 + slice),
     };
-    let mut row0 = 0;
-    while row0 < rows {
-        let row_end = rows.min(row0 + ROW_BLOCK);
-        for i in 0..panel_count * slices {
-            let (p, k0) = place(i);
-            let (kb, b, next) = (slice.min(depth - k0), start(i), start(i + 1));
-            // Tiles of even height: one of one or two rows would wait for its own few chains.
-            let (mut row, mut tiles) = (row0, (row_end - row0).div_ceil(ROWS));
-            let fetch_bytes = LANES * size_of::<f32>() / tiles;
-            let mut fetch = if streamed { next } else { std::ptr::null() };
-            while row < row_end {
-                let count = (row_end - row).div_ceil(tiles);
-                tiles -= 1;
+    let start = |(p, k0): (usize, usize)| panels.wrapping_add(p * LANES * depth + k0 * LANES);
+    for row0 in (0..rows).step_by(ROW_BLOCK) {
+        let live = ROW_BLOCK.min(rows - row0);
+        // Tiles of even height: one of one or two rows would wait for its own few chains.
+        let tiles = live.div_ceil(ROWS);
+        let (height, higher) = (live / tiles, live % tiles);
+        let fetch_bytes = LANES * size_of::<f32>() / tiles;
+        let mut place = (0, 0);
+        for _ in 0..panel_count * slices {
+            let ((p, k0), b) = (place, start(place));
+            let kb = slice.min(depth - k0);
+            place = after(place);
+            let mut fetch = if streamed { start(place) } else { std::ptr::null() };
+            let mut row = row0;
+            for t in 0..tiles {
+                let count = height + usize::from(t < higher);
                 unsafe {
                     let (a, c) = (a.add(row * lda + k0), c.add(row * ldc + p * LANES));
                     let tile = Tile {
@@ -116,7 +118,6 @@ unsafe fn block(
                 }
             }
         }
-        row0 = row_end;
     }
 }
 
