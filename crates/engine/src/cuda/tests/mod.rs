@@ -5,6 +5,7 @@ mod emulated;
 mod library;
 mod models;
 mod operators;
+mod shapes;
 
 use super::{Cuda, Forward};
 use std::path::{Path, PathBuf};
