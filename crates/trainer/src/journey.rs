@@ -116,8 +116,9 @@ impl Journey {
         let (folder, latest, mut policy) = match start {
             Start::New => {
                 // The model first: a run that cannot start leaves no folder.
-                let policy = load(&source, positions, keys, &config, &ranks, notes)?;
+                let mut policy = load(&source, positions, keys, &config, notes)?;
                 together::agree_on_data(&order, &policy, &ranks)?;
+                together::join_devices(&mut policy, &ranks, notes)?;
                 let folder = match ranks.is_first() {
                     true => RunFolder::create(&run_dir)?,
                     false => RunFolder::of_another(&run_dir),
@@ -135,7 +136,8 @@ impl Journey {
                     Some((_, path)) if config.lora.rank == 0 => path,
                     _ => &source,
                 };
-                let policy = load(from, positions, keys, &config, &ranks, notes)?;
+                let mut policy = load(from, positions, keys, &config, notes)?;
+                together::join_devices(&mut policy, &ranks, notes)?;
                 (folder, latest, policy)
             }
         };
@@ -201,19 +203,13 @@ fn load(
     positions: usize,
     keys: &'static str,
     config: &Config,
-    ranks: &Ranks,
     notes: &mut Vec<String>,
 ) -> Result<Policy, PolicyError> {
-    let (mut policy, unused) = Policy::load(folder, positions, keys, config)?;
+    let (policy, unused) = Policy::load(folder, positions, keys, config)?;
     if !unused.is_empty() {
         notes.push(format!("tensors that the model does not use: {}", unused.join(", ")));
     }
     notes.push(policy.device());
-    if ranks.are_several()
-        && let Some(reason) = policy.join(ranks)?
-    {
-        notes.push(format!("gradients of ranks are summed on the host, which is slower: {reason}"));
-    }
     let (learning, all) = (policy.learning(), policy.parameters());
     if learning < all {
         let share = 100.0 * learning as f64 / all as f64;

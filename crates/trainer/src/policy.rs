@@ -14,7 +14,9 @@ use crate::config::{
     Config,
     choice::{Precision, Schedule},
 };
-use crate::ranks::{Ranks, local_rank};
+#[cfg(test)]
+use crate::ranks::Ranks;
+use crate::ranks::local_rank;
 use crate::rollout::Generate;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -221,13 +223,20 @@ impl Policy {
         self.learner.put_gradient(gradient)
     }
 
-    /// Joins the devices of the other ranks, where devices sum by themselves (GPUs, by NCCL). What is returned says why the host
-    /// sums although they could.
+    /// A name for a group of devices that sum gradients by themselves (GPUs, by NCCL); none where the host has to.
     ///
     /// # Errors
-    /// [`PolicyError::Device`], and a rank that is gone.
-    pub fn join(&mut self, ranks: &Ranks) -> Result<Option<String>, PolicyError> {
-        self.learner.join(ranks)
+    /// [`DeviceError::Unavailable`] says what such sums lack.
+    pub fn name_group(&self) -> Result<Option<Vec<u8>>, DeviceError> {
+        self.learner.name_group()
+    }
+
+    /// Joins the group of this name as `rank` of `size`; returns when all have.
+    ///
+    /// # Errors
+    /// What kept it from that.
+    pub fn join(&mut self, name: &[u8], rank: usize, size: usize) -> Result<(), DeviceError> {
+        self.learner.join(name, rank, size)
     }
 
     /// Acts as if the devices had joined; the host sums in their place.

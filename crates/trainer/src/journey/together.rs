@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::data::Order;
 use crate::evaluate::fingerprint;
 use crate::metrics::{self, Record};
-use crate::policy::Policy;
+use crate::policy::{Policy, PolicyError};
 use crate::ranks::{Ranks, RanksError};
 use crate::run_folder::RunFolder;
 use crate::train::TrainError;
@@ -64,4 +64,20 @@ pub(super) fn agree_on_weights(policy: &Policy, ranks: &Ranks) -> Result<(), Tra
     }
     let hint = "its arithmetic differs, so nothing is saved. Resume without its machine";
     Ok(ranks.agree("policy after the same updates", fingerprint(&policy.values()?), hint)?)
+}
+
+/// Joins the devices of all ranks, where all can sum by themselves; else the host sums, and `notes` says so where it need not be.
+pub(super) fn join_devices(policy: &mut Policy, ranks: &Ranks, notes: &mut Vec<String>) -> Result<(), TrainError> {
+    if !ranks.are_several() {
+        return Ok(());
+    }
+    let own = policy.name_group();
+    // One that cannot keeps all from it: the others would wait for it.
+    let names = ranks.gather(own.iter().flatten().flatten().copied().collect())?;
+    if names.iter().all(|name| !name.is_empty()) {
+        policy.join(&names[0], ranks.rank(), ranks.size()).map_err(PolicyError::from)?;
+    } else if let Err(error) = own {
+        notes.push(format!("gradients of ranks are summed on the host, which is slower: {error}"));
+    }
+    Ok(())
 }

@@ -1,5 +1,4 @@
 //! Why a policy cannot be loaded, stored, or used.
-use crate::ranks::RanksError;
 use surefoot_engine::config::ConfigError;
 use surefoot_engine::device::DeviceError;
 use surefoot_engine::folder::FolderError;
@@ -20,9 +19,6 @@ pub enum PolicyError {
     /// The device.
     #[error(transparent)]
     Device(#[from] DeviceError),
-    /// Another rank is gone.
-    #[error(transparent)]
-    Ranks(#[from] RanksError),
     /// `model.frozen`.
     #[error("model.frozen, for {folder}: {message}")]
     Frozen {

@@ -2,6 +2,7 @@
 use super::PolicyError;
 use super::sampler::Sampler;
 use crate::config::choice::Recompute;
+#[cfg(test)]
 use crate::ranks::Ranks;
 use std::borrow::Cow;
 use std::path::Path;
@@ -53,8 +54,10 @@ pub(super) trait Learner: Send + Sync {
     fn take_gradient(&mut self) -> Result<Vec<f32>, DeviceError>;
     /// Makes this the gradient.
     fn put_gradient(&mut self, gradient: Vec<f32>) -> Result<(), DeviceError>;
-    /// Joins the devices of the other ranks, where devices sum by themselves; says why they do not, where they could.
-    fn join(&mut self, ranks: &Ranks) -> Result<Option<String>, PolicyError>;
+    /// A name for a group of devices that sum by themselves; none where the host has to.
+    fn name_group(&self) -> Result<Option<Vec<u8>>, DeviceError>;
+    /// Joins the group of this name as `rank` of `size`.
+    fn join(&mut self, name: &[u8], rank: usize, size: usize) -> Result<(), DeviceError>;
     /// Acts as if devices had joined.
     #[cfg(test)]
     fn pretend(&mut self, ranks: &Ranks);

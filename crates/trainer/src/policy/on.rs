@@ -5,6 +5,7 @@ use super::learner::{BothMoments, Learner, Of, Pass};
 use super::place::Place;
 use super::sampler::{Sampler, SamplerOn};
 use crate::config::choice::Recompute;
+#[cfg(test)]
 use crate::ranks::Ranks;
 use std::borrow::Cow;
 use std::path::Path;
@@ -138,16 +139,13 @@ impl<D: Place> Learner for On<D> {
         self.trainer.device().status()
     }
 
-    fn join(&mut self, ranks: &Ranks) -> Result<Option<String>, PolicyError> {
-        let device = self.trainer.device();
-        let own = device.name_group();
-        // One that cannot keeps all from it: the others would wait for it.
-        let names = ranks.gather(own.iter().flatten().flatten().copied().collect())?;
-        if names.iter().any(Vec::is_empty) {
-            return Ok(own.err().map(|error| error.to_string()));
-        }
-        self.peers = Some(Peers::Devices(device.join(&names[0], ranks.rank(), ranks.size())?));
-        Ok(None)
+    fn name_group(&self) -> Result<Option<Vec<u8>>, DeviceError> {
+        self.trainer.device().name_group()
+    }
+
+    fn join(&mut self, name: &[u8], rank: usize, size: usize) -> Result<(), DeviceError> {
+        self.peers = Some(Peers::Devices(self.trainer.device().join(name, rank, size)?));
+        Ok(())
     }
 
     #[cfg(test)]

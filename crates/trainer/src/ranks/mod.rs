@@ -8,7 +8,7 @@
 //!
 //! What carries the messages is a [`Link`]: MPI (`ranks/mpi.rs`, with the feature `mpi`), threads of one process, which the
 //! tests use, or none, for a run that is alone. Devices that can sum by themselves (GPUs, by NCCL)
-//! take the place of [`Ranks::sum`] (`Policy::join`).
+//! take the place of [`Ranks::sum`] (`Policy::name_group`, `Policy::join`).
 
 mod error;
 mod launch;

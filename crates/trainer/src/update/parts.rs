@@ -131,7 +131,7 @@ mod tests {
         let config = Config::from_text("run.toml".as_ref(), "", &sets, Purpose::Train).unwrap();
         let rank = |ranks: Ranks| {
             let (mut policy, _) = Policy::load(&demo, 16, "nothing", &config).unwrap();
-            assert_eq!((policy.join(&ranks).unwrap(), policy.has_peers()), (None, false));
+            assert_eq!((policy.name_group().unwrap(), policy.has_peers()), (None, false));
             if by_devices {
                 policy.pretend(&ranks);
             }

@@ -141,7 +141,7 @@ impl Case {
         for update in 1..=3 {
             let (learning_rate, betas) = (0.01, (0.9, 0.95));
             let step = Step { learning_rate, betas, eps: 1e-8, weight_decay: 0.1, gradient_scale: 0.5, update };
-            d.adamw(step, &[0..end / 2], &mut moved, &d.upload(&self.values(18, end)), &mut moments);
+            d.adamw(step, &[0..end / 3, end / 2..end], &mut moved, &d.upload(&self.values(18, end)), &mut moments);
         }
         note("AdamW", &moved);
         d.status().unwrap();
