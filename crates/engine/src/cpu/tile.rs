@@ -305,9 +305,14 @@ mod tests {
     /// Every height, width and layout against one plain chain of fused multiply-adds per element.
     #[test]
     fn tiles_of_every_size_have_the_bits_of_the_plain_chain() {
-        let (depth, lda, ldb, panel, ldc) = (37, 41, LANES + 3, 37 * (LANES + 3) + 5, 5 * LANES + 7);
+        tiles_of_depth(37);
+        tiles_of_depth(LATE + 11);
+    }
+
+    fn tiles_of_depth(depth: usize) {
+        let (lda, ldb, panel, ldc) = (depth + 4, LANES + 3, depth * (LANES + 3) + 5, 5 * LANES + 7);
         let value = |i: usize| ((i * 2_654_435_761) % 1009) as f32 / 504.0 - 1.0;
-        let a: Vec<f32> = (0..lda * 41).map(value).collect();
+        let a: Vec<f32> = (0..lda * lda).map(value).collect();
         let b: Vec<f32> = (0..5 * panel).map(|i| value(i + 17)).collect();
         let start: Vec<f32> = (0..ROWS * ldc).map(|i| value(i + 29)).collect();
         for rows in 1..=ROWS {
@@ -331,7 +336,7 @@ mod tests {
 
                         ahead: Ahead::NONE,
                     };
-                    // SAFETY: the buffers above cover six rows, 37 steps and five panels at these strides.
+                    // SAFETY: the buffers above cover six rows, all steps and five panels at these strides.
                     unsafe { tile.run() };
                     for (i, got) in c.iter().enumerate() {
                         let (r, column) = (i / ldc, i % ldc);

@@ -76,15 +76,17 @@ impl Chosen {
 /// # Errors
 /// [`DeviceError::Unavailable`] where a CUDA device was asked for by name and cannot be used; `auto` takes the CPU then.
 pub fn select(wanted: Wanted, local: usize) -> Result<Chosen, DeviceError> {
-    let number = local.checked_rem(Cuda::count()).unwrap_or(0);
     match wanted {
         Wanted::Cpu => Ok(Chosen::Cpu("as asked for".to_string())),
         Wanted::Cuda(number) => Ok(Chosen::Cuda(Cuda::open(number)?, "as asked for".to_string())),
-        Wanted::Auto => Ok(match Cuda::open(number) {
-            Ok(cuda) if number == 0 => Chosen::Cuda(cuda, "auto: the first GPU".to_string()),
-            Ok(cuda) => Chosen::Cuda(cuda, format!("auto: this is process {local} of the machine, from 0 on")),
-            Err(DeviceError::Unavailable { reason, .. }) => Chosen::Cpu(format!("auto: {reason}")),
-            Err(other) => Chosen::Cpu(format!("auto: {other}")),
-        }),
+        Wanted::Auto => {
+            let number = if local > 0 { local.checked_rem(Cuda::count()).unwrap_or(0) } else { 0 };
+            Ok(match Cuda::open(number) {
+                Ok(cuda) if number == 0 => Chosen::Cuda(cuda, "auto: the first GPU".to_string()),
+                Ok(cuda) => Chosen::Cuda(cuda, format!("auto: this is process {local} of the machine, from 0 on")),
+                Err(DeviceError::Unavailable { reason, .. }) => Chosen::Cpu(format!("auto: {reason}")),
+                Err(other) => Chosen::Cpu(format!("auto: {other}")),
+            })
+        }
     }
 }
