@@ -7,9 +7,8 @@
 mod backward;
 mod copies;
 
-use super::linear::with_scratch;
 use super::math::softmax_row;
-use super::parallel::{Shared, Threading};
+use super::parallel::{Shared, Threading, with_scratch};
 use super::simd::kernel;
 use super::tile::{Ahead, LANES, Left, ROWS, Tile};
 use crate::batch::Packed;
@@ -201,26 +200,25 @@ pub fn forward(
         let ld = view.prefix + end.next_multiple_of(LANES) + LANES;
         with_scratch(ROWS * (ld + padded), |scratch| {
             let (scores, mixed) = scratch.split_at_mut(ROWS * ld);
-            for query in head * heads.group()..(head + 1) * heads.group() {
-                for t in (block..end).step_by(ROWS) {
-                    let rows = ROWS.min(end - t);
-                    let row = segment.start + t;
-                    let own = t + rows;
-                    let keys = view.prefix + own;
-                    // SAFETY: buffers are sized above; a task writes its own rows and heads of `out` and `lse`.
-                    unsafe {
-                        let q = qkv[row * stride + query * dim..].as_ptr();
-                        view.scores(rows, q, stride, view.key_panels, own, scores.as_mut_ptr(), ld);
-                        let mut sums = [(0f32, 0f32); ROWS];
-                        for (r, sum) in sums[..rows].iter_mut().enumerate() {
-                            *sum = softmax_row(&mut scores[r * ld..][..keys], view.prefix + t + r + 1, heads.scale());
-                        }
-                        view.mix(rows, scores.as_ptr(), ld, view.value_rows, own, mixed.as_mut_ptr());
-                        for (r, &(max, sum)) in sums[..rows].iter().enumerate() {
-                            let to = out.slice((row + r) * width + query * dim, dim);
-                            divide(&mixed[r * padded..][..dim], sum, to);
-                            lse.slice((row + r) * heads.queries + query, 1)[0] = max + sum.ln();
-                        }
+            let group = head * heads.group()..(head + 1) * heads.group();
+            for (query, t) in group.flat_map(|query| (block..end).step_by(ROWS).map(move |t| (query, t))) {
+                let rows = ROWS.min(end - t);
+                let row = segment.start + t;
+                let own = t + rows;
+                let keys = view.prefix + own;
+                // SAFETY: buffers are sized above; a task writes its own rows and heads of `out` and `lse`.
+                unsafe {
+                    let q = qkv[row * stride + query * dim..].as_ptr();
+                    view.scores(rows, q, stride, view.key_panels, own, scores.as_mut_ptr(), ld);
+                    let mut sums = [(0f32, 0f32); ROWS];
+                    for (r, sum) in sums[..rows].iter_mut().enumerate() {
+                        *sum = softmax_row(&mut scores[r * ld..][..keys], view.prefix + t + r + 1, heads.scale());
+                    }
+                    view.mix(rows, scores.as_ptr(), ld, view.value_rows, own, mixed.as_mut_ptr());
+                    for (r, &(max, sum)) in sums[..rows].iter().enumerate() {
+                        let to = out.slice((row + r) * width + query * dim, dim);
+                        divide(&mixed[r * padded..][..dim], sum, to);
+                        lse.slice((row + r) * heads.queries + query, 1)[0] = max + sum.ln();
                     }
                 }
             }

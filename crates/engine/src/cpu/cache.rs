@@ -1,7 +1,7 @@
 //! Keys and values of a sequence in pages, and the attention of new tokens over them.
 use super::attention::{Heads, divide};
 use super::math::softmax_row;
-use super::parallel::{Shared, Threading};
+use super::parallel::{Shared, Threading, with_scratch};
 use super::simd::fetch;
 use super::tile::{Ahead, LANES, Left, ROWS, Tile};
 use std::sync::Arc;
@@ -95,17 +95,14 @@ impl Cache {
     }
 
     /// Attention of one query row over all keys of one layer, the new token's included.
-    /// Meanwhile the memory of what comes next, in this sequence or the `next`, is asked for.
-    fn attend(&self, layer: usize, qkv: &[f32], out: &mut [f32], scores: &mut Vec<f32>, next: Option<&Cache>) {
+    /// `memory` has room for [`ROWS`] rows of scores and of heads. Meanwhile the memory of what comes next, in this sequence or the `next`, is asked for.
+    fn attend(&self, layer: usize, qkv: &[f32], out: &mut [f32], memory: &mut [f32], next: Option<&Cache>) {
         let Heads { keys, dim, .. } = self.heads;
         let (group, padded) = (self.heads.group(), self.heads.padded());
         let pending = usize::from(layer + 1 < self.layers);
         let n = self.tokens() + pending;
         let ld = n + 2 * LANES;
-        if scores.len() < ROWS * ld {
-            scores.resize(ROWS * ld, 0.0);
-        }
-        let mut mixed = vec![0f32; ROWS * padded];
+        let (scores, mixed) = memory.split_at_mut(ROWS * ld);
         for head in 0..keys {
             let place = (layer * keys + head) * PAGE;
             self.fetch_values(layer, head, pending);
@@ -187,12 +184,15 @@ pub fn decode_attention(
     let (stride, width) = (heads.stride(), heads.width());
     let out = Shared::new(&mut out[..caches.len() * width]);
     threading.rows(caches.len(), 4, |first, count| {
-        let mut scores = Vec::new();
         for b in first..first + count {
             // SAFETY: each task has its own rows.
             let out = unsafe { out.slice(b * width, width) };
             let next = if b + 1 < first + count { caches.get(b + 1).copied() } else { None };
-            caches[b].attend(layer, &qkv[b * stride..][..stride], out, &mut scores, next);
+            // The new token may not be counted yet.
+            let scores = caches[b].tokens() + 1 + 2 * LANES;
+            with_scratch(ROWS * (scores + heads.padded()), |memory| {
+                caches[b].attend(layer, &qkv[b * stride..][..stride], out, memory, next);
+            });
         }
     });
 }

@@ -272,15 +272,8 @@ impl Device for Cpu {
         for (part, weight) in head_parts(heads, norms) {
             norm::heads_forward(self.threading, rows, part, raw, &w.arena[weight.clone()], eps, qkv);
         }
-        let (stride, values) = (heads.stride(), (heads.queries + heads.keys) * heads.dim);
-        let shared = Shared::new(&mut qkv[..rows * stride]);
-        self.threading.rows(rows, 64, |first, count| {
-            for t in first..first + count {
-                let from = &raw[t * stride + values..(t + 1) * stride];
-                // SAFETY: each task has its own rows.
-                unsafe { shared.slice(t * stride + values, from.len()) }.copy_from_slice(from);
-            }
-        });
+        let values = (heads.queries + heads.keys) * heads.dim;
+        norm::copy_columns(self.threading, rows, heads.stride(), values, raw, qkv);
     }
 
     fn qk_norm_backward(

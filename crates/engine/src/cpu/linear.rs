@@ -10,9 +10,8 @@
 //! element is one chain of fused multiply-adds ([`super::tile`]), so the cut changes no bit, and `dW` continues its
 //! chain from one micro-batch to the next.
 use super::panel::{pack_columns, pack_rows, panel_len};
-use super::parallel::{Shared, Threading};
+use super::parallel::{Shared, Threading, with_scratch};
 use super::tile::{Ahead, LANES, Left, ROWS, Tile};
-use std::cell::RefCell;
 
 /// Steps of the inner index per pass: a panel slice of 512 x 16 elements fills the first-level cache.
 const DEPTH_BLOCK: usize = 512;
@@ -27,24 +26,6 @@ const CHUNK: usize = 8;
 
 /// Outputs of a task of the weight gradient: sixteen whole tiles for each panel that it reads.
 const GRADIENT_CHUNK: usize = 16 * ROWS;
-
-thread_local! {
-    static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Hands a buffer of `len` elements, of unspecified content, to `body`.
-pub(super) fn with_scratch<R>(len: usize, body: impl FnOnce(&mut [f32]) -> R) -> R {
-    SCRATCH.with(|cell| {
-        // Taken out, not borrowed: a task that waits for others may run one of them meanwhile.
-        let mut buffer = cell.take();
-        if buffer.len() < len {
-            buffer.resize(len, 0.0);
-        }
-        let result = body(&mut buffer[..len]);
-        cell.replace(buffer);
-        result
-    })
-}
 
 /// Rows of tiles for `rows` x (`panels` x 16) elements of a result with `columns` valid columns from `c` on.
 ///

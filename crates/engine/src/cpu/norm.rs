@@ -1,9 +1,8 @@
 //! RMSNorm, forward and backward, over rows and over the heads of the queries and keys.
 //!
 //! `y = w * x / sqrt(mean(x^2) + eps)` (Zhang & Sennrich 2019).
-use super::linear::with_scratch;
 use super::math::dot;
-use super::parallel::{Shared, Threading};
+use super::parallel::{Shared, Threading, with_scratch};
 use super::simd::kernel;
 
 /// Rows a task.
@@ -167,6 +166,18 @@ pub fn heads_forward(
                 // SAFETY: each task has its own rows.
                 norm_row(&raw[at..at + weight.len()], weight, eps, unsafe { out.slice(at, weight.len()) });
             }
+        }
+    });
+}
+
+/// Copies the columns from `first` on of rows of `stride` elements.
+pub fn copy_columns(threading: Threading, rows: usize, stride: usize, first: usize, from: &[f32], to: &mut [f32]) {
+    let to = Shared::new(&mut to[..rows * stride]);
+    threading.rows(rows, ROWS, |row, count| {
+        for t in row..row + count {
+            let from = &from[t * stride + first..(t + 1) * stride];
+            // SAFETY: each task has its own rows.
+            unsafe { to.slice(t * stride + first, from.len()) }.copy_from_slice(from);
         }
     });
 }

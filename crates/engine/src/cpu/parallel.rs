@@ -1,5 +1,6 @@
 //! Work sharing: independent tasks over as many threads as rayon's current pool has, or one after the other.
 use super::team;
+use std::cell::RefCell;
 
 /// Whether an operator may spread its work over the threads of the current pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,24 @@ impl Threading {
     pub fn rows(self, rows: usize, block: usize, task: impl Fn(usize, usize) + Send + Sync) {
         self.run(rows.div_ceil(block), |i| task(i * block, block.min(rows - i * block)));
     }
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Hands a buffer of `len` elements, of unspecified content, to `body`.
+pub(super) fn with_scratch<R>(len: usize, body: impl FnOnce(&mut [f32]) -> R) -> R {
+    SCRATCH.with(|cell| {
+        // Taken out, not borrowed: a task that waits for others may run one of them meanwhile.
+        let mut buffer = cell.take();
+        if buffer.len() < len {
+            buffer.resize(len, 0.0);
+        }
+        let result = body(&mut buffer[..len]);
+        cell.replace(buffer);
+        result
+    })
 }
 
 /// A mutable slice that several tasks write to at places that do not overlap.

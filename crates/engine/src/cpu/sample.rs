@@ -1,8 +1,7 @@
 //! The choice of a next token from a row of logits.
 use super::head::{row_statistics, token_logp};
-use super::linear::with_scratch;
 use super::math::exp;
-use super::parallel::Threading;
+use super::parallel::{Threading, with_scratch};
 use super::simd::kernel;
 use crate::device::{Choice, Sampling};
 

@@ -30,7 +30,7 @@ pub(super) struct Gpu {
 }
 
 /// What the streams of a GPU share.
-struct Opened {
+pub(super) struct Opened {
     name: String,
     number: usize,
     compiled: String,
@@ -120,13 +120,28 @@ impl Gpu {
     }
 
     fn failed(&self, operation: &str) -> impl Fn(DriverError) -> DeviceError {
+        self.device.failed(operation)
+    }
+
+    fn bind(&self) -> Result<(), DeviceError> {
+        self.device.bind()
+    }
+}
+
+impl Opened {
+    /// The GPU, for messages.
+    pub fn name(&self) -> String {
+        format!("cuda:{} ({})", self.number, self.name)
+    }
+
+    fn failed(&self, operation: &str) -> impl Fn(DriverError) -> DeviceError {
         let (device, operation) = (self.name(), operation.to_string());
         move |error| DeviceError::Failed { device: device.clone(), operation: operation.clone(), message: said(error) }
     }
 
     /// Makes its context that of the calling thread.
-    fn bind(&self) -> Result<(), DeviceError> {
-        self.device.context.bind_to_thread().map_err(self.failed("the context"))
+    pub fn bind(&self) -> Result<(), DeviceError> {
+        self.context.bind_to_thread().map_err(self.failed("the context"))
     }
 }
 
@@ -207,7 +222,7 @@ fn load(
 
 impl Machine for Gpu {
     fn name(&self) -> String {
-        format!("cuda:{} ({})", self.device.number, self.device.name)
+        self.device.name()
     }
 
     fn has(&self, kernel: &str) -> bool {
@@ -367,9 +382,8 @@ impl Machine for Gpu {
     }
 
     fn join(&self, name: &[u8], rank: usize, size: usize) -> Result<Box<dyn Group>, DeviceError> {
-        self.bind()?;
-        let (context, stream) = (self.device.context.clone(), self.stream.clone());
-        Ok(Box::new(nccl::Communicator::open(&self.name(), context, stream, name, rank, size)?))
+        let (device, stream) = (self.device.clone(), self.stream.clone());
+        Ok(Box::new(nccl::Communicator::open(device, stream, name, rank, size)?))
     }
 }
 

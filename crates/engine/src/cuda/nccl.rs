@@ -3,9 +3,10 @@
 //! One process makes a name for the group and gives it to the others by whatever they have in common (the trainer: MPI); each then
 //! joins, and waits for all. A gradient that every process has summed over its own sequences is summed over all processes in place.
 //! Normalisers are those of the whole mini-batch already, so that this sum is the gradient.
+use super::gpu::Opened;
 use super::machine::{Address, Group};
 use crate::device::DeviceError;
-use cudarc::driver::{CudaContext, CudaStream};
+use cudarc::driver::CudaStream;
 use cudarc::nccl::{result, sys};
 use std::ffi::c_char;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -50,7 +51,7 @@ pub(super) fn name() -> Result<Vec<u8>, DeviceError> {
 /// One process's end of a group.
 pub(super) struct Communicator {
     handle: Mutex<Handle>,
-    context: Arc<CudaContext>,
+    device: Arc<Opened>,
     stream: Arc<CudaStream>,
 }
 
@@ -60,10 +61,9 @@ struct Handle(sys::ncclComm_t);
 unsafe impl Send for Handle {}
 
 impl Communicator {
-    /// Joins the group `name` with the GPU of `context`, which the calling thread is bound to, and that is called `gpu`.
+    /// Joins the group `name` with a GPU, whose sums are in `stream`.
     pub fn open(
-        gpu: &str,
-        context: Arc<CudaContext>,
+        device: Arc<Opened>,
         stream: Arc<CudaStream>,
         name: &[u8],
         rank: usize,
@@ -71,26 +71,23 @@ impl Communicator {
     ) -> Result<Self, DeviceError> {
         library()?;
         let Ok(name) = <[u8; NAME_BYTES]>::try_from(name) else {
-            let reason = format!("{gpu} was given a name of {} bytes for its group", name.len());
+            let reason = format!("{} was given a name of {} bytes for its group", device.name(), name.len());
             return Err(unavailable(reason, "start all processes with the same program"));
         };
+        device.bind()?;
         let id = sys::ncclUniqueId { internal: name.map(|byte| byte as c_char) };
         let mut handle = std::ptr::null_mut();
         // SAFETY: the place outlives the call.
         unsafe { result::comm_init_rank(&mut handle, size as i32, id, rank as i32) }
             .map_err(|error| failed("joining a group", error))?;
-        Ok(Self { handle: Mutex::new(Handle(handle)), context, stream })
+        Ok(Self { handle: Mutex::new(Handle(handle)), device, stream })
     }
 }
 
 impl Group for Communicator {
     fn sum(&self, at: Address, values: usize) -> Result<(), DeviceError> {
         let handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
-        self.context.bind_to_thread().map_err(|error| DeviceError::Failed {
-            device: "NCCL".to_string(),
-            operation: "the context".to_string(),
-            message: error.to_string(),
-        })?;
+        self.device.bind()?;
         // SAFETY: the buffer has so many values; the sum is in the stream behind what wrote them.
         unsafe {
             result::all_reduce(

@@ -2,9 +2,8 @@
 use super::copies::{Blocks, Workspace, copy_head, copy_heads};
 use super::{Heads, View};
 use crate::batch::{Packed, Segment};
-use crate::cpu::linear::with_scratch;
 use crate::cpu::math::{dot, exp};
-use crate::cpu::parallel::{Shared, Threading};
+use crate::cpu::parallel::{Shared, Threading, with_scratch};
 use crate::cpu::simd::kernel;
 use crate::cpu::tile::{Ahead, LANES, Left, ROWS, Tile};
 use std::ops::Range;

@@ -167,9 +167,11 @@ impl Group for Member {
         let own = unsafe { std::slice::from_raw_parts_mut(at as *mut f32, values) };
         self.meeting.brought.lock().unwrap()[self.rank] = own.to_vec();
         self.meeting.all.wait();
+        let brought = self.meeting.brought.lock().unwrap();
         for (i, sum) in own.iter_mut().enumerate() {
-            *sum = self.meeting.brought.lock().unwrap().iter().map(|part| part[i]).sum();
+            *sum = brought.iter().map(|part| part[i]).sum();
         }
+        drop(brought);
         self.meeting.all.wait();
         Ok(())
     }

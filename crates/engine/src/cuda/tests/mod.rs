@@ -14,15 +14,15 @@ use std::sync::Arc;
 /// Memory of the emulated machine.
 const EMULATED_BYTES: usize = 1 << 30;
 
-/// An emulated machine, where there is a compiler.
-fn emulated_machine() -> Option<Cuda> {
-    let machine = emulated::emulated(EMULATED_BYTES)?;
+/// An emulated machine of so many bytes, where there is a compiler.
+fn emulated_machine(bytes: usize) -> Option<Cuda> {
+    let machine = emulated::emulated(bytes)?;
     Some(Cuda::on(Arc::new(machine), Arc::default(), "emulation".to_string(), Forward::Agreeing))
 }
 
 /// The machines that there are.
 fn machines() -> Vec<Cuda> {
-    let mut found: Vec<Cuda> = emulated_machine().into_iter().collect();
+    let mut found: Vec<Cuda> = emulated_machine(EMULATED_BYTES).into_iter().collect();
     match Cuda::open(0) {
         Ok(cuda) => found.push(cuda),
         Err(error) => {

@@ -1,19 +1,16 @@
 //! What is not an operator of a model: errors, memory, edits.
-use super::emulated::emulated;
-use super::{emulated_machine, golden, machines};
+use super::{EMULATED_BYTES, emulated_machine, golden, machines};
 use crate::config::ModelConfig;
-use crate::cuda::{Cuda, Forward};
+use crate::cuda::Cuda;
 use crate::decoder::{Activations, Decoder, Tape};
 use crate::device::{Device, DeviceError, Weights};
 use crate::layout::Matrix;
 use crate::model::Model;
-use std::sync::Arc;
 
 /// A machine whose memory is too small says so once, computes nothing, and panics nowhere.
 #[test]
 fn out_of_memory_is_an_error_that_says_what_to_do() {
-    let Some(machine) = emulated(1 << 20) else { return };
-    let cuda = Cuda::on(Arc::new(machine), Arc::default(), "emulation".to_string(), Forward::Agreeing);
+    let Some(cuda) = emulated_machine(1 << 20) else { return };
     let folder = golden("qwen2");
     let (model, _) = Model::load(&folder, ModelConfig::from_folder(&folder).unwrap()).unwrap();
     let decoder = Decoder::new(cuda.clone(), &model.config, 64);
@@ -87,7 +84,7 @@ fn a_group_of_one_sums_to_itself() {
 /// Three emulated machines, each driven by a thread: the sum is everywhere, and a bfloat16 copy made before it is not used on.
 #[test]
 fn a_group_of_several_sums_everywhere() {
-    let machines: Vec<Cuda> = (0..3).filter_map(|_| emulated_machine()).collect();
+    let machines: Vec<Cuda> = (0..3).filter_map(|_| emulated_machine(EMULATED_BYTES)).collect();
     let Some(name) = machines.first().map(|cuda| cuda.name_group().unwrap().unwrap()) else { return };
     let (rows, inputs, outputs) = (4, 8, 16);
     let matrix = Matrix { weight: 0..inputs * outputs, bias: None, inputs, outputs };
