@@ -4,7 +4,11 @@
     python benchmarks/objectives/compare.py        # needs torch and cargo; one core each
 
 The Rust benchmark writes its tokens, PyTorch reads them; both run on one thread and take the best of several runs
-(other processes only ever slow one down), in turns. Losses must agree. The table's last column is the ratio of times.
+(other processes only ever slow one down), in turns. Losses must agree.
+
+Twice: sequences of one length, where PyTorch needs neither a mask nor padding and the mean over all is every aggregation;
+and sequences of uneven length, which PyTorch holds as trainers do, in rows as long as the longest with a mask, and
+aggregates by it.
 """
 
 import math
@@ -19,7 +23,7 @@ import torch
 import torch.nn.functional as F
 
 ROOT = Path(__file__).resolve().parents[2]
-SEQUENCES, LENGTH = 2048, 512
+SEQUENCES, GROUP = 2048, 8
 RUNS = 8
 
 
@@ -75,8 +79,12 @@ def dual(lp, old, a):
     return torch.where(a < 0, torch.maximum(j, 3.0 * a), j)
 
 
-def gspo(lp, old, a):
-    s = torch.exp((lp - old).mean(dim=1, keepdim=True))
+def gspo(lp, old, a, mask=None):
+    if mask is None:
+        mean = (lp - old).mean(dim=1, keepdim=True)
+    else:
+        mean = ((lp - old) * mask).sum(dim=1, keepdim=True) / mask.sum(dim=1, keepdim=True)
+    s = torch.exp(mean)
     return clipped(s, a, 3e-4, 4e-4).expand_as(lp)
 
 
@@ -100,46 +108,80 @@ SURROGATES = {
 }
 
 
-def read(path):
+def read(folder, name):
     values = array("f")
-    values.frombytes(path.read_bytes())
+    values.frombytes((folder / f"{name}.f32").read_bytes())
     return torch.tensor(values)
+
+
+def rows(folder, name, lengths):
+    """A sequence a row, zeros behind its end."""
+    return torch.nn.utils.rnn.pad_sequence(read(folder, name).split(lengths), batch_first=True)
+
+
+def aggregate(j, mask, aggregation):
+    """As trainers write it, the mask's sums included."""
+    masked = j * mask
+    if aggregation == "token-mean":
+        return masked.sum() / mask.sum()
+    if aggregation == "prompt-mean-token-mean":
+        masked, mask = masked.view(SEQUENCES // GROUP, -1), mask.view(SEQUENCES // GROUP, -1)
+    return (masked.sum(dim=1) / mask.sum(dim=1)).mean()
 
 
 def rust(folder):
     command = ["cargo", "bench", "-q", "-p", "surefoot-objectives", "--bench", "tokens", "--", str(folder)]
-    rows = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
-    table = [row.split("\t") for row in rows if "\t" in row]
-    return {key: (float(alone), float(full), float(loss)) for key, alone, full, loss, _ in table[1:]}
+    lines = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
+    table = [line.split("\t") for line in lines if "\t" in line]
+    return {
+        (lengths, key): (float(alone), float(full), float(loss), aggregation)
+        for lengths, key, alone, full, loss, aggregation, _ in table[1:]
+    }
+
+
+def peer(folder, key, aggregation):
+    """Nanoseconds a trained token, and the loss."""
+    counts = array("I")
+    counts.frombytes((folder / "lengths.u32").read_bytes())
+    lengths = counts.tolist()
+    logp, logp_old = rows(folder, "logp", lengths), rows(folder, "logp_old", lengths)
+    advantages = read(folder, "advantages").view(SEQUENCES, 1)
+    uneven = len(set(lengths)) > 1
+    if uneven:
+        mask = (torch.arange(max(lengths)) < torch.tensor(lengths).view(-1, 1)).float()
+    surrogate = SURROGATES[key]
+    best, loss = float("inf"), 0.0
+    for _ in range(RUNS):
+        leaf = logp.clone().requires_grad_()
+        start = time.perf_counter()
+        if uneven:
+            terms = surrogate(leaf, logp_old, advantages, mask) if key == "gspo" else surrogate(leaf, logp_old, advantages)
+            value = -aggregate(terms, mask, aggregation)
+        else:
+            value = -surrogate(leaf, logp_old, advantages).mean()
+        value.backward()
+        best = min(best, time.perf_counter() - start)
+        loss = value.item()
+    return best * 1e9 / sum(lengths), loss
 
 
 def main():
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         first = rust(folder)
-        logp = read(Path(folder) / "logp.f32").view(SEQUENCES, LENGTH)
-        logp_old = read(Path(folder) / "logp_old.f32").view(SEQUENCES, LENGTH)
-        advantages = read(Path(folder) / "advantages.f32").view(SEQUENCES, 1).expand(SEQUENCES, LENGTH).contiguous()
-        peer = {}
-        for key, surrogate in SURROGATES.items():
-            best, loss = float("inf"), 0.0
-            for _ in range(RUNS):
-                leaf = logp.clone().requires_grad_()
-                start = time.perf_counter()
-                # all sequences are of one length: the mean is every aggregation
-                value = -surrogate(leaf, logp_old, advantages).mean()
-                value.backward()
-                best = min(best, time.perf_counter() - start)
-                loss = value.item()
-            peer[key] = (best * 1e9 / logp.numel(), loss)
+        torch_side = {at: peer(Path(folder) / at[0], at[1], first[at][3]) for at in first if at[1] in SURROGATES}
         second = rust(folder)
-    print("objective\tns/token\twith statistics\ttorch ns/token\ttorch / surefoot")
+    print("lengths\tobjective\tns/token\twith statistics\ttorch ns/token\ttorch / surefoot")
+    for lengths, key in first:
+        if key == "traffic":
+            print(f"{lengths}\ttwo numbers read and one written, no formula\t{min(first[lengths, key][0], second[lengths, key][0]):.2f}")
     failed = False
-    for key, (torch_ns, torch_loss) in peer.items():
-        alone, full = (min(first[key][i], second[key][i]) for i in (0, 1))
-        print(f"{key}\t{alone:.2f}\t{full:.2f}\t{torch_ns:.1f}\t{torch_ns / alone:.1f}")
-        if abs(torch_loss - first[key][2]) > 1e-5 * max(1.0, abs(torch_loss)):
-            print(f"{key}: the losses differ: {first[key][2]} and {torch_loss}", file=sys.stderr)
+    for at, (torch_ns, torch_loss) in torch_side.items():
+        lengths, key = at
+        alone, full = (min(first[at][i], second[at][i]) for i in (0, 1))
+        print(f"{lengths}\t{key}\t{alone:.2f}\t{full:.2f}\t{torch_ns:.1f}\t{torch_ns / alone:.1f}")
+        if abs(torch_loss - first[at][2]) > 1e-5 * max(1.0, abs(torch_loss)):
+            print(f"{lengths} {key}: the losses differ: {first[at][2]} and {torch_loss}", file=sys.stderr)
             failed = True
     sys.exit(failed)
 

@@ -1,5 +1,7 @@
 //! The tokens that an objective reads, packed, with their lengths checked once.
 
+use std::ops::Range;
+
 use crate::aggregation::{check_length, check_offsets};
 use crate::error::ObjectiveError;
 
@@ -125,9 +127,33 @@ impl<'a, F: Copy> TokenBatch<'a, F> {
         self.offsets.len() - 1
     }
 
+    /// The runs of neighbouring trained tokens of a sequence.
+    pub(crate) fn runs(&self, sequence: usize) -> impl Iterator<Item = Range<usize>> + use<'a, F> {
+        let (mut at, end, mask) = (self.offsets[sequence], self.offsets[sequence + 1], self.mask);
+        std::iter::from_fn(move || {
+            let run = match mask {
+                None => at..end,
+                Some(mask) => {
+                    let first = at + count_leading(&mask[at..end], false);
+                    first..first + count_leading(&mask[first..end], true)
+                }
+            };
+            at = run.end;
+            (!run.is_empty()).then_some(run)
+        })
+    }
+
     /// The sequence of a token and the position within it.
     pub(crate) fn place(&self, token: usize) -> (usize, usize) {
         let sequence = self.offsets.partition_point(|&start| start <= token) - 1;
         (sequence, token - self.offsets[sequence])
     }
+}
+
+/// How many of the first entries are `value`.
+fn count_leading(mask: &[bool], value: bool) -> usize {
+    const CHUNK: usize = 32;
+    // whole chunks at once: a comparison of 32 bytes instead of 32 branches
+    let chunks = mask.chunks_exact(CHUNK).take_while(|chunk| **chunk == [value; CHUNK]).count() * CHUNK;
+    chunks + mask[chunks..].iter().take_while(|&&entry| entry == value).count()
 }

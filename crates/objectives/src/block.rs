@@ -54,8 +54,6 @@ pub(crate) struct Block {
     pub start: usize,
     /// The tokens, in a batch with a mask.
     pub tokens: [u32; BLOCK],
-    /// Whether log-probabilities are read from the batch itself; then `logp` and `log_ratio` are not in use.
-    pub direct: bool,
     pub logp: Column,
     pub log_ratio: Column,
     pub control: Column,
@@ -69,13 +67,12 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    pub fn new(direct: bool) -> Self {
+    pub fn new() -> Self {
         let zeros = [0.0; BLOCK];
         Self {
             len: 0,
             start: 0,
             tokens: [0; BLOCK],
-            direct,
             logp: zeros,
             log_ratio: zeros,
             control: zeros,
@@ -97,9 +94,7 @@ impl Block {
             Pick::Run(_) => {}
             Pick::These(tokens) => self.tokens[at.clone()].copy_from_slice(&tokens[..count]),
         }
-        if !self.direct {
-            self.copy_logp(batch, pick, at.clone());
-        }
+        self.copy_logp(batch, pick, at.clone());
         if let Some((mean, ratio)) = values.mean {
             self.control[at.clone()].fill(mean);
             self.control_ratio[at.clone()].fill(ratio);
@@ -124,12 +119,17 @@ impl Block {
             }
         }
         if values.needs_progress {
-            let length = values.trained as f32;
-            for (progress, index) in self.progress[at.clone()].iter_mut().zip(values.before as i32 + 1..) {
-                *progress = index as f32 / length;
-            }
+            self.fill_progress(at.clone(), values);
         }
         self.len = at.end;
+    }
+
+    /// How far along the sequence each token stands.
+    pub fn fill_progress(&mut self, at: Range<usize>, values: SequenceValues) {
+        let length = values.trained as f32;
+        for (progress, index) in self.progress[at].iter_mut().zip(values.before as i32 + 1..) {
+            *progress = index as f32 / length;
+        }
     }
 
     fn copy_logp(&mut self, batch: &TokenBatch<'_>, pick: Pick<'_>, at: Range<usize>) {
@@ -139,11 +139,6 @@ impl Block {
         for (old, logp) in log_ratio.iter_mut().zip(logp) {
             *old = *logp - *old;
         }
-    }
-
-    /// Fills the log-ratios of a direct block, for [`crate::ObjectiveError`] to name the bad one.
-    pub fn copy_log_ratios(&mut self, batch: &TokenBatch<'_>) {
-        self.copy_logp(batch, Pick::Run(self.start), 0..self.len);
     }
 
     /// The token in the batch that entry `i` holds.

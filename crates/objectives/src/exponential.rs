@@ -10,6 +10,9 @@ pub const LOG_LIMIT: f32 = 88.0;
 /// Below it `exp` is 0: results under 2⁻¹²⁶ would be subnormal, slow and without precision.
 pub const LOG_UNDERFLOW: f32 = -87.336_54;
 
+/// Where [`ln_2_cosh_half`] ends.
+pub(crate) const NEAR: f64 = 2.0;
+
 const LOG2_E: f32 = std::f32::consts::LOG2_E;
 /// ln 2 in two parts; a product of the first with a whole number up to 127 is exact.
 const LN_2_HIGH: f32 = 0.693_359_4;
@@ -44,29 +47,27 @@ pub(crate) fn parts(x: f32) -> Parts {
 /// [`parts`] of a number that is known to lie between the limits.
 #[inline(always)]
 pub(crate) fn parts_within(x: f32) -> Parts {
-    let shifted = x * LOG2_E + ROUND;
+    let shifted = x.mul_add(LOG2_E, ROUND);
     let whole = shifted - ROUND;
-    let f = (x - whole * LN_2_HIGH) - whole * LN_2_LOW;
+    let f = whole.mul_add(-LN_2_LOW, whole.mul_add(-LN_2_HIGH, x));
     // e^f = 1 + f + f²·p(f) on |f| ≤ ln2/2, p in Chebyshev approximation: relative error 8e-9 before rounding
-    let p = 1.392_621_3e-3;
-    let p = p * f + 8.363_203e-3;
-    let p = p * f + 4.166_655_4e-2;
-    let p = p * f + 1.666_657_7e-1;
-    let p = p * f + 0.5;
+    let f2 = f * f;
+    let p = 1.392_621_3e-3_f32.mul_add(f2, 8.363_203e-3_f32.mul_add(f, 4.166_655_4e-2));
+    let p = p.mul_add(f2, 1.666_657_7e-1_f32.mul_add(f, 0.5));
     let scale = f32::from_bits((shifted.to_bits() << 23).wrapping_add(0x3f80_0000));
-    Parts { scale, f, square: f * f * p }
+    Parts { scale, f, square: f2 * p }
 }
 
 impl Parts {
     #[inline(always)]
     pub fn exp(self) -> f32 {
-        self.scale * (self.f + self.square) + self.scale
+        self.scale.mul_add(self.f + self.square, self.scale)
     }
 
     /// `exp(x) − 1` without cancellation near 0.
     #[inline(always)]
     pub fn exp_m1(self) -> f32 {
-        self.scale * (self.f + self.square) + (self.scale - 1.0)
+        self.scale.mul_add(self.f + self.square, self.scale - 1.0)
     }
 
     /// `exp(x) − 1 − x` without cancellation near 0.
@@ -83,19 +84,38 @@ pub(crate) fn exp(x: f32) -> f32 {
     if x > LOG_UNDERFLOW { value } else { 0.0 }
 }
 
+/// [`exp`] of a number that is not positive.
+#[inline(always)]
+pub(crate) fn exp_negative(x: f32) -> f32 {
+    let value = parts_within(greater(x, LOG_UNDERFLOW)).exp();
+    if x > LOG_UNDERFLOW { value } else { 0.0 }
+}
+
 /// `ln(1 + y)` for `0 ≤ y ≤ 1`, as `2·atanh(y/(2 + y))`.
 #[inline(always)]
 pub(crate) fn ln_1p(y: f32) -> f32 {
     let s = y / (2.0 + y);
     let q = s * s;
     // atanh(s)/s = 1 + q·p(q) on q ≤ 1/9, p in Chebyshev approximation: relative error 4e-10 before rounding
-    let p = 0.116_121_65;
-    let p = p * q + 0.108_532_88;
-    let p = p * q + 0.142_961_8;
-    let p = p * q + 0.199_998_53;
-    let p = p * q + 0.333_333_34;
+    let p = 0.116_121_65_f32;
+    let p = p.mul_add(q, 0.108_532_88);
+    let p = p.mul_add(q, 0.142_961_8);
+    let p = p.mul_add(q, 0.199_998_53);
+    let p = p.mul_add(q, 0.333_333_34);
     let s2 = s + s;
-    s2 + s2 * (q * p)
+    s2.mul_add(q * p, s2)
+}
+
+/// `ln(2·cosh(x/2))`, the even part of `ln(1 + eˣ)`, for `|x| ≤ NEAR`.
+#[inline(always)]
+pub(crate) fn ln_2_cosh_half(x: f32) -> f32 {
+    let q = x * x;
+    // ln 2 + q·p(q) on q ≤ NEAR², p in Chebyshev approximation: error 4e-9 before rounding
+    let q2 = q * q;
+    let p = 5.282_04e-9_f32.mul_add(q2, (-1.357_752_2e-7_f32).mul_add(q, 2.028_559_5e-6));
+    let p = p.mul_add(q2, (-2.621_244_1e-5_f32).mul_add(q, 3.471_337_8e-4));
+    let p = p.mul_add(q2, (-5.208_312e-3_f32).mul_add(q, 0.125));
+    q.mul_add(p, std::f32::consts::LN_2)
 }
 
 /// `ln(x)` for normal `x > 0`.
@@ -187,6 +207,18 @@ mod tests {
             );
         }
         assert_eq!(parts(0.0).exp_m1_minus(0.0), 0.0);
+    }
+
+    #[test]
+    fn the_even_part_of_softplus_is_accurate() {
+        let near = NEAR as f32;
+        for x in grid(-near, near) {
+            check("ln_2_cosh_half", x, ln_2_cosh_half(x), (2.0 * (f64::from(x) / 2.0).cosh()).ln());
+        }
+        for x in grid(LOG_UNDERFLOW + 1e-4, 0.0) {
+            check("exp_negative", x, exp_negative(x), f64::from(x).exp());
+        }
+        assert_eq!(exp_negative(-1e4), 0.0);
     }
 
     #[test]

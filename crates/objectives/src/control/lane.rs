@@ -15,12 +15,11 @@ pub(crate) struct LaneToken {
     pub advantage: f32,
     /// As [`super::Token::progress`].
     pub progress: f32,
-    /// What [`Lane::prepare`] gave.
-    pub prepared: Prepared,
+    /// What [`Lane::first`] gave.
+    pub first: [f32; 2],
+    /// What [`Lane::second`] gave.
+    pub second: f32,
 }
-
-/// Numbers that a lane's stages hand on.
-pub(crate) type Prepared = [f32; 3];
 
 /// What a lane makes of it: `g = multiplier·A` and `J = value·A`.
 #[derive(Clone, Copy)]
@@ -44,14 +43,20 @@ impl LaneTerm {
 pub(crate) trait Lane {
     /// Whether ψ and ζ are set.
     const HAZARD: bool = false;
-    /// Loops before the last one, at most two. One long chain of dependent operations leaves the processor waiting for
-    /// results; of shorter ones it has several tokens in flight.
-    const STAGES: usize = 0;
+    /// Whether [`Lane::first`] and [`Lane::second`] run before, each in a loop of its own. One long chain of dependent
+    /// operations leaves the processor waiting for results; of shorter ones it has several tokens in flight.
+    const STAGED: bool = false;
 
-    /// A stage's part of the formula, by the log-ratio and what the stage before gave.
+    /// The formula's beginning, by the log-ratio and the advantage.
     #[inline(always)]
-    fn prepare(&self, _stage: usize, _log_ratio: f32, _before: Prepared) -> Prepared {
-        [0.0; 3]
+    fn first(&self, _log_ratio: f32, _advantage: f32) -> [f32; 2] {
+        [0.0; 2]
+    }
+
+    /// The next part, by what the first gave.
+    #[inline(always)]
+    fn second(&self, _first: [f32; 2]) -> f32 {
+        0.0
     }
 
     fn term(&self, token: LaneToken) -> LaneTerm;
@@ -91,7 +96,14 @@ impl Loop for Columns<'_> {
         let (advantage, progress) = (&self.inputs.advantage[..n], &self.inputs.progress[..n]);
         let (multiplier, value) = (&mut self.multiplier[..n], &mut self.value[..n]);
         let (psi, zeta, survival) = (&mut self.psi[..n], &mut self.zeta[..n], &mut self.survival[..n]);
-        prepare(lane, log_ratio, [psi, zeta, survival]);
+        if L::STAGED {
+            for i in 0..n {
+                [psi[i], zeta[i]] = lane.first(log_ratio[i], advantage[i]);
+            }
+            for i in 0..n {
+                survival[i] = lane.second([psi[i], zeta[i]]);
+            }
+        }
         for i in 0..n {
             let term = lane.term(LaneToken {
                 logp: logp[i],
@@ -99,7 +111,8 @@ impl Loop for Columns<'_> {
                 ratio: ratio[i],
                 advantage: advantage[i],
                 progress: progress[i],
-                prepared: [psi[i], zeta[i], survival[i]],
+                first: [psi[i], zeta[i]],
+                second: survival[i],
             });
             multiplier[i] = term.multiplier;
             value[i] = term.value;
@@ -112,23 +125,6 @@ impl Loop for Columns<'_> {
             for i in 0..n {
                 survival[i] = exp(-zeta[i]);
             }
-        }
-    }
-}
-
-/// Runs a lane's stages over columns of equal length.
-#[inline(always)]
-pub(crate) fn prepare<L: Lane>(lane: &L, log_ratio: &[f32], [first, second, third]: [&mut [f32]; 3]) {
-    let n = log_ratio.len();
-    let (first, second, third) = (&mut first[..n], &mut second[..n], &mut third[..n]);
-    if L::STAGES > 0 {
-        for i in 0..n {
-            [first[i], second[i], _] = lane.prepare(0, log_ratio[i], [0.0; 3]);
-        }
-    }
-    if L::STAGES > 1 {
-        for i in 0..n {
-            [_, _, third[i]] = lane.prepare(1, log_ratio[i], [first[i], second[i], 0.0]);
         }
     }
 }

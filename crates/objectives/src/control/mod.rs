@@ -29,7 +29,7 @@ pub use mhpo::{Anchor, Hazard, Mhpo, Modulation};
 pub use policy_gradient::{ImportanceSampling, PolicyGradient};
 pub use sapo::Sapo;
 
-pub(crate) use lane::{Columns, Inputs, Lane, LaneToken, Loop, prepare};
+pub(crate) use lane::{Columns, Inputs, Lane, LaneToken, Loop};
 
 use crate::option::Entry;
 use crate::region::Bounds;

@@ -2,7 +2,7 @@
 
 use super::lane::{Lane, LaneTerm, LaneToken};
 use super::{Formula, Term, Token, maximum::maximum, sign::positive};
-use crate::exponential::{LOG_LIMIT, exp};
+use crate::exponential::{LOG_LIMIT, exp, exp_negative};
 use crate::option::{Entry, Range};
 
 /// Soft Adaptive Policy Optimization: with `p = σ(τ(r−1))`, `J = (4/τ)·p·A` and `g = 4p(1−p)·r·A`, where
@@ -80,13 +80,27 @@ pub(super) struct SapoLane {
 }
 
 impl Lane for SapoLane {
+    const STAGED: bool = true;
+
+    /// The ratio and `τ(r−1)`.
+    #[inline(always)]
+    fn first(&self, log_ratio: f32, advantage: f32) -> [f32; 2] {
+        let ratio = exp(log_ratio);
+        let temperature = if positive(advantage) { self.positive } else { self.other };
+        [ratio, temperature * (ratio - 1.0)]
+    }
+
+    /// `exp(−|τ(r−1)|)`.
+    #[inline(always)]
+    fn second(&self, [_, z]: [f32; 2]) -> f32 {
+        exp_negative(-z.abs())
+    }
+
     #[inline(always)]
     fn term(&self, token: LaneToken) -> LaneTerm {
-        let raised = positive(token.advantage);
-        let z = if raised { self.positive } else { self.other } * (token.ratio - 1.0);
-        let e = exp(-z.abs());
+        let ([ratio, z], e) = (token.first, token.second);
         let gate = 1.0 / (1.0 + e);
-        let scale = if raised { self.scale_positive } else { self.scale_other };
-        LaneTerm::new(4.0 * e * gate * gate * token.ratio, scale * if z > 0.0 { gate } else { e * gate })
+        let scale = if positive(token.advantage) { self.scale_positive } else { self.scale_other };
+        LaneTerm::new(4.0 * e * gate * gate * ratio, scale * if z > 0.0 { gate } else { e * gate })
     }
 }

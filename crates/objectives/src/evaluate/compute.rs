@@ -13,18 +13,12 @@ use crate::stats::{Observed, sum};
 pub(super) struct BlockTask<'e, 'a> {
     pub evaluation: &'e mut Evaluation<'a>,
     pub tokens: usize,
-    /// Whether [`Evaluation::fused`] met a number that is not finite.
-    pub not_finite: bool,
 }
 
 impl Task for BlockTask<'_, '_> {
     #[inline(always)]
     fn run(&mut self) {
-        if self.evaluation.block.direct {
-            self.not_finite = self.evaluation.fused(self.tokens);
-        } else {
-            self.evaluation.columns(self.tokens);
-        }
+        self.evaluation.columns(self.tokens);
     }
 }
 
@@ -35,10 +29,9 @@ impl Evaluation<'_> {
         self.weigh_epoch(n);
         self.terms(n);
         self.weigh(n);
-        if let Some(drift) = self.objective.control.drift() {
-            self.drift(n, drift);
+        for drift in 0..self.drifts.len() {
+            self.drift(n, self.drifts[drift]);
         }
-        self.drift(n, self.objective.regularizer.drift);
         if self.batch.logp_ref.is_some() {
             self.reference(n);
         }
@@ -49,7 +42,7 @@ impl Evaluation<'_> {
     fn ratios(&mut self, n: usize) {
         let log_ratio = &self.block.log_ratio[..n];
         let (ratio, k3) = (&mut self.scratch.ratio[..n], &mut self.scratch.k3[..n]);
-        if self.collector.is_none() && !self.drifts {
+        if self.collector.is_none() {
             for i in 0..n {
                 ratio[i] = exp(log_ratio[i]);
             }
@@ -142,16 +135,12 @@ impl Evaluation<'_> {
 
     #[inline(always)]
     fn drift(&mut self, n: usize, drift: Drift) {
-        if drift.coefficient == 0.0 {
-            return;
-        }
         let (alpha, bound) = (drift.coefficient as f32, drift.bound as f32);
         let scratch = &mut *self.scratch;
         let (surrogate, coefficient) = (&mut scratch.surrogate[..n], &mut scratch.coefficient[..n]);
-        let (logp, log_ratio, k3) = (&self.block.logp[..n], &self.block.log_ratio[..n], &scratch.k3[..n]);
+        let (logp, log_ratio) = (&self.block.logp[..n], &self.block.log_ratio[..n]);
         for i in 0..n {
-            // k3 = r − 1 − ℓ is known without cancellation
-            let pull = alpha * lesser(k3[i] + log_ratio[i], bound);
+            let pull = alpha * lesser(parts(log_ratio[i]).exp_m1(), bound);
             coefficient[i] = finite(coefficient[i] - pull);
             surrogate[i] = finite(surrogate[i] - pull * logp[i]);
         }
@@ -218,7 +207,9 @@ impl Evaluation<'_> {
                 self.grad_logp.extend_from_slice(grad);
             }
             Some(_) => {
-                for (&token, &value) in block.tokens.iter().zip(&*grad) {
+                let tokens = &block.tokens[..n];
+                self.grad_logp.resize(tokens[n - 1] as usize + 1, 0.0);
+                for (&token, &value) in tokens.iter().zip(&*grad) {
                     self.grad_logp[token as usize] = value;
                 }
             }

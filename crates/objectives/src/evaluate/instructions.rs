@@ -1,7 +1,7 @@
 //! The arithmetic compiled for several vector instructions, of which the machine's widest run.
 
-/// Vector instructions that this machine has. All of them give the same bits: they are wider, not other ones (no fused
-/// multiply-add).
+/// Vector instructions that this machine has. All of them give the same bits: they are wider, not other ones, and what is fused
+/// is fused by name.
 ///
 /// Hidden: for the test of that, and for the benchmark of what they are worth.
 #[doc(hidden)]
@@ -38,10 +38,10 @@ impl Instructions {
         #[cfg(target_arch = "x86_64")]
         {
             use std::arch::is_x86_feature_detected as has;
-            if has!("avx2") {
+            if has!("avx2") && has!("fma") {
                 all.push(Self(Kind::Avx2));
             }
-            if has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl") {
+            if has!("fma") && has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl") {
                 all.push(Self(Kind::Avx512));
             }
         }
@@ -70,13 +70,13 @@ impl Instructions {
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+#[target_feature(enable = "fma,avx512f,avx512bw,avx512dq,avx512vl")]
 fn with_avx512(task: &mut impl Task) {
     task.run();
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,fma")]
 fn with_avx2(task: &mut impl Task) {
     task.run();
 }

@@ -1,5 +1,7 @@
 //! The mean log-ratio of a sequence, for objectives that control it.
 
+use std::ops::Range;
+
 use super::Evaluation;
 use super::instructions::Task;
 
@@ -7,22 +9,15 @@ use super::instructions::Task;
 const LANES: usize = 16;
 
 impl Evaluation<'_> {
-    /// Over the trained tokens of a sequence: all of `span`, or those picked by a mask.
-    pub(super) fn mean_log_ratio(&self, span: &[usize], picked: &[u32], trained: usize) -> f32 {
-        let total = match self.batch.mask {
-            None => {
-                let tokens = span[0]..span[1];
-                let (logp, logp_old) = (&self.batch.logp[tokens.clone()], &self.batch.logp_old[tokens]);
-                let mut task = SumTask { logp, logp_old, total: 0.0 };
-                self.instructions.run(&mut task);
-                task.total
-            }
-            Some(_) => {
-                let gap = |&token: &u32| gap(self.batch.logp[token as usize], self.batch.logp_old[token as usize]);
-                picked.iter().map(gap).sum()
-            }
+    /// Over the trained tokens of a sequence.
+    pub(super) fn mean_log_ratio(&self, sequence: usize, trained: usize) -> f32 {
+        let total = |run: Range<usize>| {
+            let (logp, logp_old) = (&self.batch.logp[run.clone()], &self.batch.logp_old[run]);
+            let mut task = SumTask { logp, logp_old, total: 0.0 };
+            self.instructions.run(&mut task);
+            task.total
         };
-        (total / trained as f64) as f32
+        (self.batch.runs(sequence).map(total).sum::<f64>() / trained as f64) as f32
     }
 }
 

@@ -16,9 +16,11 @@ use crate::error::ObjectiveError;
 use crate::exponential::{exp, greater, lesser};
 use crate::objective::Objective;
 use crate::region::{Bounds, Region};
+use crate::regularizer::Drift;
 use crate::stats::{Collector, Stats};
 
 use compute::BlockTask;
+use fused::Run;
 pub use instructions::Instructions;
 
 /// Loss and gradient of a (micro-)batch.
@@ -128,8 +130,10 @@ struct Evaluation<'a> {
     objective: &'a Objective,
     batch: &'a TokenBatch<'a>,
     by_sequence: bool,
-    /// Whether a policy drift is on.
-    drifts: bool,
+    /// The policy drifts that are on: the objective's own and the regulariser's.
+    drifts: Vec<Drift>,
+    /// The runs that [`Evaluation::fuse`] computes.
+    runs: Vec<Run>,
     instructions: Instructions,
     bounds: Bounds,
     block: Box<Block>,
@@ -148,22 +152,17 @@ impl<'a> Evaluation<'a> {
         let zeros = || vec![0.0; tokens];
         let bounds = objective.control.bounds().unwrap_or(Bounds::REPORT);
         let column = [0.0; BLOCK];
-        let drifts = [objective.control.drift(), Some(objective.regularizer.drift)]
-            .map(|drift| drift.is_some_and(|drift| drift.coefficient != 0.0));
-        let direct = report == Report::Loss
-            && batch.mask.is_none()
-            && batch.logp_ref.is_none()
-            && batch.token_weights.is_none()
-            && batch.logp_epoch.is_none()
-            && drifts != [true, true];
+        let drifts = [objective.control.drift(), Some(objective.regularizer.drift)];
+        let drifts = drifts.into_iter().flatten().filter(|drift| drift.coefficient != 0.0).collect();
         Ok(Self {
             objective,
             batch,
-            drifts: drifts != [false, false],
+            drifts,
+            runs: Vec::new(),
             instructions: Instructions::widest(),
             by_sequence: objective.control.controls_sequences(),
             bounds,
-            block: Box::new(Block::new(direct)),
+            block: Box::new(Block::new()),
             scratch: Box::new(Scratch {
                 ratio: column,
                 k3: column,
@@ -176,7 +175,7 @@ impl<'a> Evaluation<'a> {
                 coefficient: column,
             }),
             loss: 0.0,
-            grad_logp: if batch.mask.is_some() { zeros() } else { Vec::with_capacity(tokens) },
+            grad_logp: Vec::with_capacity(tokens),
             detail: (report == Report::Tokens).then(|| TokenDetail {
                 surrogate: zeros(),
                 coefficient: zeros(),
@@ -191,6 +190,7 @@ impl<'a> Evaluation<'a> {
     fn run(mut self, denominators: &Denominators) -> Result<TokenLoss, ObjectiveError> {
         self.objective.check_aggregation(denominators)?;
         let batch = self.batch;
+        let fuses = self.fuses();
         let mut picked = Vec::new();
         for (sequence, span) in batch.offsets.windows(2).enumerate() {
             let trained = trained_tokens(batch.mask, span[0], span[1]);
@@ -201,38 +201,50 @@ impl<'a> Evaluation<'a> {
             let Some(weight) = denominators.weight(trained, group) else {
                 return Err(ObjectiveError::UnknownGroup { sequence, group });
             };
-            if let Some(mask) = batch.mask {
+            if batch.mask.is_some() && !fuses {
                 picked.clear();
-                picked.extend((span[0]..span[1]).filter(|&t| mask[t]).map(|t| t as u32));
+                picked.extend(batch.runs(sequence).flatten().map(|t| t as u32));
             }
             self.trained += trained;
             if let Advantages::PerSequence(advantages) = batch.advantages
                 && !advantages[sequence].is_finite()
             {
-                let position = picked.first().map_or(0, |&token| token as usize - span[0]);
+                let position = batch.runs(sequence).next().map_or(0, |run| run.start - span[0]);
                 let value = advantages[sequence];
                 return Err(ObjectiveError::NotFinite { field: "advantages", value, sequence, position });
             }
             if let Some(collector) = &mut self.collector {
                 collector.count_sequence();
             }
-            let values = SequenceValues {
+            let mut values = SequenceValues {
                 weight: weight as f32,
                 advantage: match batch.advantages {
                     Advantages::PerSequence(advantages) => advantages[sequence],
                     Advantages::PerToken(_) => 0.0,
                 },
-                mean: self.by_sequence.then(|| {
-                    let mean = self.mean_log_ratio(span, &picked, trained);
-                    (mean, exp(mean))
-                }),
+                mean: None,
                 trained,
                 before: 0,
                 needs_progress: self.objective.control.formula().needs_progress(),
             };
-            self.push_sequence(span[0], &picked, values)?;
+            if self.by_sequence {
+                let mean = self.mean_log_ratio(sequence, trained);
+                if !mean.is_finite() {
+                    batch.runs(sequence).try_for_each(|run| self.refuse(run, values))?;
+                }
+                values.mean = Some((mean, exp(mean)));
+            }
+            if fuses {
+                self.note_runs(sequence, values);
+            } else {
+                self.push_sequence(span[0], &picked, values)?;
+            }
         }
         self.flush()?;
+        if fuses {
+            self.fuse()?;
+        }
+        self.grad_logp.resize(batch.tokens(), 0.0);
         let rule = self.objective.control.formula().clip_rule();
         if self.trained == 0 {
             return Err(ObjectiveError::NothingTrained);
@@ -265,16 +277,9 @@ impl<'a> Evaluation<'a> {
     fn flush(&mut self) -> Result<(), ObjectiveError> {
         let n = self.block.len;
         if n > 0 {
-            if !self.block.direct {
-                self.check(n)?;
-            }
+            self.check(n)?;
             let instructions = self.instructions;
-            let mut task = BlockTask { evaluation: self, tokens: n, not_finite: false };
-            instructions.run(&mut task);
-            if task.not_finite {
-                self.block.copy_log_ratios(self.batch);
-                self.check(n)?;
-            }
+            instructions.run(&mut BlockTask { evaluation: self, tokens: n });
             self.block.len = 0;
         }
         Ok(())

@@ -1,8 +1,8 @@
 //! MHPO in `f32`.
 
 use super::{Hazard, MAX_HAZARD, Mhpo};
-use crate::control::lane::{Lane, LaneTerm, LaneToken, Loop, Prepared};
-use crate::exponential::{LOG_UNDERFLOW, exp, greater, lesser, ln, ln_1p, parts_within};
+use crate::control::lane::{Lane, LaneTerm, LaneToken, Loop};
+use crate::exponential::{LOG_UNDERFLOW, NEAR, exp, greater, lesser, ln, ln_1p, ln_2_cosh_half, parts_within};
 
 impl Mhpo {
     /// Hands the lane of these options to a loop.
@@ -14,9 +14,10 @@ impl Mhpo {
         }
         let anchor = self.anchor_hazard() as f32;
         let sides = [(self.shape_positive, self.scale_positive), (self.shape_negative, self.scale_negative)];
-        if [self.shape_positive, self.shape_negative] == [Mhpo::DEFAULT.shape_positive, Mhpo::DEFAULT.shape_negative] {
+        let shapes = sides.map(|(shape, _)| shape);
+        if shapes == [Mhpo::DEFAULT.shape_positive, Mhpo::DEFAULT.shape_negative] && self.bound <= NEAR {
             let [positive, negative] = sides.map(|(_, scale)| (1.0 / scale) as f32);
-            tokens.over(&Hazardous { modulator, positive: OneAndHalf(positive), negative: Square(negative), anchor });
+            tokens.over(&Near { modulator, positive: OneAndHalf(positive), negative: Square(negative), anchor });
         } else if sides.iter().all(|&(shape, _)| Halves::fit(shape)) {
             let [positive, negative] = sides.map(|(shape, scale)| Halves::new(shape, scale));
             tokens.over(&Hazardous { modulator, positive, negative, anchor });
@@ -35,9 +36,9 @@ struct Modulator {
 }
 
 impl Modulator {
-    /// `(ψ, dψ/dℓ)`
+    /// `ψ` and `dψ/dℓ`.
     #[inline(always)]
-    fn at(self, log_ratio: f32) -> (f32, f32) {
+    fn at(self, log_ratio: f32) -> [f32; 2] {
         // with u = e^(−2|x|): tanh|x| = (1 − u)/(1 + u) and sech²(x) = 4u/(1 + u)², neither of which cancels
         let x = log_ratio * self.inverse;
         let exponent = -2.0 * x.abs();
@@ -45,7 +46,7 @@ impl Modulator {
         let less_one = at.exp_m1();
         let u = if exponent > LOG_UNDERFLOW { at.exp() } else { 0.0 };
         let share = 1.0 / (2.0 + less_one);
-        ((self.bound * share * -less_one).copysign(x), 4.0 * u * share * share)
+        [(self.bound * share * -less_one).copysign(x), 4.0 * u * share * share]
     }
 }
 
@@ -54,7 +55,7 @@ impl Lane for Modulator {
 
     #[inline(always)]
     fn term(&self, token: LaneToken) -> LaneTerm {
-        let (psi, slope) = self.at(token.log_ratio);
+        let [psi, slope] = self.at(token.log_ratio);
         let value = exp(psi);
         LaneTerm { multiplier: slope * value, value, psi, zeta: 0.0 }
     }
@@ -70,26 +71,58 @@ struct Hazardous<P, N> {
 
 impl<P: Power, N: Power> Lane for Hazardous<P, N> {
     const HAZARD: bool = true;
-    const STAGES: usize = 2;
+    const STAGED: bool = true;
 
-    /// ψ and dψ/dℓ, then the softplus of −|ψ|.
     #[inline(always)]
-    fn prepare(&self, stage: usize, log_ratio: f32, [psi, slope, _]: Prepared) -> Prepared {
-        if stage == 0 {
-            let (psi, slope) = self.modulator.at(log_ratio);
-            [psi, slope, 0.0]
-        } else {
-            [psi, slope, ln_1p(parts_within(-psi.abs()).exp())]
-        }
+    fn first(&self, log_ratio: f32, _advantage: f32) -> [f32; 2] {
+        self.modulator.at(log_ratio)
+    }
+
+    /// The softplus of −|ψ|.
+    #[inline(always)]
+    fn second(&self, [psi, _]: [f32; 2]) -> f32 {
+        ln_1p(parts_within(-psi.abs()).exp())
     }
 
     #[inline(always)]
     fn term(&self, token: LaneToken) -> LaneTerm {
-        let [psi, slope, small] = token.prepared;
+        let ([psi, slope], small) = (token.first, token.second);
         let large = psi.abs() + small;
         let positive = psi > 0.0;
         let (raised, lowered) = if positive { (large, small) } else { (small, large) };
         let zeta = lesser(self.positive.of(raised) + self.negative.of(lowered), MAX_HAZARD) - self.anchor;
+        let value = exp(psi - zeta);
+        LaneTerm { multiplier: slope * value, value, psi, zeta }
+    }
+}
+
+/// As [`Hazardous`] with the paper's exponents and a bound up to [`NEAR`].
+struct Near {
+    modulator: Modulator,
+    positive: OneAndHalf,
+    negative: Square,
+    anchor: f32,
+}
+
+impl Lane for Near {
+    const HAZARD: bool = true;
+    const STAGED: bool = true;
+
+    #[inline(always)]
+    fn first(&self, log_ratio: f32, _advantage: f32) -> [f32; 2] {
+        self.modulator.at(log_ratio)
+    }
+
+    /// ζ, with softplus(±ψ) = ln(2·cosh(ψ/2)) ± ψ/2.
+    #[inline(always)]
+    fn second(&self, [psi, _]: [f32; 2]) -> f32 {
+        let (even, half) = (ln_2_cosh_half(psi), 0.5 * psi);
+        lesser(self.positive.of(even + half) + self.negative.of(even - half), MAX_HAZARD) - self.anchor
+    }
+
+    #[inline(always)]
+    fn term(&self, token: LaneToken) -> LaneTerm {
+        let ([psi, slope], zeta) = (token.first, token.second);
         let value = exp(psi - zeta);
         LaneTerm { multiplier: slope * value, value, psi, zeta }
     }
