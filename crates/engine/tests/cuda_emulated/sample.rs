@@ -86,15 +86,3 @@ fn statistics_are_those_of_the_head() {
         &mut Memory::new(&tokens), ROWS, vocabulary, 1.0 / temperature, &mut logp, &mut entropy);
     assert_eq!(logp.read::<f32>(), choices.iter().map(|c| c.logp).collect::<Vec<_>>());
 }
-
-#[test]
-fn uniform_numbers_are_the_cpus() {
-    let Some(m) = machine() else { return };
-    let (seed, sequences, positions) = (0x1234_5678_9abc_def0u64, [0u64, 1, 1 << 40, u64::MAX], [0u32, 7, 9, u32::MAX]);
-    let mut out = Memory::unset::<f32>(4);
-    launch!(m, "uniforms", [1, 1, 1], 128, 0;
-        seed, &mut Memory::new(&sequences), &mut Memory::new(&positions), &mut out, 4usize);
-    let want: Vec<f32> =
-        sequences.iter().zip(positions).map(|(&sequence, p)| Stream { seed, sequence }.uniform(p)).collect();
-    assert_eq!(out.read::<f32>(), want);
-}

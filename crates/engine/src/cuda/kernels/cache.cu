@@ -14,15 +14,3 @@ KERNEL(128, 1) cache_append(const bf16* __restrict__ qkv, bf16* __restrict__ key
         value_pool[to] = row[(queries + keys) * dim + i];
     }
 }
-
-/// A step of decoding: the new token of sequence b has position lengths[b] and the slot that the page table gives, and then counts.
-/// A length of 0 stays: such a row only fills the batch up.
-KERNEL(128, 1) cache_advance(const u32* __restrict__ page_table, int max_pages, u32* __restrict__ positions, u32* __restrict__ lengths,
-                             u32* __restrict__ slots, int batch) {
-    int b = blockIdx.x * 128 + threadIdx.x;
-    if (b >= batch) return;
-    u32 at = lengths[b];
-    positions[b] = at;
-    slots[b] = page_table[(u64)b * max_pages + at / PAGE] * PAGE + at % PAGE;
-    lengths[b] = at == 0 ? 0 : at + 1;
-}

@@ -188,19 +188,3 @@ KERNEL(ROW_THREADS, 1) sample(const float* __restrict__ all_logits, int vocabula
         entropy[blockIdx.x] = s.entropy;
     }
 }
-
-/// Philox 4x32-10: the draw of `Stream { seed, sequence }` at a position, in [0, 1).
-KERNEL(128, 1) uniforms(u64 seed, const u64* __restrict__ sequences, const u32* __restrict__ positions, float* __restrict__ out,
-                        int count) {
-    int i = blockIdx.x * 128 + threadIdx.x;
-    if (i >= count) return;
-    u32 k0 = (u32)seed, k1 = (u32)(seed >> 32);
-    u32 c[4] = {positions[i], 0, (u32)sequences[i], (u32)(sequences[i] >> 32)};
-    for (int round = 0; round < 10; round++) {
-        u64 p0 = (u64)0xD2511F53u * c[0], p1 = (u64)0xCD9E8D57u * c[2];
-        u32 next[4] = {(u32)(p1 >> 32) ^ c[1] ^ k0, (u32)p1, (u32)(p0 >> 32) ^ c[3] ^ k1, (u32)p0};
-        for (int j = 0; j < 4; j++) c[j] = next[j];
-        k0 += 0x9E3779B9u, k1 += 0xBB67AE85u;
-    }
-    out[i] = (float)(c[0] >> 8) / 16777216.0f;
-}

@@ -41,13 +41,13 @@ const Entry ENTRIES[] = {
     ENTRY(adamw_float), ENTRY(adamw_bf16), ENTRY(attention_delta), ENTRY(attention_backward_query_64),
     ENTRY(attention_backward_query_128), ENTRY(attention_backward_keys_64), ENTRY(attention_backward_keys_128),
     ENTRY(attention_fold_keys), ENTRY(attention_forward_64), ENTRY(attention_forward_128), ENTRY(cache_append),
-    ENTRY(cache_advance), ENTRY(narrow), ENTRY(widen), ENTRY(add), ENTRY(decode_attention_64), ENTRY(decode_attention_128),
+    ENTRY(narrow), ENTRY(widen), ENTRY(add), ENTRY(decode_attention_64), ENTRY(decode_attention_128),
     ENTRY(embed), ENTRY(embed_backward), ENTRY(gather), ENTRY(scatter), ENTRY(row_statistics), ENTRY(target_statistics),
     ENTRY(head_gradient), ENTRY(linear_256_bf16), ENTRY(linear_256_float), ENTRY(linear_128_bf16), ENTRY(linear_128_float), ENTRY(linear_64_bf16), ENTRY(linear_64_float),
     ENTRY(linear_16_bf16), ENTRY(linear_16_float), ENTRY(linear_hopper_128_bf16), ENTRY(linear_hopper_128_float), ENTRY(linear_hopper_64_bf16),
     ENTRY(linear_hopper_64_float), ENTRY(rmsnorm), ENTRY(add_rmsnorm), ENTRY(rmsnorm_backward),
     ENTRY(fold_columns), ENTRY(column_sums), ENTRY(qk_norm), ENTRY(qk_norm_backward), ENTRY(rope), ENTRY(sample),
-    ENTRY(uniforms), ENTRY(square_sum), ENTRY(fold_sum), ENTRY(swiglu), ENTRY(swiglu_backward),
+    ENTRY(square_sum), ENTRY(fold_sum), ENTRY(swiglu), ENTRY(swiglu_backward),
 };
 
 thread_local std::string last_error;
