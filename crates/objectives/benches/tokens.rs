@@ -35,11 +35,12 @@ impl Tokens {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             ((state >> 40) as f64 + 0.5) / f64::from(1_u32 << 24)
         };
-        let tokens = SEQUENCES * LENGTH;
+        let offsets = offsets(uneven, &mut uniform);
+        let tokens = offsets[SEQUENCES];
         let (mut logp, mut logp_old) = (Vec::with_capacity(tokens), Vec::with_capacity(tokens));
         for _ in 0..tokens {
             let old = uniform().ln();
-            let normal = (-2.0 * uniform().ln()).sqrt() * (std::f64::consts::TAU * uniform()).cos();
+            let normal = normal(&mut uniform);
             let width = if uniform() < 0.02 { 1.0 } else { 0.1 };
             logp_old.push(old as f32);
             logp.push((old + width * normal) as f32);
@@ -48,7 +49,7 @@ impl Tokens {
             logp,
             logp_old,
             advantages: (0..SEQUENCES).map(|_| (2.0 * uniform() - 1.0) as f32).collect(),
-            offsets: offsets(uneven),
+            offsets,
             groups: (0..SEQUENCES).map(|s| (s / GROUP) as u32).collect(),
         }
     }
@@ -66,15 +67,20 @@ impl Tokens {
     }
 }
 
-/// Uneven lengths are spread from half of the mean to one and a half of it.
-fn offsets(uneven: bool) -> Vec<usize> {
+/// Uneven lengths are spread as those of GSM8K's reference solutions in tokens of SmolLM2: log-normally with a standard deviation
+/// of 0.469, the longest of 2048 about 3.5 times the mean.
+fn offsets(uneven: bool, uniform: &mut impl FnMut() -> f64) -> Vec<usize> {
+    const SPREAD: f64 = 0.469;
     let mut offsets = vec![0];
-    for pair in 0..SEQUENCES / 2 {
-        let more = if uneven { pair * 397 % (LENGTH / 2 + 1) } else { 0 };
-        // one is longer by what the other is shorter
-        offsets.extend([pair * 2 * LENGTH + LENGTH + more, (pair + 1) * 2 * LENGTH]);
+    for _ in 0..SEQUENCES {
+        let deviation = if uneven { SPREAD * normal(uniform).clamp(-2.9, 2.9) - SPREAD * SPREAD / 2.0 } else { 0.0 };
+        offsets.push(offsets[offsets.len() - 1] + (LENGTH as f64 * deviation.exp()) as usize);
     }
     offsets
+}
+
+fn normal(uniform: &mut impl FnMut() -> f64) -> f64 {
+    (-2.0 * uniform().ln()).sqrt() * (std::f64::consts::TAU * uniform()).cos()
 }
 
 fn main() {

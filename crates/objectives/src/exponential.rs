@@ -80,14 +80,15 @@ impl Parts {
 /// `exp(x)`; 0 below [`LOG_UNDERFLOW`], `exp(88)` above [`LOG_LIMIT`].
 #[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
-    let value = parts(x).exp();
+    // below its limit the result is thrown away, whatever it is
+    let value = parts_within(lesser(x, LOG_LIMIT)).exp();
     if x > LOG_UNDERFLOW { value } else { 0.0 }
 }
 
 /// [`exp`] of a number that is not positive.
 #[inline(always)]
 pub(crate) fn exp_negative(x: f32) -> f32 {
-    let value = parts_within(greater(x, LOG_UNDERFLOW)).exp();
+    let value = parts_within(x).exp();
     if x > LOG_UNDERFLOW { value } else { 0.0 }
 }
 

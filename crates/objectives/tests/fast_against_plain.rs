@@ -94,6 +94,10 @@ fn mhpo_with_other_options() {
         &[("hazard", "none")],
         // The paper's exponents, which have a loop of their own.
         &[("scale_positive", "0.7"), ("scale_negative", "1.3")],
+        // ... up to a bound of 2, and another beyond.
+        &[("bound", "2.0")],
+        &[("bound", "2.1")],
+        &[("bound", "6.0")],
         &[("bound", "0.5"), ("shape_positive", "1.0"), ("shape_negative", "3.5")],
         &[("bound", "4.0"), ("shape_positive", "2.25"), ("shape_negative", "0.7"), ("scale_negative", "2.0")],
         &[("shape_positive", "3"), ("shape_negative", "4"), ("scale_positive", "1.3")],

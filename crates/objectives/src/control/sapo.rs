@@ -101,6 +101,7 @@ impl Lane for SapoLane {
         let ([ratio, z], e) = (token.first, token.second);
         let gate = 1.0 / (1.0 + e);
         let scale = if positive(token.advantage) { self.scale_positive } else { self.scale_other };
-        LaneTerm::new(4.0 * e * gate * gate * ratio, scale * if z > 0.0 { gate } else { e * gate })
+        let other = e * gate;
+        LaneTerm::new(4.0 * other * gate * ratio, scale * if z > 0.0 { gate } else { other })
     }
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::instructions::Task;
 use super::{Evaluation, Scratch, finite};
 use crate::batch::{Advantages, TokenBatch};
-use crate::block::{BLOCK, Block, Column, Pick, SequenceValues, any_not_finite, is_not_finite};
+use crate::block::{BLOCK, Block, Column, NOT_FINITE, Pick, SequenceValues, any_not_finite, magnitude_bits};
 use crate::control::{Lane, LaneToken, Loop};
 use crate::error::ObjectiveError;
 use crate::exponential::{exp, lesser, parts};
@@ -152,7 +152,9 @@ impl Fused<'_, '_> {
         values: SequenceValues,
     ) -> bool {
         let (block, scratch) = (&mut *self.block, &mut *self.scratch);
-        let n = tokens.len().next_multiple_of(VECTOR);
+        // a ratio and an advantage of the whole sequence give each of its tokens the same
+        let alike = BY_SEQUENCE && !BY_TOKEN && !values.needs_progress;
+        let n = if alike { VECTOR } else { tokens.len().next_multiple_of(VECTOR) };
         if values.needs_progress {
             block.fill_progress(0..n, values);
         }
@@ -170,11 +172,11 @@ impl Fused<'_, '_> {
         let weight = values.weight;
         let (mean, mean_ratio) = values.mean.unwrap_or_default();
         let (alpha, bound) = self.drift.map_or((0.0, 0.0), |drift| (drift.coefficient as f32, drift.bound as f32));
-        let mut not_finite = 0_u32;
+        let mut most = 0_u32;
         if L::STAGED {
             for i in 0..n {
                 let x = if BY_SEQUENCE { mean } else { logp[i] - logp_old[i] };
-                not_finite |= u32::from(is_not_finite(x));
+                most = most.max(magnitude_bits(x));
                 let advantage = if BY_TOKEN { by_token[i] } else { values.advantage };
                 [first[i], second[i]] = lane.first(x, advantage);
             }
@@ -186,7 +188,7 @@ impl Fused<'_, '_> {
             // of a sequence that is controlled as a whole, the mean has met every number
             let x = if BY_SEQUENCE { mean } else { logp[i] - logp_old[i] };
             if !BY_SEQUENCE && !L::STAGED {
-                not_finite |= u32::from(is_not_finite(x));
+                most = most.max(magnitude_bits(x));
             }
             let ratio = if BY_SEQUENCE { mean_ratio } else { exp(x) };
             let advantage = if BY_TOKEN { by_token[i] } else { values.advantage };
@@ -209,6 +211,11 @@ impl Fused<'_, '_> {
             gradient[i] = 0.0 - weight * coefficient;
             terms[i] = surrogate * weight;
         }
+        if alike {
+            self.grad_logp.resize(tokens.end, gradient[0]);
+            self.loss[0] += f64::from(terms[0]) * tokens.len() as f64;
+            return false;
+        }
         self.grad_logp.extend_from_slice(&gradient[..tokens.len()]);
         terms[tokens.len()..].fill(0.0);
         for terms in terms.chunks_exact(VECTOR) {
@@ -216,7 +223,7 @@ impl Fused<'_, '_> {
                 *sum += f64::from(term);
             }
         }
-        not_finite > 0 || BY_TOKEN && any_not_finite(by_token)
+        most >= NOT_FINITE || BY_TOKEN && any_not_finite(by_token)
     }
 }
 
