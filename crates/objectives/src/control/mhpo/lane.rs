@@ -17,13 +17,14 @@ impl Mhpo {
         let shapes = sides.map(|(shape, _)| shape);
         if shapes == [Mhpo::DEFAULT.shape_positive, Mhpo::DEFAULT.shape_negative] && self.bound <= NEAR {
             let [positive, negative] = sides.map(|(_, scale)| (1.0 / scale) as f32);
-            tokens.over(&Near { modulator, positive: OneAndHalf(positive), negative: Square(negative), anchor });
-        } else if sides.iter().all(|&(shape, _)| Halves::fit(shape)) {
+            let (positive, negative) = (OneAndHalf(positive), Square(negative));
+            tokens.over(&Hazardous { modulator, softplus: Near, positive, negative, anchor });
+        } else if shapes.into_iter().all(Halves::fit) {
             let [positive, negative] = sides.map(|(shape, scale)| Halves::new(shape, scale));
-            tokens.over(&Hazardous { modulator, positive, negative, anchor });
+            tokens.over(&Hazardous { modulator, softplus: Far, positive, negative, anchor });
         } else {
             let [positive, negative] = sides.map(|(shape, scale)| Exponential::new(shape, scale));
-            tokens.over(&Hazardous { modulator, positive, negative, anchor });
+            tokens.over(&Hazardous { modulator, softplus: Far, positive, negative, anchor });
         }
     }
 }
@@ -62,14 +63,15 @@ impl Lane for Modulator {
 }
 
 /// The modulator with Weibull's hazard on either side.
-struct Hazardous<P, N> {
+struct Hazardous<S, P, N> {
     modulator: Modulator,
+    softplus: S,
     positive: P,
     negative: N,
     anchor: f32,
 }
 
-impl<P: Power, N: Power> Lane for Hazardous<P, N> {
+impl<S: Softplus, P: Power, N: Power> Lane for Hazardous<S, P, N> {
     const HAZARD: bool = true;
     const STAGED: bool = true;
 
@@ -78,46 +80,11 @@ impl<P: Power, N: Power> Lane for Hazardous<P, N> {
         self.modulator.at(log_ratio)
     }
 
-    /// The softplus of −|ψ|.
+    /// ζ.
     #[inline(always)]
     fn second(&self, [psi, _]: [f32; 2]) -> f32 {
-        ln_1p(parts_within(-psi.abs()).exp())
-    }
-
-    #[inline(always)]
-    fn term(&self, token: LaneToken) -> LaneTerm {
-        let ([psi, slope], small) = (token.first, token.second);
-        let large = psi.abs() + small;
-        let positive = psi > 0.0;
-        let (raised, lowered) = if positive { (large, small) } else { (small, large) };
-        let zeta = lesser(self.positive.of(raised) + self.negative.of(lowered), MAX_HAZARD) - self.anchor;
-        let value = exp(psi - zeta);
-        LaneTerm { multiplier: slope * value, value, psi, zeta }
-    }
-}
-
-/// As [`Hazardous`] with the paper's exponents and a bound up to [`NEAR`].
-struct Near {
-    modulator: Modulator,
-    positive: OneAndHalf,
-    negative: Square,
-    anchor: f32,
-}
-
-impl Lane for Near {
-    const HAZARD: bool = true;
-    const STAGED: bool = true;
-
-    #[inline(always)]
-    fn first(&self, log_ratio: f32, _advantage: f32) -> [f32; 2] {
-        self.modulator.at(log_ratio)
-    }
-
-    /// ζ, with softplus(±ψ) = ln(2·cosh(ψ/2)) ± ψ/2.
-    #[inline(always)]
-    fn second(&self, [psi, _]: [f32; 2]) -> f32 {
-        let (even, half) = (ln_2_cosh_half(psi), 0.5 * psi);
-        lesser(self.positive.of(even + half) + self.negative.of(even - half), MAX_HAZARD) - self.anchor
+        let (raised, lowered) = self.softplus.of_both(psi);
+        lesser(self.positive.of(raised) + self.negative.of(lowered), MAX_HAZARD) - self.anchor
     }
 
     #[inline(always)]
@@ -125,6 +92,35 @@ impl Lane for Near {
         let ([psi, slope], zeta) = (token.first, token.second);
         let value = exp(psi - zeta);
         LaneTerm { multiplier: slope * value, value, psi, zeta }
+    }
+}
+
+/// `s(x) = ln(1 + e^x)`.
+trait Softplus {
+    /// `s(ψ)` and `s(−ψ)`.
+    fn of_both(&self, psi: f32) -> (f32, f32);
+}
+
+/// For `|ψ|` up to [`NEAR`], where `s(±ψ) = ln(2·cosh(ψ/2)) ± ψ/2` is a polynomial.
+struct Near;
+
+impl Softplus for Near {
+    #[inline(always)]
+    fn of_both(&self, psi: f32) -> (f32, f32) {
+        let (even, half) = (ln_2_cosh_half(psi), 0.5 * psi);
+        (even + half, even - half)
+    }
+}
+
+/// For any ψ.
+struct Far;
+
+impl Softplus for Far {
+    #[inline(always)]
+    fn of_both(&self, psi: f32) -> (f32, f32) {
+        let small = ln_1p(parts_within(-psi.abs()).exp());
+        let large = psi.abs() + small;
+        if psi > 0.0 { (large, small) } else { (small, large) }
     }
 }
 
