@@ -58,6 +58,32 @@ fn lengths_and_offsets() {
     assert!(Counts::of(&[0, 3, 2], None, &GROUPS).is_err());
 }
 
+/// Two finite numbers whose difference is none, with statistics or without, in a sequence whose mean is finite or not.
+#[test]
+fn differences_that_overflow_are_named() {
+    for key in ["grpo", "gspo"] {
+        let objective = Objective::named(key).unwrap();
+        for (field, logp, logp_old) in [("logp", 3e38, -1e38), ("logp_old", 1e38, -3e38)] {
+            for great in [1, 40] {
+                let zeros = [0.0_f32; 80];
+                let (mut a, mut b) = (zeros, zeros);
+                a[40..40 + great].fill(logp);
+                b[40..40 + great].fill(logp_old);
+                let (offsets, groups) = ([0, 40, 80], [0, 0]);
+                let batch = TokenBatch::new(&a, &b, Advantages::PerSequence(&[1.0, -1.0]), &offsets, &groups).unwrap();
+                let denominators = objective.denominators(&offsets, None, &groups).unwrap();
+                for result in
+                    [objective.evaluate(&batch, &denominators), objective.loss_and_gradient(&batch, &denominators)]
+                {
+                    let text = result.unwrap_err().to_string();
+                    assert!(text.starts_with(&format!("{field} is ")), "{key}: {text}");
+                    assert!(text.contains("at sequence 1, position 0"), "{key}: {text}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn numbers_that_are_not_finite_are_named_and_masked_ones_are_not_read() {
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {

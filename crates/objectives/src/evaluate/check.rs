@@ -39,12 +39,14 @@ impl Evaluation<'_> {
             })
         };
         let not_finite = |x: f32| !x.is_finite();
+        let too_great = |x: f32| x.abs() > f32::MAX / 2.0;
         let mut found = None;
         if any_not_finite(&block.log_ratio[..n]) {
             found = find("logp", self.batch.logp, &not_finite)
                 .or_else(|| find("logp_old", self.batch.logp_old, &not_finite))
-                // two finite numbers whose difference overflows
-                .or_else(|| find("logp", self.batch.logp, &|x| x.abs() > f32::MAX / 2.0));
+                // two finite numbers whose difference overflows: one of them is that great
+                .or_else(|| find("logp", self.batch.logp, &too_great))
+                .or_else(|| find("logp_old", self.batch.logp_old, &too_great));
         }
         if let (None, Advantages::PerToken(values)) = (found, self.batch.advantages)
             && any_not_finite(&block.advantage[..n])

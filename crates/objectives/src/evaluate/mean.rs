@@ -4,12 +4,13 @@ use std::ops::Range;
 
 use super::Evaluation;
 use super::instructions::Task;
+use crate::block::{NOT_FINITE, magnitude_bits};
 
 /// Sums that do not wait for one another.
 const LANES: usize = 16;
 
 impl Evaluation<'_> {
-    /// Over the trained tokens of a sequence.
+    /// Over the trained tokens of a sequence; not a number where a log-ratio is not finite in `f32`.
     pub(super) fn mean_log_ratio(&self, sequence: usize, trained: usize) -> f32 {
         let total = |run: Range<usize>| {
             let (logp, logp_old) = (&self.batch.logp[run.clone()], &self.batch.logp_old[run]);
@@ -38,12 +39,15 @@ impl Task for SumTask<'_> {
     fn run(&mut self) {
         let (logp, logp_old) = (self.logp.chunks_exact(LANES), self.logp_old.chunks_exact(LANES));
         let rest: f64 = logp.remainder().iter().zip(logp_old.remainder()).map(|(a, b)| gap(*a, *b)).sum();
-        let mut lanes = [0.0; LANES];
+        let (mut lanes, mut most) = ([0.0; LANES], 0_u32);
         for (logp, logp_old) in logp.zip(logp_old) {
             for lane in 0..LANES {
                 lanes[lane] += gap(logp[lane], logp_old[lane]);
             }
         }
-        self.total = lanes.iter().sum::<f64>() + rest;
+        for (logp, logp_old) in self.logp.iter().zip(self.logp_old) {
+            most = most.max(magnitude_bits(logp - logp_old));
+        }
+        self.total = if most < NOT_FINITE { lanes.iter().sum::<f64>() + rest } else { f64::NAN };
     }
 }
