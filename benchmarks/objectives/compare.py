@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from array import array
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -139,37 +140,45 @@ def rust(folder):
     }
 
 
-def peer(folder, key, aggregation):
-    """Nanoseconds a trained token, and the loss."""
-    counts = array("I")
-    counts.frombytes((folder / "lengths.u32").read_bytes())
-    lengths = counts.tolist()
-    logp, logp_old = rows(folder, "logp", lengths), rows(folder, "logp_old", lengths)
-    advantages = read(folder, "advantages").view(SEQUENCES, 1)
-    uneven = len(set(lengths)) > 1
-    if uneven:
-        mask = (torch.arange(max(lengths)) < torch.tensor(lengths).view(-1, 1)).float()
-    surrogate = SURROGATES[key]
-    best, loss = float("inf"), 0.0
-    for _ in range(RUNS):
-        leaf = logp.clone().requires_grad_()
-        start = time.perf_counter()
-        if uneven:
-            terms = surrogate(leaf, logp_old, advantages, mask) if key == "gspo" else surrogate(leaf, logp_old, advantages)
-            value = -aggregate(terms, mask, aggregation)
-        else:
-            value = -surrogate(leaf, logp_old, advantages).mean()
-        value.backward()
-        best = min(best, time.perf_counter() - start)
-        loss = value.item()
-    return best * 1e9 / sum(lengths), loss
+class Batch:
+    """The tokens of a folder as PyTorch holds them; the mask is `None` where all sequences are of one length."""
+
+    def __init__(self, folder):
+        counts = array("I")
+        counts.frombytes((folder / "lengths.u32").read_bytes())
+        lengths = counts.tolist()
+        self.tokens = sum(lengths)
+        self.logp, self.logp_old = rows(folder, "logp", lengths), rows(folder, "logp_old", lengths)
+        self.advantages = read(folder, "advantages").view(SEQUENCES, 1)
+        self.mask = None
+        if len(set(lengths)) > 1:
+            self.mask = (torch.arange(max(lengths)) < torch.tensor(lengths).view(-1, 1)).float()
+
+    def measure(self, key, aggregation):
+        """Nanoseconds a trained token, and the loss."""
+        surrogate = partial(gspo, mask=self.mask) if key == "gspo" else SURROGATES[key]
+        best, loss = float("inf"), 0.0
+        for _ in range(RUNS):
+            leaf = self.logp.clone().requires_grad_()
+            start = time.perf_counter()
+            terms = surrogate(leaf, self.logp_old, self.advantages)
+            value = -(terms.mean() if self.mask is None else aggregate(terms, self.mask, aggregation))
+            value.backward()
+            best = min(best, time.perf_counter() - start)
+            loss = value.item()
+        return best * 1e9 / self.tokens, loss
 
 
 def main():
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         first = rust(folder)
-        torch_side = {at: peer(Path(folder) / at[0], at[1], first[at][3]) for at in first if at[1] in SURROGATES}
+        batches = {lengths: Batch(Path(folder) / lengths) for lengths in ("even", "uneven")}
+        torch_side = {
+            (lengths, key): batches[lengths].measure(key, aggregation)
+            for (lengths, key), (_, _, _, aggregation) in first.items()
+            if key in SURROGATES
+        }
         second = rust(folder)
     print("lengths\tobjective\tns/token\twith statistics\ttorch ns/token\ttorch / surefoot")
     for lengths, key in first:
