@@ -16,5 +16,6 @@ pub mod simd;
 pub mod swiglu;
 mod team;
 pub mod tile;
+mod transpose;
 
 pub use device::{Cpu, PackedMatrices};

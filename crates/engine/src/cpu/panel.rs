@@ -1,46 +1,26 @@
 //! Panels: operands of the tile kernel laid out so that it reads them in order.
 use super::simd::kernel;
 use super::tile::LANES;
+use super::transpose::interleave;
 
 /// Elements of the panels of an operand with `columns` columns and `depth` steps of the inner index.
 pub fn panel_len(columns: usize, depth: usize) -> usize {
     columns.div_ceil(LANES) * LANES * depth
 }
 
-kernel! {
-    /// Panels of the *rows* of `w` (row-major, `rows` x `depth`): `out[p, k, l] = w[16 p + l, k]`, zero beyond the last row.
-    pub fn pack_rows(w: &[f32], rows: usize, depth: usize, out: &mut [f32]) {
-        for (p, panel) in out[..panel_len(rows, depth)].chunks_exact_mut(LANES * depth).enumerate() {
-            let live = LANES.min(rows - p * LANES);
-            let source = &w[p * LANES * depth..][..live * depth];
-            if live < LANES {
-                panel.fill(0.0);
-                for (l, row) in source.chunks_exact(depth).enumerate() {
-                    for (k, &value) in row.iter().enumerate() {
-                        panel[k * LANES + l] = value;
-                    }
-                }
-                continue;
-            }
-            // Blocks of 8 steps keep the sixteen rows' cache lines alive while they are transposed.
-            let mut k = 0;
-            while k + 8 <= depth {
-                let mut block = [[0f32; LANES]; 8];
-                for l in 0..LANES {
-                    let from: &[f32; 8] = source[l * depth + k..][..8].try_into().expect("eight elements");
-                    for i in 0..8 {
-                        block[i][l] = from[i];
-                    }
-                }
-                for (to, from) in panel[k * LANES..][..8 * LANES].chunks_exact_mut(LANES).zip(&block) {
-                    to.copy_from_slice(from);
-                }
-                k += 8;
-            }
-            for k in k..depth {
-                for l in 0..LANES {
-                    panel[k * LANES + l] = source[l * depth + k];
-                }
+/// Panels of the *rows* of `w` (`rows` x `depth`, at distance `stride`): `out[p, k, l] = w[16 p + l, k]`, zero beyond the last row.
+pub fn pack_rows(w: &[f32], stride: usize, rows: usize, depth: usize, out: &mut [f32]) {
+    for (p, panel) in out[..panel_len(rows, depth)].chunks_exact_mut(LANES * depth).enumerate() {
+        let source = &w[p * LANES * stride..];
+        let live = LANES.min(rows - p * LANES);
+        if live == LANES {
+            interleave(source, stride, depth, panel);
+            continue;
+        }
+        panel.fill(0.0);
+        for (l, row) in source.chunks(stride).take(live).enumerate() {
+            for (k, &value) in row[..depth].iter().enumerate() {
+                panel[k * LANES + l] = value;
             }
         }
     }
