@@ -6,7 +6,8 @@
 //! | [`backward_input`] | `dx (+)= dy W` | `[T, out] -> [T, in]` |
 //! | [`backward_weight`] | `dW += dyᵀ x` | `[T, out], [T, in] -> [out, in]` |
 //!
-//! Each is cut into tasks by columns of the result; a task packs its own columns once and uses them for all rows. Every
+//! Each is cut into tasks by columns of the result; a task lays out its own columns, a slice of the inner index after the other, and
+//! uses each slice for all rows. Every
 //! element is one chain of fused multiply-adds ([`super::tile`]), so the cut changes no bit, and `dW` continues its
 //! chain from one micro-batch to the next.
 use super::panel::{pack_columns, pack_rows, panel_len};
