@@ -1,5 +1,10 @@
 """`surefoot.torch`: gradients, precisions, and parts of a mini-batch over ranks and micro-batches."""
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import golden
 import numpy as np
 import pytest
@@ -9,7 +14,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 import torch.multiprocessing as multiprocessing
 
 import surefoot
-from surefoot.torch import _on_host, global_counts, policy_loss, token_losses
+from surefoot.torch import global_counts, policy_loss, token_losses
 
 #: Objectives of which no paper stops a gradient: the loss' derivative is the gradient.
 SMOOTH = ["is", "grpo", "dapo", "ppo_dual_clip", "sapo", "gspo", "dr_grpo", "rloo", "reinforce_plus_plus"]
@@ -105,31 +110,26 @@ def test_tensors_that_are_not_contiguous_and_masks_of_numbers():
     assert old.grad is None and leaf.grad is not None
 
 
-class Away(torch.Tensor):
-    """A tensor of the CPU that says it is on another device, which has only `cat` and copies."""
+def test_tensors_of_another_device():
+    """One copy to the host, the loss and the gradient back, the same numbers: on a device that is no GPU, but not the CPU either."""
+    from torch.utils import backend_registration
 
-    is_cpu = False
-
-
-def test_tensors_of_another_device_come_in_one_copy():
-    logp, old, advantages, mask = batch()
-    here = _on_host(
-        {"logp": logp, "logp_old": old, "advantages": advantages, "mask": mask, "logp_ref": None}, torch.float32
-    )
-    there = _on_host(
-        {
-            "logp": logp.as_subclass(Away),
-            "logp_old": old,
-            "advantages": advantages.as_subclass(Away),
-            "mask": mask.as_subclass(Away),
-            "logp_ref": None,
-        },
-        torch.float32,
-    )
-    assert here.keys() == there.keys() == {"logp", "logp_old", "advantages", "mask"}
-    for name, column in here.items():
-        assert there[name].dtype == column.dtype
-        np.testing.assert_array_equal(there[name], column)
+    if not hasattr(backend_registration, "_setup_privateuseone_for_python_backend"):
+        pytest.skip("this PyTorch has no devices in Python")
+    # a registered device would stay for the whole process
+    script = Path(__file__).parent / "far_device.py"
+    run = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stderr[-2000:]
+    found = json.loads(run.stdout)
+    assert found.pop("counts") is True and len(found) == 8
+    for name, case in found.items():
+        function, dtype = name.split(" ")
+        of_loss = 1 if function == "policy_loss" else 35
+        assert case["devices"] == ["far", "far"] and case["equal"] == [True, True, True], name
+        assert case["dtypes"][1] == dtype, name
+        # 35 log-probabilities, as many old ones, 5 advantages and a mask
+        assert case["forward"] == [["far", "cpu", 110], ["cpu", "far", of_loss]], name
+        assert case["backward"] == [["cpu", "far", 35]], name
 
 
 def test_no_gradient_is_asked_for():
