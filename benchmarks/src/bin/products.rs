@@ -58,7 +58,7 @@ impl Product {
         let mut values = |n: usize| (0..n).map(|_| random.uniform() - 0.5).collect::<Vec<f32>>();
         let (x, w) = (values(rows * inputs), values(outputs * inputs));
         let mut panels = vec![0.0; panel_len(outputs, inputs)];
-        pack_rows(&w, inputs, outputs, inputs, &mut panels);
+        pack_rows(&w, outputs, inputs, &mut panels);
         Self { rows, outputs, inputs, x, w, panels, y: vec![0.0; rows * outputs] }
     }
 

@@ -35,7 +35,7 @@ fn main() {
     for [rows, outputs, inputs] in SHAPES {
         let (x, w) = (values(rows * inputs, 7919), values(outputs * inputs, 104_729));
         let mut panels = vec![0.0; panel_len(outputs, inputs)];
-        pack_rows(&w, inputs, outputs, inputs, &mut panels);
+        pack_rows(&w, outputs, inputs, &mut panels);
         let weight = Weight { data: &w, panels: Some(&panels), outputs, inputs };
         let mut y = vec![0.0; rows * outputs];
         let (mut best, begin) = (Duration::MAX, Instant::now());

@@ -150,7 +150,7 @@ impl Device for Cpu {
                 let from = &arena[m.weight.start + first * m.inputs..][..count * m.inputs];
                 // SAFETY: each task has its own panels.
                 let panels = unsafe { shared.slice(to.start + first * m.inputs, panel_len(count, m.inputs)) };
-                pack_rows(from, m.inputs, count, m.inputs, panels);
+                pack_rows(from, count, m.inputs, panels);
             });
         }
         PackedMatrices { panels, places }

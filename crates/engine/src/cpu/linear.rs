@@ -6,8 +6,7 @@
 //! | [`backward_input`] | `dx (+)= dy W` | `[T, out] -> [T, in]` |
 //! | [`backward_weight`] | `dW += dyᵀ x` | `[T, out], [T, in] -> [out, in]` |
 //!
-//! Each is cut into tasks by columns of the result; a task lays out its own columns, a slice of the inner index after the other, and
-//! uses each slice for all rows. Every
+//! Each is cut into tasks by columns of the result; a task packs its own columns once and uses them for all rows. Every
 //! element is one chain of fused multiply-adds ([`super::tile`]), so the cut changes no bit, and `dW` continues its
 //! chain from one micro-batch to the next.
 use super::panel::{pack_columns, pack_rows, panel_len};
@@ -163,32 +162,22 @@ fn product(threading: Threading, rows: usize, x: &[f32], depth: usize, right: Ri
             return;
         }
         let live = split.min(rows - row);
-        let slices = depth.div_ceil(DEPTH_BLOCK).max(1);
-        let slice = match right {
-            Right::Packed(_) => depth,
-            _ => depth.div_ceil(slices),
-        };
-        let run = |k0: usize, steps: usize, panels: &[f32]| {
-            let (a, c) = (x[row * depth + k0..].as_ptr(), shared.at(row * stride + first));
+        let run = |panels: &[f32]| {
+            let (a, c) = (x[row * depth..].as_ptr(), shared.at(row * stride + first));
             // SAFETY: tasks write disjoint rows and columns of the result, within the bounds asserted above.
-            unsafe { block(live, count, steps, a, depth, panels.as_ptr(), c, stride, accumulate || k0 > 0) }
+            unsafe { block(live, count, depth, a, depth, panels.as_ptr(), c, stride, accumulate) }
         };
-        if let Right::Packed(panels) = right {
-            return run(0, depth, &panels[first * depth..][..panel_len(count, depth)]);
+        match right {
+            Right::Packed(panels) => run(&panels[first * depth..][..panel_len(count, depth)]),
+            Right::Rows(w) => with_scratch(panel_len(count, depth), |panels| {
+                pack_rows(&w[first * depth..], count, depth, panels);
+                run(panels)
+            }),
+            Right::Columns(w) => with_scratch(panel_len(count, depth), |panels| {
+                pack_columns::<LANES>(w, columns, depth, first, count, panels);
+                run(panels)
+            }),
         }
-        with_scratch(panel_len(count, slice), |panels| {
-            for k0 in (0..depth).step_by(slice.max(1)) {
-                let steps = slice.min(depth - k0);
-                match right {
-                    Right::Rows(w) => pack_rows(&w[first * depth + k0..], depth, count, steps, panels),
-                    Right::Columns(w) => {
-                        pack_columns::<LANES>(&w[k0 * columns..], columns, steps, first, count, panels)
-                    }
-                    Right::Packed(_) => {}
-                }
-                run(k0, steps, panels);
-            }
-        });
     });
 }
 
@@ -247,10 +236,10 @@ pub fn backward_weight(
     }
     let panel = LANES * rows;
     let target = Shared::new(&mut packed[..need]);
-    threading.rows(inputs, CHUNK * LANES, |first, count| {
-        // SAFETY: each task has its own panels.
-        let to = unsafe { target.slice(first * rows, panel_len(count, rows)) };
-        pack_columns::<LANES>(x, inputs, rows, first, count, to);
+    threading.run(inputs.div_ceil(LANES), |p| {
+        // SAFETY: one panel a task.
+        let to = unsafe { target.slice(p * panel, panel) };
+        pack_columns::<LANES>(x, inputs, rows, p * LANES, LANES.min(inputs - p * LANES), to);
     });
     let right = &packed[..need];
     let shared = Shared::new(dw);
@@ -258,10 +247,11 @@ pub fn backward_weight(
         let first = task * GRADIENT_CHUNK;
         let count = GRADIENT_CHUNK.min(outputs - first);
         let tiles = count.div_ceil(ROWS);
-        with_scratch(tiles * ROWS * TOKEN_BLOCK.min(rows), |left| {
-            for t0 in (0..rows).step_by(TOKEN_BLOCK) {
+        with_scratch(tiles * ROWS * rows, |left| {
+            pack_columns::<ROWS>(dy, dy_stride, rows, first, count, left);
+            let mut t0 = 0;
+            while t0 < rows {
                 let depth = TOKEN_BLOCK.min(rows - t0);
-                pack_columns::<ROWS>(&dy[t0 * dy_stride..], dy_stride, depth, first, count, left);
                 for q in 0..inputs.div_ceil(LANES) {
                     let live = LANES.min(inputs - q * LANES);
                     for p in 0..tiles {
@@ -271,7 +261,7 @@ pub fn backward_weight(
                             rows: ROWS.min(count - p * ROWS),
                             depth,
                             left: Left::Columns,
-                            a: left[p * depth * ROWS..].as_ptr(),
+                            a: left[(p * rows + t0) * ROWS..].as_ptr(),
                             lda: ROWS,
                             b: right[q * panel + t0 * LANES..].as_ptr(),
                             ldb: LANES,
@@ -295,6 +285,7 @@ pub fn backward_weight(
                         }
                     }
                 }
+                t0 += depth;
             }
         });
     });
@@ -334,7 +325,7 @@ mod tests {
                 assert_eq!(got.to_bits(), want.to_bits(), "y[{r}, {c}] of {rows}x{outputs}x{inputs}");
             }
             let mut panels = vec![0.0; panel_len(outputs, inputs)];
-            pack_rows(&w, inputs, outputs, inputs, &mut panels);
+            pack_rows(&w, outputs, inputs, &mut panels);
             let mut again = start.clone();
             forward(Threading::Serial, rows, &x, Weight { panels: Some(&panels), ..weight }, &mut again, outputs, true);
             assert_eq!(y, again);

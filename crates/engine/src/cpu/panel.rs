@@ -8,18 +8,18 @@ pub fn panel_len(columns: usize, depth: usize) -> usize {
     columns.div_ceil(LANES) * LANES * depth
 }
 
-/// Panels of the *rows* of `w` (`rows` x `depth`, at distance `stride`): `out[p, k, l] = w[16 p + l, k]`, zero beyond the last row.
-pub fn pack_rows(w: &[f32], stride: usize, rows: usize, depth: usize, out: &mut [f32]) {
+/// Panels of the *rows* of `w` (row-major, `rows` x `depth`): `out[p, k, l] = w[16 p + l, k]`, zero beyond the last row.
+pub fn pack_rows(w: &[f32], rows: usize, depth: usize, out: &mut [f32]) {
     for (p, panel) in out[..panel_len(rows, depth)].chunks_exact_mut(LANES * depth).enumerate() {
-        let source = &w[p * LANES * stride..];
         let live = LANES.min(rows - p * LANES);
+        let source = &w[p * LANES * depth..][..live * depth];
         if live == LANES {
-            interleave(source, stride, depth, panel);
+            interleave(source, depth, panel);
             continue;
         }
         panel.fill(0.0);
-        for (l, row) in source.chunks(stride).take(live).enumerate() {
-            for (k, &value) in row[..depth].iter().enumerate() {
+        for (l, row) in source.chunks_exact(depth).enumerate() {
+            for (k, &value) in row.iter().enumerate() {
                 panel[k * LANES + l] = value;
             }
         }
