@@ -186,6 +186,10 @@ impl Machine for Emulated {
         true
     }
 
+    fn shared(&self) -> usize {
+        227 << 10
+    }
+
     fn allocate(&self, bytes: usize) -> Result<Address, DeviceError> {
         self.not_recording()?;
         let mut given = self.given.lock().unwrap();
