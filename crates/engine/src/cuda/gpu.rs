@@ -14,6 +14,8 @@ use std::sync::{Arc, Mutex};
 const LOWEST: (i32, i32) = (8, 0);
 /// Compute capability of Hopper, whose own instructions `linear_hopper.cu` uses.
 const HOPPER: (i32, i32) = (9, 0);
+/// Oldest driver, as it counts itself: it has every function that is called here. Where one is missing, cudarc panics.
+const OLDEST_DRIVER: i32 = 12_000;
 /// Shared memory that a block can have without asking.
 const FREE_SHARED: usize = 48 << 10;
 
@@ -176,6 +178,13 @@ fn libraries(number: usize) -> Result<(), DeviceError> {
     if !driver {
         let hint = "install the NVIDIA driver, or use --device cpu";
         return Err(unavailable(number, "no NVIDIA driver: libcuda was not found".to_string(), hint));
+    }
+    let mut version = 0;
+    // SAFETY: every driver has this function, which needs no start of it; the place outlives the call.
+    let known = unsafe { sys::cuDriverGetVersion(&mut version) }.result().is_ok();
+    if known && version < OLDEST_DRIVER {
+        let reason = format!("the NVIDIA driver is of CUDA {}.{}", version / 1000, version % 1000 / 10);
+        return Err(unavailable(number, reason, "install a driver of CUDA 13 (580 or later), or use --device cpu"));
     }
     let missing: Vec<&str> = [(nvrtc, "libnvrtc"), (cublaslt, "libcublasLt")]
         .iter()
