@@ -117,8 +117,9 @@ impl Cuda {
     ) {
         let w = self.weight(arena, m.weight.start);
         let bias = m.bias.as_ref().map_or(0, |bias| self.weight(arena, bias.start));
-        // cuBLASLt adds a bias in C's number format only.
-        if self.shared.forward == Forward::Library && (bias == 0 || number == Number::Bf16) {
+        // cuBLASLt adds a bias in C's number format only, and can choose a kernel that reads it sixteen bytes at a time wherever it lies.
+        let addable = bias == 0 || (number == Number::Bf16 && bias.is_multiple_of(16));
+        if self.shared.forward == Forward::Library && addable {
             let shape = Shape {
                 transpose_a: true,
                 transpose_b: false,

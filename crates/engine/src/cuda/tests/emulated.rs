@@ -270,6 +270,9 @@ impl Machine for Emulated {
     }
 
     fn product(&self, product: &Product) -> Result<(), DeviceError> {
+        if product.shape.bias && !product.bias.is_multiple_of(16) {
+            return Err(failed("cuBLASLt can read a bias sixteen bytes at a time".to_string()));
+        }
         self.start(Work::Product(*product))
     }
 
