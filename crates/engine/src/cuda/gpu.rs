@@ -329,7 +329,7 @@ impl Machine for Gpu {
             WidthInBytes: rows.bytes,
             Height: rows.rows,
         };
-        // SAFETY: callers pass rows of their buffers. The unaligned form takes any pitch.
+        // SAFETY: callers pass rows of their buffers. Pitches are whole pages, as aligned as cuMemAllocPitch's: others can be refused.
         unsafe { sys::cuMemcpy2DAsync_v2(&copy, self.stream.cu_stream()) }
             .result()
             .map_err(self.failed("a copy of rows"))
