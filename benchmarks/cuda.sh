@@ -35,14 +35,7 @@ folders = {str(p.parent) for root in (spec.submodule_search_locations if spec el
 print(":".join(sorted(folders)))
 END
 )}
-    # NCCL's wheel has libnccl.so.2 alone, and is looked for by the name without a number.
-    local links
-    links=$(mktemp -d)
-    local folder
-    for folder in ${found//:/ }; do
-        if [[ -e "$folder/libnccl.so.2" ]]; then ln -sf "$folder/libnccl.so.2" "$links/libnccl.so"; fi
-    done
-    export LD_LIBRARY_PATH="$links:$found:${LD_LIBRARY_PATH:-}"
+    export LD_LIBRARY_PATH="$found:${LD_LIBRARY_PATH:-}"
 }
 
 run_tests() {

@@ -14,6 +14,8 @@ use std::sync::{Arc, Mutex};
 const LOWEST: (i32, i32) = (8, 0);
 /// Compute capability of Hopper, whose own instructions `linear_hopper.cu` uses.
 const HOPPER: (i32, i32) = (9, 0);
+/// Oldest driver, as it counts itself: it has every function that is called here. Where one is missing, cudarc panics.
+const OLDEST_DRIVER: i32 = 12_000;
 /// Shared memory that a block can have without asking.
 const FREE_SHARED: usize = 48 << 10;
 
@@ -35,6 +37,8 @@ pub(super) struct Opened {
     number: usize,
     compiled: String,
     context: Arc<CudaContext>,
+    /// Most shared memory of a block.
+    shared: usize,
     kernels: HashMap<String, Kernel>,
 }
 
@@ -80,6 +84,8 @@ impl Gpu {
                 format!("{name} has compute capability {major}.{minor}; the kernels need {low}.0 (Ampere) or later");
             return Err(unavailable(number, reason, "use --device cpu"));
         }
+        let most = sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN;
+        let shared = context.attribute(most).map_err(|error| failed("its shared memory", error))? as usize;
         let stream = context.new_stream().map_err(|error| failed("making a stream", error))?;
         keep_some(&context).map_err(|error| failed("its memory pool", error))?;
         let architecture = Architecture { major: capability.0 as usize, minor: capability.1 as usize, own: false };
@@ -94,7 +100,7 @@ impl Gpu {
         for ((_, (file, text)), module) in units.iter().zip(modules) {
             let module = module?;
             fresh += usize::from(module.fresh);
-            load(&context, &module.binary, text, &mut kernels)
+            load(&context, shared, &module.binary, text, &mut kernels)
                 .map_err(|error| failed(&format!("loading {file}"), error))?;
         }
         let compiled = match fresh {
@@ -108,7 +114,7 @@ impl Gpu {
                 "see that its version is 13, as the driver's",
             )
         })?;
-        let device = Arc::new(Opened { name, number, compiled, context, kernels });
+        let device = Arc::new(Opened { name, number, compiled, context, shared, kernels });
         Ok(Self { device, stream, library })
     }
 
@@ -173,6 +179,13 @@ fn libraries(number: usize) -> Result<(), DeviceError> {
         let hint = "install the NVIDIA driver, or use --device cpu";
         return Err(unavailable(number, "no NVIDIA driver: libcuda was not found".to_string(), hint));
     }
+    let mut version = 0;
+    // SAFETY: every driver has this function, which needs no start of it; the place outlives the call.
+    let known = unsafe { sys::cuDriverGetVersion(&mut version) }.result().is_ok();
+    if known && version < OLDEST_DRIVER {
+        let reason = format!("the NVIDIA driver is of CUDA {}.{}", version / 1000, version % 1000 / 10);
+        return Err(unavailable(number, reason, "install a driver of CUDA 13 (580 or later), or use --device cpu"));
+    }
     let missing: Vec<&str> = [(nvrtc, "libnvrtc"), (cublaslt, "libcublasLt")]
         .iter()
         .filter(|(there, _)| !there)
@@ -189,6 +202,7 @@ fn libraries(number: usize) -> Result<(), DeviceError> {
 /// Loads a module and finds its kernels.
 fn load(
     context: &Arc<CudaContext>,
+    shared: usize,
     binary: &[u8],
     text: &str,
     kernels: &mut HashMap<String, Kernel>,
@@ -200,7 +214,6 @@ fn load(
         let c_name = CString::new(name.as_str()).unwrap_or_default();
         // SAFETY: the module was loaded above and is never unloaded.
         let function = unsafe { result::module::get_function(module, c_name) }?;
-        let most = context.attribute(sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?;
         // SAFETY: as above; static shared memory counts too, so the greatest amount can be refused.
         let raised = unsafe {
             let fixed = result::function::get_function_attribute(
@@ -210,7 +223,7 @@ fn load(
             result::function::set_function_attribute(
                 function,
                 sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
-                (most - fixed).max(FREE_SHARED as i32),
+                (shared as i32 - fixed).max(FREE_SHARED as i32),
             )
         };
         // A kernel that needs no more than every block has runs without; one that does fails at its launch and is named there.
@@ -227,6 +240,10 @@ impl Machine for Gpu {
 
     fn has(&self, kernel: &str) -> bool {
         self.device.kernels.contains_key(kernel)
+    }
+
+    fn shared(&self) -> usize {
+        self.device.shared
     }
 
     fn allocate(&self, bytes: usize) -> Result<Address, DeviceError> {
@@ -312,7 +329,7 @@ impl Machine for Gpu {
             WidthInBytes: rows.bytes,
             Height: rows.rows,
         };
-        // SAFETY: callers pass rows of their buffers. The unaligned form takes any pitch.
+        // SAFETY: callers pass rows of their buffers. Pitches are whole pages, as aligned as cuMemAllocPitch's: others can be refused.
         unsafe { sys::cuMemcpy2DAsync_v2(&copy, self.stream.cu_stream()) }
             .result()
             .map_err(self.failed("a copy of rows"))

@@ -89,9 +89,9 @@ const HOPPER: &[Kernel] = &[
 ];
 
 /// The largest tile that is meant for so many rows and has work for most multiprocessors; where none has, the larger of the two
-/// smallest. It changes no bit.
-fn choose(kernels: &'static [Kernel], rows: usize, outputs: usize) -> &'static Kernel {
-    let fits = |kernel: &&Kernel| kernel.rows <= rows;
+/// smallest. Only H100, A100 and their kin have the `shared` memory for all of them. It changes no bit.
+fn choose(kernels: &'static [Kernel], shared: usize, rows: usize, outputs: usize) -> &'static Kernel {
+    let fits = |kernel: &&Kernel| kernel.rows <= rows && kernel.shared <= shared;
     let busy = |kernel: &&Kernel| outputs.div_ceil(kernel.width) * rows.div_ceil(kernel.height) >= FEWEST_BLOCKS;
     let largest = kernels.iter().rev().filter(fits).find(busy);
     largest.or_else(|| kernels.iter().take(2).rev().find(fits)).unwrap_or(&kernels[0])
@@ -117,8 +117,9 @@ impl Cuda {
     ) {
         let w = self.weight(arena, m.weight.start);
         let bias = m.bias.as_ref().map_or(0, |bias| self.weight(arena, bias.start));
-        // cuBLASLt adds a bias in C's number format only.
-        if self.shared.forward == Forward::Library && (bias == 0 || number == Number::Bf16) {
+        // cuBLASLt adds a bias in C's number format only, and can choose a kernel that reads it sixteen bytes at a time wherever it lies.
+        let addable = bias == 0 || (number == Number::Bf16 && bias.is_multiple_of(16));
+        if self.shared.forward == Forward::Library && addable {
             let shape = Shape {
                 transpose_a: true,
                 transpose_b: false,
@@ -136,7 +137,7 @@ impl Cuda {
         }
         let parameters = [x.into(), w.into(), bias.into(), y.into(), rows.into(), m.outputs.into(), m.inputs.into()];
         let kernels = if self.shared.forward == Forward::Hopper { HOPPER } else { COMMON };
-        let chosen = choose(kernels, rows, m.outputs);
+        let chosen = choose(kernels, self.shared.machine.shared(), rows, m.outputs);
         let kernel = if number == Number::Bf16 { chosen.bf16 } else { chosen.float };
         let (height, width, block, shared) = (chosen.height, chosen.width, chosen.block, chosen.shared);
         self.launch(kernel, [m.outputs.div_ceil(width), rows.div_ceil(height), 1], block, shared, &parameters);
@@ -239,7 +240,7 @@ mod tests {
 
     #[test]
     fn tiles_are_as_large_as_keeps_the_gpu_busy() {
-        let name = |kernels, rows, outputs| choose(kernels, rows, outputs).bf16;
+        let name = |kernels, rows, outputs| choose(kernels, 227 << 10, rows, outputs).bf16;
         // A training pass; the vocabulary; decoding, whose products have few outputs; one sequence.
         assert_eq!(name(COMMON, 16_384, 2048), "linear_256_bf16");
         assert_eq!(name(COMMON, 256, 151_936), "linear_128_bf16");
@@ -250,5 +251,15 @@ mod tests {
         assert_eq!(name(HOPPER, 256, 2048), "linear_hopper_64_bf16");
         assert_eq!(name(HOPPER, 16_384, 896), "linear_hopper_128_bf16");
         assert_eq!(name(HOPPER, 3, 64), "linear_hopper_64_bf16");
+    }
+    #[test]
+    fn no_tile_takes_more_shared_memory_than_there_is() {
+        // What a block has on GPUs of compute capability 8.0, 8.6, 8.9 and 12.0, 9.0.
+        for shared in [163 << 10, 99 << 10, 227 << 10] {
+            for rows in [1, 17, 129, 1024, 16_384] {
+                assert!(choose(COMMON, shared, rows, 151_936).shared <= shared, "{rows} rows");
+            }
+        }
+        assert_eq!(choose(COMMON, 99 << 10, 16_384, 2048).bf16, "linear_128_bf16");
     }
 }

@@ -136,6 +136,8 @@ pub(crate) trait Machine: Send + Sync {
     fn name(&self) -> String;
     /// Whether there is a kernel of this name.
     fn has(&self, kernel: &str) -> bool;
+    /// Most bytes of shared memory that a block of a kernel without static ones can have.
+    fn shared(&self) -> usize;
     /// Memory of undefined content.
     fn allocate(&self, bytes: usize) -> Result<Address, DeviceError>;
     /// Gives memory back when the work so far is done.

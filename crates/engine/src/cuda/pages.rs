@@ -39,9 +39,10 @@ impl Pool {
         2 * KEY_TILE * self.heads.keys * self.heads.dim
     }
 
-    /// Where the memory begins; another place after the pool has grown.
-    pub(super) fn address(&self) -> Address {
-        self.state().memory.address()
+    /// Where the memory begins, and how many pages it has; others after the pool has grown.
+    pub(super) fn place(&self) -> (Address, usize) {
+        let state = self.state();
+        (state.memory.address(), state.capacity)
     }
 }
 

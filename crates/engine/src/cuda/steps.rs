@@ -33,7 +33,8 @@ struct Key {
     max_pages: usize,
     inputs: Address,
     weights: Address,
-    pool: Address,
+    /// Where the pool begins and its pages, which say where its layers lie: a new pool may take the place of an old one.
+    pool: (Address, usize),
 }
 
 /// Records of the steps with one scratch space.
@@ -106,7 +107,7 @@ impl Cuda {
         };
         // The weights' copy is made before the record, not in it.
         let weights = self.weight(arena, 0);
-        let key = Key { rows, max_pages, inputs, weights, pool: pool.address() };
+        let key = Key { rows, max_pages, inputs, weights, pool: pool.place() };
         *lock(&self.shared.now) = Some(now);
         match steps.records.get_mut(&key) {
             None => {

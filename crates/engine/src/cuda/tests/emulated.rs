@@ -42,10 +42,19 @@ enum Work {
     Product(Product),
 }
 
+/// A place, and how much of it was asked for.
+struct Piece {
+    place: Layout,
+    bytes: usize,
+}
+
 /// What a machine of so many bytes has given out.
 #[derive(Default)]
 struct Given {
-    pieces: HashMap<Address, Layout>,
+    pieces: HashMap<Address, Piece>,
+    /// Places that were given back, the last one last. They are given out again, as those of a GPU are: who kept an address finds
+    /// something else there.
+    back: Vec<(Address, Layout)>,
     bytes: usize,
     recording: Option<Vec<Work>>,
 }
@@ -186,6 +195,10 @@ impl Machine for Emulated {
         true
     }
 
+    fn shared(&self) -> usize {
+        227 << 10
+    }
+
     fn allocate(&self, bytes: usize) -> Result<Address, DeviceError> {
         self.not_recording()?;
         let mut given = self.given.lock().unwrap();
@@ -194,23 +207,27 @@ impl Machine for Emulated {
             let hint = "test with more".to_string();
             return Err(DeviceError::OutOfMemory { device, wanted: bytes, free, total: self.limit, hint });
         }
-        let layout = Layout::from_size_align(bytes, 256).unwrap();
-        // SAFETY: a size of at least one; the bytes are written below.
-        let place = unsafe { std::alloc::alloc(layout) };
+        let (address, place) = match given.back.iter().rposition(|(_, place)| place.size() >= bytes) {
+            Some(known) => given.back.remove(known),
+            None => {
+                let place = Layout::from_size_align(bytes, 256).unwrap();
+                // SAFETY: a size of at least one; the bytes are written below.
+                (unsafe { std::alloc::alloc(place) } as Address, place)
+            }
+        };
         // All bits set are not-a-numbers: what is read before it is written shows.
-        // SAFETY: as above.
-        unsafe { place.write_bytes(0xff, bytes) };
+        // SAFETY: the place has at least so many bytes.
+        unsafe { (address as *mut u8).write_bytes(0xff, bytes) };
         given.bytes += bytes;
-        given.pieces.insert(place as Address, layout);
-        Ok(place as Address)
+        given.pieces.insert(address, Piece { place, bytes });
+        Ok(address)
     }
 
     fn release(&self, address: Address) {
         let mut given = self.given.lock().unwrap();
-        let layout = given.pieces.remove(&address).unwrap();
-        given.bytes -= layout.size();
-        // SAFETY: given out above, once.
-        unsafe { std::alloc::dealloc(address as *mut u8, layout) };
+        let Piece { place, bytes } = given.pieces.remove(&address).unwrap();
+        given.bytes -= bytes;
+        given.back.push((address, place));
     }
 
     fn memory(&self) -> Option<(usize, usize)> {
@@ -253,6 +270,9 @@ impl Machine for Emulated {
     }
 
     fn product(&self, product: &Product) -> Result<(), DeviceError> {
+        if product.shape.bias && !product.bias.is_multiple_of(16) {
+            return Err(failed("cuBLASLt can read a bias sixteen bytes at a time".to_string()));
+        }
         self.start(Work::Product(*product))
     }
 
@@ -288,6 +308,10 @@ impl Machine for Emulated {
 
 impl Drop for Given {
     fn drop(&mut self) {
+        for (address, place) in self.back.drain(..) {
+            // SAFETY: taken in `allocate`, and given out to nobody.
+            unsafe { std::alloc::dealloc(address as *mut u8, place) };
+        }
         assert!(std::thread::panicking() || self.pieces.is_empty(), "memory was not given back");
     }
 }

@@ -202,6 +202,34 @@ fn logits_match_in_prefill_and_in_decoding() {
     }
 }
 
+#[test]
+fn records_are_not_played_over_a_pool_of_another_size_in_the_same_place() {
+    for cuda in machines() {
+        let (model, _) = load("llama");
+        let decoder = Decoder::new(cuda.clone(), &model.config, 64);
+        let arena = cuda.constants(model.weights.clone());
+        let w = Weights { arena: &arena, packed: None };
+        let decode = |sequences: usize, prompt: &[u32], scratch: &mut Scratch<Cuda>| {
+            cuda.expect(sequences, 16);
+            let (mut batch, mut caches) = (Packed::default(), vec![decoder.cache(None)]);
+            batch.push(prompt, None);
+            decoder.prefill(w, &batch, &mut caches, scratch);
+            let mut row = vec![0.0; decoder.vocabulary()];
+            for token in [35, 89, 79] {
+                let found = decoder.decode(w, &[token], &mut [&mut caches[0]], scratch);
+                cuda.download(found, 0..row.len(), &mut row);
+            }
+            row
+        };
+        let mut scratch = Scratch::new(&decoder, 16, 1);
+        decode(300, &[32, 38, 46, 26], &mut scratch);
+        let known = decode(40, &[3, 14, 15, 92], &mut scratch);
+        let fresh = decode(40, &[3, 14, 15, 92], &mut Scratch::new(&decoder, 16, 1));
+        cuda.status().unwrap();
+        assert_eq!(known, fresh, "on {}", cuda.describe());
+    }
+}
+
 /// The second one ends at the end of a page, the last one within its second page.
 const PROMPTS: [&[u32]; 3] =
     [&[3, 14, 15, 92, 65, 35, 89, 79, 32, 38, 46, 26, 43, 38, 32, 79, 50], &[71; 64], &[28; 70]];

@@ -1,7 +1,7 @@
 //! What is not an operator of a model: errors, memory, edits.
 use super::{EMULATED_BYTES, emulated_machine, golden, machines};
 use crate::config::ModelConfig;
-use crate::cuda::Cuda;
+use crate::cuda::{Cuda, Forward};
 use crate::decoder::{Activations, Decoder, Tape};
 use crate::device::{Device, DeviceError, Weights};
 use crate::layout::Matrix;
@@ -48,6 +48,31 @@ fn buffers_come_back_as_they_went() {
         let want = values.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>().sqrt();
         assert!((norm / want - 1.0).abs() < 1e-12);
         cuda.wait().unwrap();
+    }
+}
+
+#[test]
+fn the_library_adds_a_bias_wherever_it_lies() {
+    for cuda in machines() {
+        let library = cuda.with_forward(Forward::Library);
+        let (inputs, outputs, rows) = (16, 24, 3);
+        let values = |len: usize| -> Vec<f32> { (0..len).map(|i| (i * 7 % 11) as f32 - 5.0).collect() };
+        for bias in [8, 9] {
+            let (end, weight) = (bias + outputs, 64);
+            let m = Matrix { weight: weight..weight + outputs * inputs, bias: Some(bias..end), inputs, outputs };
+            let arena = library.constants(values(m.weight.end));
+            let x = library.constants(values(rows * inputs));
+            let mut y = library.activations(rows * outputs);
+            library.linear(rows, &x, Weights { arena: &arena, packed: None }, &m, &mut y);
+            library.status().unwrap();
+            let (w, x) = (values(m.weight.end), values(rows * inputs));
+            for (i, &got) in library.host(&y).iter().enumerate() {
+                let (row, output) = (i / outputs, i % outputs);
+                let terms = (0..inputs).map(|k| x[row * inputs + k] * w[weight + output * inputs + k]);
+                let want = w[bias + output] + terms.sum::<f32>();
+                assert_eq!(got, half::bf16::from_f32(want).to_f32(), "bias at {bias}, output {output}");
+            }
+        }
     }
 }
 
