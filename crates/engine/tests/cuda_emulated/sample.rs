@@ -69,6 +69,18 @@ fn half_of_equal_tokens_is_half_of_them() {
 }
 
 #[test]
+fn rows_of_not_a_numbers_end() {
+    if machine().is_none() {
+        return;
+    }
+    for (temperature, top_p, top_k) in [(1.0, 1.0, 0), (1.0, 0.9, 0), (1.0, 1.0, 2), (0.0, 1.0, 0)] {
+        for choice in draw(&[f32::NAN; ROWS * 600], 600, Sampling { temperature, top_p, top_k }, &[0.4; ROWS]) {
+            assert!(choice.token == 0 && choice.logp.is_nan(), "{choice:?}");
+        }
+    }
+}
+
+#[test]
 fn statistics_are_those_of_the_head() {
     let Some(m) = machine() else { return };
     let (vocabulary, temperature) = (1201, 0.8f32);

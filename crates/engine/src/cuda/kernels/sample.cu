@@ -156,6 +156,8 @@ KERNEL(ROW_THREADS, 1) sample(const float* __restrict__ all_logits, int vocabula
     float kept_share = 1.0f;
     if (temperature == 0.0f) {
         token = argmax(logits, vocabulary);
+    } else if (s.log_sum != s.log_sum) {
+        token = 0; // A row with not-a-numbers has no sum that a search ends at.
     } else {
         Row row = {logits, vocabulary, scale, s.max, 0, vocabulary};
         u64 all = total_of(row, Weights{}), within = all, rest;
