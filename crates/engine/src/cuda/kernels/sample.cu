@@ -90,28 +90,36 @@ DEVICE int locate(const Row& row, const Measure& measure, u64 target, u64* sums)
     return place;
 }
 
+/// Adds to a sum of 64 bits in its two halves: shared memory has no addition of 64 bits but a loop of compare-and-swap, which is slow where most tokens
+/// have the same few digits.
+DEVICE void add_to(u32& low, u32& high, u64 amount) {
+    u32 part = (u32)amount, carry = atomicAdd(&low, part) + part < part ? 1 : 0, rest = (u32)(amount >> 32) + carry;
+    if (rest > 0) atomicAdd(&high, rest);
+}
+
 /// The key at which the kept tokens, largest first, reach `need` of their weight (or of their number); `rest` is what is still needed of
 /// the tokens with that key.
 DEVICE u32 select_key(const Row& row, bool by_weight, u64 need, u64& rest) {
-    STATIC_SHARED u64 counts[256];
+    STATIC_SHARED u32 low[256], high[256];
     STATIC_SHARED u32 found;
     STATIC_SHARED u64 missing;
     u32 prefix = 0;
+    auto count = [&](int digit) { return (u64)high[digit] << 32 | low[digit]; };
     for (int shift = 24; shift >= 0; shift -= 8) {
         block_sync();
-        if (threadIdx.x < 256) counts[threadIdx.x] = 0;
+        if (threadIdx.x < 256) low[threadIdx.x] = high[threadIdx.x] = 0;
         block_sync();
         for (int i = threadIdx.x; i < row.vocabulary; i += ROW_THREADS) {
             u32 key = row.key(i);
             if (!row.kept(key, i) || (shift < 24 && key >> (shift + 8) != prefix)) continue;
             u64 amount = by_weight ? weight_of(key) : 1;
-            if (amount > 0) atomicAdd(&counts[key >> shift & 255], amount);
+            if (amount > 0) add_to(low[key >> shift & 255], high[key >> shift & 255], amount);
         }
         block_sync();
         if (threadIdx.x == 0) {
             int digit = 255;
             u64 left = need;
-            while (left > counts[digit]) left -= counts[digit--];
+            while (left > count(digit)) left -= count(digit--);
             found = prefix << 8 | (u32)digit;
             missing = left;
         }
