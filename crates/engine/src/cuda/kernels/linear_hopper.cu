@@ -35,7 +35,7 @@ DEVICE void linear_hopper(const bf16* x, const bf16* w, const bf16* bias, Out* y
         copy_commit();
         wgmma_wait<1>();
     }
-    wgmma_wait<0>();
+    wgmma_finish(c);
     write_outputs<BN / 8>(c, bias, y, corner.row + 16 * warp_id(), corner.output, rows, outputs);
 }
 

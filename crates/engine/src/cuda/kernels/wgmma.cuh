@@ -57,6 +57,13 @@ DEVICE void wgmma(float (&c)[4][4], u64 left, u64 right) {
         : FOUR(0), FOUR(1), FOUR(2), FOUR(3)
         : "l"(left), "l"(right));
 }
+/// Waits for all products. The registers are named behind the wait: nothing else keeps the compiler from reading one before it.
+template <int N>
+DEVICE void wgmma_finish(float (&c)[N][4]) {
+    wgmma_wait<0>();
+#pragma unroll
+    for (int j = 0; j < N; j++) asm volatile("" : FOUR(j)::"memory");
+}
 #undef FOUR
 
 #else
@@ -67,6 +74,10 @@ DEVICE void wgmma_commit() { emulation::wgmma_commit(); }
 template <int left>
 void wgmma_wait() {
     emulation::wgmma_wait(left);
+}
+template <int N>
+void wgmma_finish(float (&)[N][4]) {
+    wgmma_wait<0>();
 }
 template <int N>
 void wgmma(float (&c)[N][4], u64 left, u64 right) {
