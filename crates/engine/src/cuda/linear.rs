@@ -252,6 +252,7 @@ mod tests {
         assert_eq!(name(HOPPER, 16_384, 896), "linear_hopper_128_bf16");
         assert_eq!(name(HOPPER, 3, 64), "linear_hopper_64_bf16");
     }
+
     #[test]
     fn no_tile_takes_more_shared_memory_than_there_is() {
         // What a block has on GPUs of compute capability 8.0, 8.6, 8.9 and 12.0, 9.0.
