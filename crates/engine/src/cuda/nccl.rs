@@ -195,4 +195,11 @@ mod tests {
         assert!(error.contains("a new group") && error.contains("internal error"), "{error}");
         assert!(nccl.check(DONE, "a new group").is_ok());
     }
+
+    /// Needs no GPU, but NCCL: elsewhere there is nothing to test.
+    #[test]
+    fn groups_have_names_of_their_own() {
+        let Ok(first) = name() else { return };
+        assert!(first.len() == NAME_BYTES && first != name().unwrap());
+    }
 }
