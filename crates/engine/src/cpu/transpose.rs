@@ -12,8 +12,6 @@ pub fn interleave(rows: &[f32], depth: usize, out: &mut [f32]) {
         // SAFETY: `level` has seen AVX2; the slices are long enough.
         #[cfg(target_arch = "x86_64")]
         Level::Avx2 | Level::Avx512 => unsafe { x86::blocks(rows.as_ptr(), depth, out.as_mut_ptr()) },
-        Level::Portable => 0,
-        #[cfg(not(target_arch = "x86_64"))]
         _ => 0,
     };
     for k in whole..depth {
