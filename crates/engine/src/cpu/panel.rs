@@ -14,7 +14,7 @@ pub fn pack_rows(w: &[f32], rows: usize, depth: usize, out: &mut [f32]) {
         let live = LANES.min(rows - p * LANES);
         let source = &w[p * LANES * depth..][..live * depth];
         if live == LANES {
-            interleave(source, depth, panel);
+            interleave(source, depth, depth, panel);
             continue;
         }
         panel.fill(0.0);

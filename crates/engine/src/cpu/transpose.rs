@@ -2,21 +2,21 @@
 use super::simd::{Level, level};
 use super::tile::LANES;
 
-/// `out[k * 16 + l] = rows[l * depth + k]` for sixteen rows of `depth` steps.
+/// `out[k * 16 + l] = rows[l * stride + k]` for sixteen rows at distance `stride` and `depth` steps.
 ///
 /// # Panics
 /// If a slice is too short.
-pub fn interleave(rows: &[f32], depth: usize, out: &mut [f32]) {
-    assert!(rows.len() >= LANES * depth && out.len() >= LANES * depth);
+pub fn interleave(rows: &[f32], stride: usize, depth: usize, out: &mut [f32]) {
+    assert!(rows.len() >= (LANES - 1) * stride + depth && out.len() >= LANES * depth);
     let whole = match level() {
         // SAFETY: `level` has seen AVX2; the slices are long enough.
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 | Level::Avx512 => unsafe { x86::blocks(rows.as_ptr(), depth, out.as_mut_ptr()) },
+        Level::Avx2 | Level::Avx512 => unsafe { x86::blocks(rows.as_ptr(), stride, depth, out.as_mut_ptr()) },
         _ => 0,
     };
     for k in whole..depth {
         for l in 0..LANES {
-            out[k * LANES + l] = rows[l * depth + k];
+            out[k * LANES + l] = rows[l * stride + k];
         }
     }
 }
@@ -28,12 +28,12 @@ mod x86 {
 
     /// Whole blocks of eight steps; returns how many steps that were.
     #[target_feature(enable = "avx2")]
-    pub unsafe fn blocks(rows: *const f32, depth: usize, out: *mut f32) -> usize {
+    pub unsafe fn blocks(rows: *const f32, stride: usize, depth: usize, out: *mut f32) -> usize {
         let whole = depth / 8 * 8;
         for k in (0..whole).step_by(8) {
             for half in [0, 8] {
                 // SAFETY: the caller's promise.
-                unsafe { eight(rows.add(half * depth + k), depth, out.add(k * LANES + half)) }
+                unsafe { eight(rows.add(half * stride + k), stride, out.add(k * LANES + half)) }
             }
         }
         whole
@@ -71,13 +71,13 @@ mod tests {
 
     #[test]
     fn rows_become_lanes() {
-        for depth in [1, 8, 19, 33] {
-            let rows: Vec<f32> = (0..LANES * depth).map(|i| i as f32).collect();
+        for (stride, depth) in [(1, 1), (8, 8), (19, 19), (40, 33)] {
+            let rows: Vec<f32> = (0..LANES * stride).map(|i| i as f32).collect();
             let mut out = vec![-1.0; depth * LANES + 5];
-            interleave(&rows, depth, &mut out);
+            interleave(&rows, stride, depth, &mut out);
             for (i, &got) in out.iter().enumerate() {
-                let want = if i < depth * LANES { rows[i % LANES * depth + i / LANES] } else { -1.0 };
-                assert_eq!(got, want, "element {i} of {depth} steps");
+                let want = if i < depth * LANES { rows[i % LANES * stride + i / LANES] } else { -1.0 };
+                assert_eq!(got, want, "element {i} of {depth} steps at distance {stride}");
             }
         }
     }

@@ -4,6 +4,7 @@ use crate::batch::Packed;
 use crate::cpu::parallel::{Shared, Threading};
 use crate::cpu::simd::kernel;
 use crate::cpu::tile::LANES;
+use crate::cpu::transpose::interleave;
 
 /// Keys or values of one layer, copied out of `qkv` in the two layouts that the tile kernel reads.
 #[derive(Default)]
@@ -54,11 +55,7 @@ kernel! {
             }
         }
         for (block, panel) in panels.chunks_exact_mut(dim * LANES).enumerate() {
-            for (k, lanes) in panel.chunks_exact_mut(LANES).enumerate() {
-                for (l, lane) in lanes.iter_mut().enumerate() {
-                    *lane = rows[(block * LANES + l) * padded + k];
-                }
-            }
+            interleave(&rows[block * LANES * padded..], padded, dim, panel);
         }
     }
 }
