@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
 # Everything about a GPU in one command: the tests that need one, then the benchmarks, then PyTorch's for comparison.
 #
-#   benchmarks/cuda.sh build            # on the machine with cargo: fills target/cuda (programs, golden models)
-#   benchmarks/cuda.sh test|bench|all   # on the machine with the GPU: needs the driver, CUDA's libraries and target/cuda
+#   benchmarks/cuda.sh build    # on the machine with cargo: fills target/cuda (programs, golden models, the Python package if maturin is there)
+#   benchmarks/cuda.sh all      # on the machine with the GPU: needs the driver, CUDA's libraries and target/cuda
 #
-# CUDA's libraries are found in LD_LIBRARY_PATH, in the folder that CUDA_LIBRARIES names, or among the wheels of `python3`.
+# `all` is `test`, `bench`, `python` (the package on CUDA tensors; PyTorch, transformers, pytest), `rl` (a whole step against TRL; FOLDER is a
+# model folder) and `learn` (MHPO beside GRPO on GSM8K; FOLDER, and GSM8K is its file of problems), each of which is a command too;
+# what lacks its needs is left out with a word. CUDA's libraries are found in LD_LIBRARY_PATH, in the folder that CUDA_LIBRARIES names, or
+# among the wheels of `python3`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=target/cuda
@@ -12,7 +15,7 @@ folder=target/cuda
 build() {
     rm -rf "$folder" && mkdir -p "$folder"
     cargo build --release -p surefoot -p surefoot-benchmarks --locked
-    cp target/release/surefoot target/release/cuda_step "$folder"
+    cp target/release/{surefoot,cuda_step,rl_step} "$folder"
     local tests
     tests=$(cargo test --profile release -p surefoot-engine --lib --locked --no-run --message-format=json |
         python3 -c 'import json,sys
@@ -22,6 +25,11 @@ for line in sys.stdin:
     cp "$tests" "$folder/engine-tests"
     strip "$folder"/*
     cp -r golden/models "$folder/models"
+    if command -v maturin >/dev/null; then
+        maturin build --release --strip --quiet --locked --manifest-path python/Cargo.toml --out "$folder"
+    else
+        echo "without maturin the Python package is not built; \`python\` will be left out" >&2
+    fi
     du -sh "$folder"
 }
 
@@ -58,10 +66,39 @@ run_benchmarks() {
     done
 }
 
+# `surefoot.torch` on CUDA tensors: the same bits as on the CPU, and what its copies cost inside of an update.
+run_python() {
+    local site=$PWD/$folder/site
+    compgen -G "$folder/*.whl" >/dev/null || { echo "python: left out, target/cuda has no wheel" >&2 && return; }
+    python3 -m pip install --quiet --no-index --no-deps --upgrade --target "$site" "$folder"/*.whl
+    PYTHONPATH=$site python3 -m pytest -q -rs -p no:cacheprovider python/tests/test_torch.py
+    PYTHONPATH=$site python3 benchmarks/python/torch_step.py --device cuda --rows 16 --length 512
+}
+
+# A whole step of 16 prompts with 8 samples of 256 tokens, in turns with TRL and the generation of transformers.
+run_rl() {
+    local long=(--max-new-tokens 256 --ignore-eos --steps 3)
+    [[ -n "${FOLDER:-}" ]] || { echo "rl: left out, FOLDER names no model" >&2 && return; }
+    for _ in 1 2; do
+        "$folder/rl_step" --device cuda --model "$FOLDER" --micro-batch 16384 "${long[@]}"
+        (cd benchmarks/peers && python3 trl_step.py "$FOLDER" --device cuda "${long[@]}") ||
+            echo "TRL's side needs torch, transformers, trl, datasets and accelerate" >&2
+    done
+}
+
+# The learning curves: a warm start on GSM8K's solutions, then MHPO and GRPO from there. STEPS: 200.
+run_learn() {
+    [[ -n "${FOLDER:-}" && -n "${GSM8K:-}" ]] || { echo "learn: left out, FOLDER or GSM8K is not given" >&2 && return; }
+    SUREFOOT=$folder/surefoot DEVICE=cuda benchmarks/learn.sh "$FOLDER" "$GSM8K" "$folder/learn"
+}
+
 case "${1:-all}" in
 build) build ;;
 test) libraries && run_tests ;;
 bench) libraries && run_benchmarks ;;
-all) libraries && run_tests && run_benchmarks ;;
-*) echo "usage: benchmarks/cuda.sh build|test|bench|all" >&2 && exit 2 ;;
+python) libraries && run_python ;;
+rl) libraries && run_rl ;;
+learn) libraries && run_learn ;;
+all) libraries && run_tests && run_benchmarks && run_python && run_rl && run_learn ;;
+*) echo "usage: benchmarks/cuda.sh build|test|bench|python|rl|learn|all" >&2 && exit 2 ;;
 esac

@@ -132,6 +132,24 @@ def test_tensors_of_another_device():
         assert case["backward"] == [["cpu", "far", 35]], name
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch sees no GPU")
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("loss_of", [policy_loss, token_losses])
+def test_tensors_of_a_gpu(loss_of, dtype):
+    """The bits of the CPU, on the device and in the type of what was given."""
+    results = []
+    for device in ("cpu", "cuda"):
+        leaf, *others = (column.to(device) for column in batch(dtype=dtype))
+        loss, stats = loss_of(leaf.requires_grad_(), *others)
+        loss.sum().backward()
+        assert loss.device == leaf.grad.device == leaf.device and leaf.grad.dtype == dtype
+        results.append((loss.detach().cpu(), leaf.grad.cpu(), stats))
+    (loss, grad, stats), (far_loss, far_grad, far_stats) = results
+    assert torch.equal(loss, far_loss) and torch.equal(grad, far_grad) and stats == far_stats
+    mask = batch(dtype=dtype)[3]
+    assert global_counts(mask.to("cuda")) == global_counts(mask)
+
+
 def test_no_gradient_is_asked_for():
     logp, old, advantages, mask = batch()
     with torch.no_grad():

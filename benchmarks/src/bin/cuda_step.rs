@@ -9,11 +9,12 @@ use std::time::Instant;
 use surefoot_benchmarks::arithmetic::step_operations;
 use surefoot_benchmarks::training::Training;
 use surefoot_benchmarks::{Lcg, Shape, Timings, median, shape};
-use surefoot_engine::cuda::{Cuda, Forward};
+use surefoot_engine::cuda::{Cuda, Forward, LOGIT_BYTES};
 use surefoot_engine::decoder::{Activations, Decoder};
 use surefoot_engine::device::{Device, Sampling, Weights};
 use surefoot_engine::generate::{Request, Settings, generate};
 use surefoot_engine::layout::{Layout, Matrix};
+use surefoot_engine::memory::{Demand, Training as Planned};
 
 /// Width of the square product that the peak is measured with.
 const SQUARE: usize = 8192;
@@ -60,7 +61,7 @@ struct Arguments {
     /// Tokens of a micro-batch.
     #[arg(long, default_value_t = 16_384)]
     micro_batch: usize,
-    /// Compute activations again.
+    /// Compute activations again, also where there is room for them.
     #[arg(long)]
     recompute: bool,
     /// Moments as bfloat16.
@@ -158,8 +159,16 @@ fn train(arguments: &Arguments, cuda: &Cuda) -> Result<()> {
     let shape = shape(&arguments.shape)?;
     let tokens = shape.sequences * shape.tokens;
     let operations = step_operations(&shape.model.config, shape.sequences, shape.tokens);
-    let activations = if arguments.recompute { Activations::Recompute } else { Activations::Keep };
     let half = arguments.bf16_moments;
+    // As the trainer plans it.
+    let elements = shape.model.config.parameter_count();
+    let (rows, logit_bytes) = (arguments.micro_batch, LOGIT_BYTES);
+    let least = Planned { elements, half_moments: half, rows, recompute: true, logit_bytes };
+    let demand = Demand { training: Some(least), ..Demand::default() };
+    let (free, _) = cuda.memory().unwrap_or_default();
+    let planned = demand.faster(&shape.model.config, free, !arguments.recompute).training.unwrap_or(least);
+    cuda.keep_logits(planned.logit_bytes);
+    let activations = if planned.recompute { Activations::Recompute } else { Activations::Keep };
     let mut training = Training::new(cuda.clone(), shape, arguments.micro_batch, activations, half)?;
     let taken = seconds(cuda, arguments.steps, || training.step().map(|_| ()))?;
     let (free, total) = cuda.memory().unwrap_or_default();
@@ -171,6 +180,8 @@ fn train(arguments: &Arguments, cuda: &Cuda) -> Result<()> {
         ("peak_tflops", peak),
         ("share_of_peak", rate / peak),
         ("used_gib", (total - free) as f64 / f64::from(1 << 30)),
+        ("recomputed", f64::from(u8::from(planned.recompute))),
+        ("logits_gib", planned.logit_bytes as f64 / f64::from(1 << 30)),
     ];
     say(&format!("train {}", arguments.shape), &fields);
     Ok(())

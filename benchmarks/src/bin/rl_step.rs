@@ -10,6 +10,7 @@ use surefoot_benchmarks::{Timings, median, report};
 use surefoot_objectives::advantage::{AdvantageValues, RewardBatch};
 use surefoot_trainer::config::{Config, Purpose};
 use surefoot_trainer::data::{Dataset, Row, Wanted};
+use surefoot_trainer::engine::device;
 use surefoot_trainer::engine::generate::{Request, Sample, Settings};
 use surefoot_trainer::policy::Policy;
 use surefoot_trainer::prompt::{Prompt, Prompter};
@@ -49,6 +50,9 @@ struct Arguments {
     steps: usize,
     #[arg(long, default_value_t = 2)]
     threads: usize,
+    /// `cpu`, `cuda` or `cuda:1`.
+    #[arg(long, default_value = "cpu")]
+    device: device::Wanted,
 }
 
 fn main() -> Result<()> {
@@ -58,6 +62,7 @@ fn main() -> Result<()> {
 
 fn config(arguments: &Arguments) -> Result<Config> {
     let mut config = Config::defaults(Purpose::Train);
+    config.train.device = arguments.device;
     config.model.path = arguments.model.clone();
     config.data.train = vec!["task:addition,rows=2048,seed=17,min_digits=2,digits=2,style=plain".to_string()];
     let never = surefoot_trainer::config::choice::Chat::Never;

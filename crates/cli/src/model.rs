@@ -7,6 +7,7 @@ use surefoot_trainer::engine::config::ModelConfig;
 use surefoot_trainer::engine::device::Bytes;
 use surefoot_trainer::engine::folder::{Dtype, TensorFolder};
 use surefoot_trainer::engine::gguf;
+use surefoot_trainer::engine::cuda::LOGIT_BYTES;
 use surefoot_trainer::engine::memory::{Demand, Sampling, Training};
 use surefoot_trainer::engine::model::Model;
 use surefoot_trainer::engine::tokenizer::Tokenizer;
@@ -98,7 +99,7 @@ fn gpu_memory(config: &ModelConfig) -> String {
     let sampling = Some(Sampling { sequences: 64, tokens });
     let training = |half_moments| {
         let elements = config.parameter_count();
-        Some(Training { elements, half_moments, rows: 4096.max(tokens), recompute: true })
+        Some(Training { elements, half_moments, rows: 4096.max(tokens), recompute: true, logit_bytes: LOGIT_BYTES })
     };
     let total = |training| Bytes(Demand { training, sampling, copies: 0 }.total(config));
     format!(

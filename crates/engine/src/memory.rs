@@ -11,6 +11,8 @@ const EXACT: usize = 4;
 const HALF: usize = 2;
 /// Scratch space of products, partial sums and tables, and what the driver keeps for its context and the kernels.
 const REST: usize = 1 << 30;
+/// Part of the memory that stays free where there is more than a run needs: what other programs and fragments take.
+const MARGIN: usize = 16;
 /// Most prompt tokens of one prefill.
 const PREFILL_ROWS: usize = crate::generate::PREFILL_ROWS;
 
@@ -25,6 +27,8 @@ pub struct Training {
     pub rows: usize,
     /// Whether activations are computed again.
     pub recompute: bool,
+    /// Most bytes of logits at once ([`cuda::LOGIT_BYTES`], or more).
+    pub logit_bytes: usize,
 }
 
 /// What samples.
@@ -64,7 +68,7 @@ impl Demand {
     /// # let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../golden/models/llama");
     /// let config = ModelConfig::from_folder(&folder)?;
     /// let elements = config.parameter_count();
-    /// let training = Training { elements, half_moments: false, rows: 64, recompute: false };
+    /// let training = Training { elements, half_moments: false, rows: 64, recompute: false, logit_bytes: 1 << 30 };
     /// let parts = Demand { training: Some(training), ..Demand::default() }.parts(&config);
     /// assert_eq!((parts[0].name, parts[0].bytes), ("weights", 6 * elements));
     /// # Ok::<(), surefoot_engine::config::ConfigError>(())
@@ -86,7 +90,7 @@ impl Demand {
                 add("gradient", EXACT * training.elements);
                 add("moments", 2 * training.elements * if training.half_moments { HALF } else { EXACT });
                 add("activations", activations(config, &layout, training));
-                add("logits", logits(config, training.rows));
+                add("logits", cuda::logit_bytes(training.rows, config.vocab_size, training.logit_bytes));
             }
             None => add("weights", HALF * layout.len),
         }
@@ -97,6 +101,24 @@ impl Demand {
         }
         add("libraries and scratch space", REST);
         parts
+    }
+
+    /// The demand of a faster run in `free` bytes: one that keeps its activations, if it may (`keep`), which saves a quarter of an update,
+    /// and the logits of a whole micro-batch, which saves one of the vocabulary's four products. What does not fit stays as it is.
+    #[must_use]
+    pub fn faster(self, config: &ModelConfig, free: usize, keep: bool) -> Self {
+        let Some(mut training) = self.training else { return self };
+        let fits = |training| Self { training: Some(training), ..self }.total(config) <= free - free / MARGIN;
+        let kept = Training { recompute: training.recompute && !keep, ..training };
+        if fits(kept) {
+            training = kept;
+        }
+        let logit_bytes = training.logit_bytes.max(EXACT * config.vocab_size * training.rows);
+        let whole = Training { logit_bytes, ..training };
+        if fits(whole) {
+            training = whole;
+        }
+        Self { training: Some(training), ..self }
     }
 
     /// All of [`Demand::parts`].
@@ -139,10 +161,6 @@ fn activations(config: &ModelConfig, layout: &Layout, training: &Training) -> us
     let once = EXACT * 3 * w.hidden + HALF * (4 * w.hidden + w.ffn.max(w.attended) + w.qkv);
     let inputs = EXACT * w.hidden * layers;
     training.rows.next_multiple_of(64) * (inputs + kept * layer + once)
-}
-
-fn logits(config: &ModelConfig, rows: usize) -> usize {
-    EXACT * config.vocab_size * rows.min(cuda::logit_rows(config.vocab_size))
 }
 
 fn pages(config: &ModelConfig, sampling: &Sampling) -> usize {

@@ -12,7 +12,7 @@ mod sampler;
 
 use crate::config::{
     Config,
-    choice::{Precision, Schedule},
+    choice::{Precision, Recompute, Schedule},
 };
 #[cfg(test)]
 use crate::ranks::Ranks;
@@ -45,6 +45,8 @@ pub struct Policy {
     structure: ModelConfig,
     positions: usize,
     place: Chosen,
+    /// What the plan of a GPU's memory made of `update.recompute`.
+    recompute: Option<Recompute>,
     learner: Box<dyn Learner>,
 }
 
@@ -83,15 +85,21 @@ impl Policy {
         config: &Config,
     ) -> Result<(Self, Vec<String>), PolicyError> {
         let place = select(config.train.device, local_rank())?;
+        let mut recompute = None;
         if let Chosen::Cuda(cuda, _) = &place
             && let Some(memory) = cuda.memory()
         {
             // Before the weights are read, which takes a while.
-            fit::check(config, &structure(folder, positions, keys)?, positions, cuda.describe(), memory)?;
+            let structure = structure(folder, positions, keys)?;
+            let planned = fit::plan(config, &structure, positions, cuda.describe(), memory)?;
+            if let Some(training) = planned.training {
+                cuda.keep_logits(training.logit_bytes);
+                recompute = Some(if training.recompute { Recompute::Always } else { Recompute::Never });
+            }
         }
         let (model, unused) = load_model(folder, positions, keys)?;
         let learning = Learning::of(config, &model, folder)?;
-        Ok((Self::new(folder, model, positions, place, learning)?, unused))
+        Ok((Self { recompute, ..Self::new(folder, model, positions, place, learning)? }, unused))
     }
 
     /// As [`Policy::load`], for sampling alone: without the optimizer's state.
@@ -127,7 +135,8 @@ impl Policy {
     ) -> Result<Self, PolicyError> {
         let structure = model.config.clone();
         let learner = place::place(&place, model, positions, learning)?;
-        Ok(Self { source: folder.to_path_buf(), updates: 0, structure, positions, place, learner })
+        let source = folder.to_path_buf();
+        Ok(Self { source, updates: 0, structure, positions, place, recompute: None, learner })
     }
 
     /// The device and why it was chosen, in one line.
@@ -183,7 +192,7 @@ impl Policy {
     /// # Errors
     /// What the device failed with.
     pub fn forward(&mut self, pass: &Pass) -> Result<Predictions, DeviceError> {
-        self.learner.forward(pass)
+        self.learner.forward(&Pass { recompute: self.recompute.unwrap_or(pass.recompute), ..*pass })
     }
 
     /// Adds the gradient that `wanted` says for the targets of the last [`Policy::forward`], on `batch`.

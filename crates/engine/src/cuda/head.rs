@@ -6,9 +6,10 @@ use crate::batch::Target;
 use crate::device::{Choice, Sampling, TargetGradients, TargetStatistics};
 use crate::layout::Matrix;
 use std::ops::Range;
+use std::sync::atomic::Ordering;
 
-/// Bytes of f32 logits that exist at once. A batch whose logits fit keeps them from the forward to the backward pass.
-pub(crate) const LOGIT_BYTES: usize = 2 << 30;
+/// Bytes of a block of f32 logits, which is all of them that exists at once unless there is room for more ([`Cuda::keep_logits`]).
+pub const LOGIT_BYTES: usize = 2 << 30;
 /// Fewest rows of a block.
 const MIN_ROWS: usize = 64;
 /// Floats of a row's statistics.
@@ -17,16 +18,43 @@ const STATISTICS: usize = 4;
 const SAMPLE_BLOCK: usize = 256;
 
 /// What the head's forward pass leaves for its backward pass.
-#[derive(Default)]
 pub struct HeadState {
     logits: Option<Memory>,
     statistics: Option<Memory>,
+    /// Whether the logits of all rows are there.
     whole: bool,
+    /// Bytes of a block of logits.
+    block: usize,
 }
 
-/// Rows of a block of logits.
-pub(crate) fn block_rows(vocabulary: usize) -> usize {
-    (LOGIT_BYTES / 4 / vocabulary).max(MIN_ROWS)
+impl Default for HeadState {
+    fn default() -> Self {
+        Self { logits: None, statistics: None, whole: false, block: LOGIT_BYTES }
+    }
+}
+
+impl HeadState {
+    /// With smaller blocks: tests have no gigabytes of logits.
+    #[cfg(test)]
+    pub(super) fn in_blocks(bytes: usize) -> Self {
+        Self { block: bytes, ..Self::default() }
+    }
+
+    /// Where the block of logits lies that begins with row `first`.
+    fn block(&self, logits: Address, first: usize, vocabulary: usize) -> Address {
+        logits + if self.whole { 4 * first * vocabulary } else { 0 } as u64
+    }
+}
+
+/// Rows of a block of so many bytes of logits.
+fn block_rows(bytes: usize, vocabulary: usize) -> usize {
+    (bytes / 4 / vocabulary).max(MIN_ROWS)
+}
+
+/// Bytes of logits that exist at once for `rows` rows where no more than `kept` may be.
+pub(crate) fn logit_bytes(rows: usize, vocabulary: usize, kept: usize) -> usize {
+    let row = 4 * vocabulary;
+    if row * rows <= kept { row * rows } else { row * rows.min(block_rows(LOGIT_BYTES, vocabulary)) }
 }
 
 /// Targets of the rows `first..first + count`; targets are in order of their row.
@@ -45,6 +73,12 @@ fn grow(cuda: &Cuda, memory: &mut Option<Memory>, bytes: usize) -> Address {
 }
 
 impl Cuda {
+    /// Lets so many bytes of f32 logits exist at once. A batch whose logits fit keeps them from the forward to the backward pass, which
+    /// saves one of the vocabulary's four products. Blocks, and so the bits, stay what they are.
+    pub fn keep_logits(&self, bytes: usize) {
+        self.shared.logit_bytes.store(bytes, Ordering::Relaxed);
+    }
+
     pub(super) fn do_head(
         &self,
         rows: usize,
@@ -59,9 +93,10 @@ impl Cuda {
             self.wrong("the head", "a target outside of the vocabulary or the batch".to_string());
             return TargetStatistics { logp: vec![0.0; targets.len()], entropy: vec![0.0; targets.len()] };
         }
-        let (vocabulary, block) = (m.outputs, block_rows(m.outputs));
-        state.whole = rows <= block;
-        let logits = grow(self, &mut state.logits, 4 * rows.min(block) * vocabulary);
+        let (vocabulary, block) = (m.outputs, block_rows(state.block, m.outputs));
+        state.whole = rows <= block || 4 * rows * vocabulary <= self.shared.logit_bytes.load(Ordering::Relaxed);
+        let existing = if state.whole { rows } else { block };
+        let logits = grow(self, &mut state.logits, 4 * existing * vocabulary);
         let statistics = grow(self, &mut state.statistics, 4 * STATISTICS * rows);
         let hidden = self.halves(hidden, rows * m.inputs);
         let found = self.allocate(8 * targets.len());
@@ -69,6 +104,7 @@ impl Cuda {
         for first in (0..rows).step_by(block) {
             let count = block.min(rows - first);
             let own = statistics + (4 * STATISTICS * first) as u64;
+            let logits = state.block(logits, first, vocabulary);
             self.logits(first, count, hidden, arena, m, logits);
             let parameters = [logits.into(), vocabulary.into(), scale.into(), own.into()];
             self.launch("row_statistics", [count, 1, 1], 512, 0, &parameters);
@@ -114,13 +150,14 @@ impl Cuda {
         dhidden: &mut Buffer,
         grads: Option<&mut Buffer>,
     ) {
-        let (vocabulary, block) = (m.outputs, block_rows(m.outputs));
+        let (vocabulary, block) = (m.outputs, block_rows(state.block, m.outputs));
         let logits = state.logits.as_ref().map_or(0, Memory::address);
         let statistics = state.statistics.as_ref().map_or(0, Memory::address);
         let (hidden, dhidden) = (self.halves(hidden, rows * m.inputs), self.halves_mut(dhidden));
         let grads = grads.map(|grads| self.floats_mut(grads));
         for first in (0..rows).step_by(block) {
             let count = block.min(rows - first);
+            let logits = state.block(logits, first, vocabulary);
             if !state.whole {
                 self.logits(first, count, hidden, arena, m, logits);
             }

@@ -7,15 +7,13 @@ use crate::layout::Matrix;
 /// Rows of `dy` that one block of `column_sums` adds up.
 const COLUMN_ROWS: usize = 128;
 
-/// Fewer blocks leave more than a quarter of the 132 multiprocessors of an H100 or H200 idle.
-const FEWEST_BLOCKS: usize = 99;
+/// Multiprocessors of an H100 or H200.
+const MULTIPROCESSORS: usize = 132;
 
 /// A kernel of `linear.cu` or `linear_hopper.cu`.
 struct Kernel {
     bf16: &'static str,
     float: &'static str,
-    /// Fewest rows that it is taken for.
-    rows: usize,
     /// Rows of a block.
     height: usize,
     /// Outputs of a block.
@@ -31,7 +29,6 @@ const COMMON: &[Kernel] = &[
     Kernel {
         bf16: "linear_16_bf16",
         float: "linear_16_float",
-        rows: 0,
         height: 16,
         width: 32,
         block: 64,
@@ -40,7 +37,6 @@ const COMMON: &[Kernel] = &[
     Kernel {
         bf16: "linear_64_bf16",
         float: "linear_64_float",
-        rows: 17,
         height: 64,
         width: 64,
         block: 128,
@@ -49,7 +45,6 @@ const COMMON: &[Kernel] = &[
     Kernel {
         bf16: "linear_128_bf16",
         float: "linear_128_float",
-        rows: 129,
         height: 128,
         width: 128,
         block: 128,
@@ -58,7 +53,6 @@ const COMMON: &[Kernel] = &[
     Kernel {
         bf16: "linear_256_bf16",
         float: "linear_256_float",
-        rows: 1024,
         height: 256,
         width: 128,
         block: 256,
@@ -71,7 +65,6 @@ const HOPPER: &[Kernel] = &[
     Kernel {
         bf16: "linear_hopper_64_bf16",
         float: "linear_hopper_64_float",
-        rows: 0,
         height: 64,
         width: 32,
         block: 128,
@@ -80,7 +73,6 @@ const HOPPER: &[Kernel] = &[
     Kernel {
         bf16: "linear_hopper_128_bf16",
         float: "linear_hopper_128_float",
-        rows: 129,
         height: 128,
         width: 256,
         block: 256,
@@ -88,13 +80,15 @@ const HOPPER: &[Kernel] = &[
     },
 ];
 
-/// The largest tile that is meant for so many rows and has work for most multiprocessors; where none has, the larger of the two
-/// smallest. Only H100, A100 and their kin have the `shared` memory for all of them. It changes no bit.
+/// The tile with which the busiest multiprocessor reads least, the smaller of two alike: a block reads `height + width` elements for each of
+/// the inputs, which takes longer than to multiply them. Only H100, A100 and their kin have the `shared` memory for all of them. It changes
+/// no bit.
 fn choose(kernels: &'static [Kernel], shared: usize, rows: usize, outputs: usize) -> &'static Kernel {
-    let fits = |kernel: &&Kernel| kernel.rows <= rows && kernel.shared <= shared;
-    let busy = |kernel: &&Kernel| outputs.div_ceil(kernel.width) * rows.div_ceil(kernel.height) >= FEWEST_BLOCKS;
-    let largest = kernels.iter().rev().filter(fits).find(busy);
-    largest.or_else(|| kernels.iter().take(2).rev().find(fits)).unwrap_or(&kernels[0])
+    let read = |kernel: &&Kernel| {
+        let blocks = outputs.div_ceil(kernel.width) * rows.div_ceil(kernel.height);
+        blocks.div_ceil(MULTIPROCESSORS) * (kernel.height + kernel.width)
+    };
+    kernels.iter().filter(|kernel| kernel.shared <= shared).min_by_key(read).unwrap_or(&kernels[0])
 }
 
 impl Cuda {
@@ -241,13 +235,15 @@ mod tests {
     #[test]
     fn tiles_are_as_large_as_keeps_the_gpu_busy() {
         let name = |kernels, rows, outputs| choose(kernels, 227 << 10, rows, outputs).bf16;
-        // A training pass; the vocabulary; decoding, whose products have few outputs; one sequence.
+        // A training pass; the vocabulary; decoding, whose products have few outputs, and one of them many inputs; one sequence.
         assert_eq!(name(COMMON, 16_384, 2048), "linear_256_bf16");
         assert_eq!(name(COMMON, 256, 151_936), "linear_128_bf16");
+        assert_eq!(name(COMMON, 256, 17_920), "linear_128_bf16");
         assert_eq!(name(COMMON, 256, 2048), "linear_64_bf16");
+        assert_eq!(name(COMMON, 256, 1536), "linear_64_bf16");
         assert_eq!(name(COMMON, 64, 896), "linear_16_bf16");
-        assert_eq!(name(COMMON, 64, 64), "linear_64_bf16");
         assert_eq!(name(COMMON, 16, 151_936), "linear_16_bf16");
+        assert_eq!(name(COMMON, 3, 64), "linear_16_bf16");
         assert_eq!(name(HOPPER, 256, 2048), "linear_hopper_64_bf16");
         assert_eq!(name(HOPPER, 16_384, 896), "linear_hopper_128_bf16");
         assert_eq!(name(HOPPER, 3, 64), "linear_hopper_64_bf16");

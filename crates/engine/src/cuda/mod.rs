@@ -39,12 +39,13 @@ mod tables;
 mod tests;
 
 use crate::device::DeviceError;
-pub(crate) use head::block_rows as logit_rows;
+pub use head::LOGIT_BYTES;
+pub(crate) use head::logit_bytes;
 
 use buffer::{Buffer, Half, Memory};
 use machine::{Address, Group, Launch, Machine, Number, Parameter};
 use pages::Pool;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use steps::Now;
 use tables::{Tables, Word, bytes};
@@ -84,6 +85,7 @@ struct Shared {
     failure: Arc<Failure>,
     description: String,
     forward: Forward,
+    logit_bytes: AtomicUsize,
     tables: Mutex<Tables>,
     room: Mutex<Option<Memory>>,
     now: Mutex<Option<Now>>,
@@ -151,6 +153,7 @@ impl Cuda {
             failure,
             description,
             forward,
+            logit_bytes: AtomicUsize::new(LOGIT_BYTES),
             tables: Mutex::default(),
             room: Mutex::default(),
             now: Mutex::default(),

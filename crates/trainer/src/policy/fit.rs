@@ -6,6 +6,7 @@ use crate::config::{
 };
 use std::fmt::Write;
 use surefoot_engine::config::ModelConfig;
+use surefoot_engine::cuda::LOGIT_BYTES;
 use surefoot_engine::device::{Bytes, DeviceError};
 use surefoot_engine::memory::{Demand, Sampling, Training};
 
@@ -26,8 +27,9 @@ pub(super) fn demand(config: &Config, structure: &ModelConfig, positions: usize)
         elements: Learning::elements(config, structure),
         half_moments: config.optimizer.state == Precision::Bf16,
         rows: config.update.tokens_per_micro_batch.max(positions),
-        // `auto` computes again where memory is short.
+        // `auto` computes again unless there is room, which `plan` looks for.
         recompute: config.update.recompute != Recompute::Never,
+        logit_bytes: LOGIT_BYTES,
     };
     let reference = config.regularizer.reference_coefficient > 0.0 || config.advantage.kl_coefficient > 0.0;
     let ahead = samples && config.rollout.staleness > 0;
@@ -115,21 +117,21 @@ fn enough(config: &Config, structure: &ModelConfig, positions: usize, free: usiz
     Some((chosen, total))
 }
 
-/// Checks that the run fits into `free` of `total` bytes of `device`.
+/// What the run takes of the `free` of `total` bytes of `device`: what it needs, and what makes it faster where there is room.
 ///
 /// # Errors
 /// [`DeviceError::OutOfMemory`] with what takes how much, and what would make it fit.
-pub(super) fn check(
+pub(super) fn plan(
     config: &Config,
     structure: &ModelConfig,
     positions: usize,
     device: &str,
     (free, total): (usize, usize),
-) -> Result<(), DeviceError> {
+) -> Result<Demand, DeviceError> {
     let demand = demand(config, structure, positions);
     let wanted = demand.total(structure);
     if wanted <= free {
-        return Ok(());
+        return Ok(demand.faster(structure, free, config.update.recompute == Recompute::Auto));
     }
     let parts: Vec<String> =
         demand.parts(structure).iter().map(|part| format!("{} {}", part.name, Bytes(part.bytes))).collect();
@@ -187,10 +189,10 @@ mod tests {
         let h200 = (139 * GIB, 140 * GIB);
         let small = qwen(896, 24, (14, 2), 4864, 151_936, true);
         assert_eq!(small.parameter_count(), 494_032_768);
-        check(&run(), &small, 2048, "a GPU", h200).unwrap();
+        plan(&run(), &small, 2048, "a GPU", h200).unwrap();
         let large = qwen(3584, 28, (28, 4), 18_944, 152_064, false);
         assert_eq!(large.parameter_count(), 7_615_616_512);
-        let said = check(&run(), &large, 2048, "a GPU", h200).unwrap_err().to_string();
+        let said = plan(&run(), &large, 2048, "a GPU", h200).unwrap_err().to_string();
         assert!(said.contains("weights 42.6 GiB, gradient 28.4 GiB, moments 56.7 GiB"), "{said}");
         assert!(said.contains("It would fit ("), "{said}");
         // What it says is taken at its word.
@@ -200,7 +202,7 @@ mod tests {
                     samples = 8\n[update]\ntokens_per_micro_batch = 16384\n";
         let changed = Config::from_text("run.toml".as_ref(), file, &sets, Purpose::Train).unwrap();
         assert_eq!(demand(&changed, &large, 2048).total(&large), total);
-        check(&changed, &large, 2048, "a GPU", h200).unwrap();
+        plan(&changed, &large, 2048, "a GPU", h200).unwrap();
         assert!(!changes.contains(&Change::Adapters), "{changes:?}: adapters are the last resort");
         // With less memory it takes several, and all of them.
         let less = 110 * GIB;
@@ -214,16 +216,41 @@ mod tests {
     }
 
     #[test]
+    fn room_is_taken_for_speed_and_no_more_than_there_is() {
+        let small = qwen(896, 24, (14, 2), 4864, 151_936, true);
+        let needed = demand(&run(), &small, 2048).total(&small);
+        let found = |config: &Config, free: usize| {
+            let demand = plan(config, &small, 2048, "a GPU", (free, free)).unwrap();
+            assert!(demand.total(&small) <= free);
+            let training = demand.training.unwrap();
+            (training.recompute, training.logit_bytes)
+        };
+        let whole = 4 * 151_936 * 16_384;
+        assert_eq!(found(&run(), 139 * GIB), (false, whole));
+        assert_eq!(found(&run(), needed), (true, LOGIT_BYTES));
+        // Activations come first: they save more.
+        let kept = demand(&run(), &small, 2048).faster(&small, usize::MAX, true);
+        let logits = kept.total(&small) - (whole - LOGIT_BYTES);
+        assert_eq!(found(&run(), logits * 16 / 15 + GIB), (false, LOGIT_BYTES));
+        let mut always = run();
+        always.update.recompute = Recompute::Always;
+        assert_eq!(found(&always, 139 * GIB), (true, whole));
+        let mut never = run();
+        never.update.recompute = Recompute::Never;
+        assert_eq!(found(&never, 139 * GIB), (false, whole));
+    }
+
+    #[test]
     fn adapters_are_proposed_where_nothing_else_helps() {
         let large = qwen(3584, 28, (28, 4), 18_944, 152_064, false);
-        let said = check(&run(), &large, 2048, "a GPU", (79 * GIB, 80 * GIB)).unwrap_err().to_string();
+        let said = plan(&run(), &large, 2048, "a GPU", (79 * GIB, 80 * GIB)).unwrap_err().to_string();
         assert!(said.contains("--set lora.rank=32"), "{said}");
     }
 
     #[test]
     fn what_fits_in_no_way_is_said_to() {
         let large = qwen(3584, 28, (28, 4), 18_944, 152_064, false);
-        let said = check(&run(), &large, 2048, "a GPU", (8 * GIB, 8 * GIB)).unwrap_err().to_string();
+        let said = plan(&run(), &large, 2048, "a GPU", (8 * GIB, 8 * GIB)).unwrap_err().to_string();
         assert!(said.contains("No setting of one GPU makes it fit"), "{said}");
     }
 

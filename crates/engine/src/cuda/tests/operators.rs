@@ -1,9 +1,11 @@
 //! What is not an operator of a model: errors, memory, edits.
-use super::{EMULATED_BYTES, emulated_machine, golden, machines};
+use super::{EMULATED_BYTES, distance, emulated_machine, golden, machines};
+use crate::batch::Target;
 use crate::config::ModelConfig;
+use crate::cuda::head::HeadState;
 use crate::cuda::{Cuda, Forward};
 use crate::decoder::{Activations, Decoder, Tape};
-use crate::device::{Device, DeviceError, Weights};
+use crate::device::{Device, DeviceError, TargetGradients, Weights};
 use crate::layout::Matrix;
 use crate::model::Model;
 
@@ -73,6 +75,39 @@ fn the_library_adds_a_bias_wherever_it_lies() {
                 assert_eq!(got, half::bf16::from_f32(want).to_f32(), "bias at {bias}, output {output}");
             }
         }
+    }
+}
+
+#[test]
+fn logits_that_are_kept_give_the_bits_of_those_that_are_computed_again() {
+    let (rows, hidden, vocabulary) = (150, 32, 200);
+    let table = Matrix { weight: 0..vocabulary * hidden, bias: None, inputs: hidden, outputs: vocabulary };
+    let values = |len: usize| -> Vec<f32> { (0..len).map(|i| (i * 7 % 23) as f32 / 11.0 - 1.0).collect() };
+    // Two targets in some rows, none in others.
+    let targets: Vec<Target> = (0..2 * rows)
+        .filter(|i| i % 5 > 1)
+        .map(|i| Target { row: (i / 2) as u32, token: (i * 13 % vocabulary) as u32 })
+        .collect();
+    for cuda in machines() {
+        let arena = cuda.constants(values(table.weight.end));
+        let x = cuda.constants(values(rows * hidden));
+        let w = Weights { arena: &arena, packed: None };
+        let pass = |mut state: HeadState, kept: usize| {
+            cuda.keep_logits(kept);
+            let (mut dx, mut grads) = (cuda.activations(rows * hidden), cuda.zeros(table.weight.end));
+            let found = cuda.head(rows, &x, w, &table, 0.7, &targets, &mut state);
+            let of = values(targets.len());
+            let wanted = TargetGradients { logp: &of, entropy: &[] };
+            cuda.head_backward(rows, &x, w, &table, 0.7, &targets, wanted, &mut state, &mut dx, Some(&mut grads));
+            cuda.status().unwrap();
+            (found.logp, found.entropy, cuda.host(&dx).into_owned(), cuda.host(&grads).into_owned())
+        };
+        let (at_once, again, kept) =
+            (pass(HeadState::default(), 0), pass(HeadState::in_blocks(1), 0), pass(HeadState::in_blocks(1), 1 << 20));
+        assert!(again == kept, "on {}", cuda.describe());
+        assert_eq!((&at_once.0, &at_once.1), (&kept.0, &kept.1));
+        // Their sum over rows is rounded otherwise.
+        assert!(distance(&at_once.2, &kept.2) < 1e-3 && distance(&at_once.3, &kept.3) < 1e-3);
     }
 }
 
