@@ -53,9 +53,10 @@ impl AdvantageEstimator {
     /// - mask: `[N, T]`, or `[T]` with offsets: the tokens, for estimators by token
     /// - offsets: `[N+1]` boundaries of packed sequences
     /// - logp_old, logp_ref: of the tokens, for `kl_coefficient`
+    /// - penalties: what each token costs, where it is known already, instead of `kl_coefficient` times a divergence
     #[pyo3(signature = (
         rewards: "npt.ArrayLike", groups: "npt.ArrayLike", *, mask: "npt.ArrayLike | None" = None, offsets: "npt.ArrayLike | None" = None,
-        logp_old: "npt.ArrayLike | None" = None, logp_ref: "npt.ArrayLike | None" = None
+        logp_old: "npt.ArrayLike | None" = None, logp_ref: "npt.ArrayLike | None" = None, penalties: "npt.ArrayLike | None" = None
     ) -> "npt.NDArray[np.float32]")]
     #[allow(clippy::too_many_arguments)] // keywords of a Python method
     fn compute<'py>(
@@ -67,12 +68,14 @@ impl AdvantageEstimator {
         offsets: Option<&Bound<'py, PyAny>>,
         logp_old: Option<&Bound<'py, PyAny>>,
         logp_ref: Option<&Bound<'py, PyAny>>,
+        penalties: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let rewards = borrow::<f32>("rewards", rewards)?;
         let groups = group_ids(groups)?;
         let mask = borrow_some::<bool>("mask", mask)?;
         let (logp_old, logp_ref) =
             (borrow_some::<f32>("logp_old", logp_old)?, borrow_some::<f32>("logp_ref", logp_ref)?);
+        let penalties = borrow_some::<f32>("penalties", penalties)?;
         let layout = mask.as_ref().map(|mask| Layout::of("mask", mask.shape(), offsets)).transpose()?;
         if offsets.is_some() && layout.is_none() {
             return Err(value_error("offsets without a mask; give the mask of the packed tokens"));
@@ -83,6 +86,9 @@ impl AdvantageEstimator {
         }
         if let (Some(logp_old), Some(logp_ref)) = (slice_some(&logp_old)?, slice_some(&logp_ref)?) {
             batch = batch.with_logp(logp_old, logp_ref).map_err(value_error)?;
+        }
+        if let Some(penalties) = slice_some(&penalties)? {
+            batch = batch.with_penalties(penalties).map_err(value_error)?;
         }
         match (py.detach(|| self.0.compute(&batch)).map_err(value_error)?, layout) {
             (AdvantageValues::PerToken(values), Some(layout)) => Ok(layout.array(py, values)?.into_any()),

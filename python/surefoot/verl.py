@@ -31,6 +31,8 @@ __all__ = ["AlgorithmConfig", "PolicyLossConfig", "compute_score"]
 
 #: What registered names begin with.
 PREFIX = "surefoot_"
+#: Advantages that differ within a sequence where its tokens' rewards do, as with `use_kl_in_reward`.
+BY_TOKEN = ("reinforce_plus_plus", "rloo_normalized")
 #: The end of the names of advantages that carry the weights of prompt-mean-token-mean.
 BY_PROMPT = "_prompt_mean"
 
@@ -79,10 +81,16 @@ def _counts(mask: torch.Tensor, info: Mapping[str, Any], divides: bool) -> suref
 def _options(config: ActorConfig, key: str) -> dict[str, Any]:
     """The objective's options; those of verl's own losses are refused where they differ from verl's defaults."""
     options = dict(config.policy_loss.get("options") or {})
-    for name in ("clip_ratio", "clip_ratio_low", "clip_ratio_high"):
-        if config.get(name) not in (None, 0.2):
+    for name, default, ours in (
+        ("clip_ratio", 0.2, "clip_low and clip_high"),
+        ("clip_ratio_low", 0.2, "clip_low"),
+        ("clip_ratio_high", 0.2, "clip_high"),
+        ("clip_ratio_c", 3.0, "dual_clip (of ppo_dual_clip)"),
+    ):
+        if config.get(name) not in (None, default):
             raise ValueError(
-                f"actor.{name} is {config.get(name)} and has no effect on {PREFIX}{key}; give clip_low and clip_high in policy_loss.options"
+                f"actor.{name} is {config.get(name)} and has no effect on {PREFIX}{key}; leave it at {default}, and give {ours} in "
+                "policy_loss.options if the objective is to differ from its paper's"
             )
     return options
 
@@ -140,14 +148,28 @@ def _register_advantage(key: str, by_prompt: bool) -> None:
         options = dict((config.get("advantage_options") if config is not None else None) or {})
         mask = response_mask.bool().cpu().numpy()
         groups = np.unique(np.asarray(index).astype(str), return_inverse=True)[1]
-        rewards = token_level_rewards.sum(-1).float().cpu().numpy()
-        values = surefoot.AdvantageEstimator(key, **options).compute(rewards, groups, mask=mask)
+        rewards = token_level_rewards.float().cpu().numpy()
+        estimator = surefoot.AdvantageEstimator(key, **options)
+        if key in BY_TOKEN:
+            gamma = 1.0 if config is None else config.get("gamma", 1.0)
+            if gamma != 1.0:
+                raise ValueError(f"algorithm.gamma is {gamma}; {PREFIX}{key} does not discount, leave it at 1.0")
+            # The return of a token is the sum of the rewards from there on: what the last one earns, less the penalties on the way.
+            last = _last(mask)
+            values = estimator.compute((rewards * last).sum(1), groups, mask=mask, penalties=-rewards * (mask & ~last))
+        else:
+            values = estimator.compute(rewards.sum(1), groups, mask=mask)
         if values.ndim == 1:
             values = values[:, None] * mask
         if by_prompt:
             values = values * _prompt_weights(mask, groups)[:, None]
         advantages = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)).to(token_level_rewards.device)
         return advantages, advantages
+
+
+def _last(mask: np.ndarray) -> np.ndarray:
+    """Whether a token is the last of its row that the mask has."""
+    return mask & (np.cumsum(mask[:, ::-1], axis=1)[:, ::-1] == 1)
 
 
 def _prompt_weights(mask: np.ndarray, groups: np.ndarray) -> np.ndarray:

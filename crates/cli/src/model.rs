@@ -4,10 +4,10 @@ use std::path::Path;
 
 use anyhow::Context;
 use surefoot_trainer::engine::config::ModelConfig;
+use surefoot_trainer::engine::cuda::LOGIT_BYTES;
 use surefoot_trainer::engine::device::Bytes;
 use surefoot_trainer::engine::folder::{Dtype, TensorFolder};
 use surefoot_trainer::engine::gguf;
-use surefoot_trainer::engine::cuda::LOGIT_BYTES;
 use surefoot_trainer::engine::memory::{Demand, Sampling, Training};
 use surefoot_trainer::engine::model::Model;
 use surefoot_trainer::engine::tokenizer::Tokenizer;

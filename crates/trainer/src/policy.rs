@@ -40,8 +40,10 @@ pub use sampler::Sampler;
 pub struct Policy {
     /// Folder that the model came from; its tokenizer is carried over into checkpoints.
     pub source: PathBuf,
-    /// Updates so far.
+    /// Updates so far, skipped ones included.
     pub updates: u64,
+    /// Updates that moved the optimizer's moments.
+    pub optimizer_steps: u64,
     structure: ModelConfig,
     positions: usize,
     place: Chosen,
@@ -136,7 +138,7 @@ impl Policy {
         let structure = model.config.clone();
         let learner = place::place(&place, model, positions, learning)?;
         let source = folder.to_path_buf();
-        Ok(Self { source, updates: 0, structure, positions, place, recompute: None, learner })
+        Ok(Self { source, updates: 0, optimizer_steps: 0, structure, positions, place, recompute: None, learner })
     }
 
     /// The device and why it was chosen, in one line.
@@ -332,6 +334,7 @@ impl Policy {
     /// What the device failed with.
     pub fn step(&mut self, config: &Config, norm: f64, total_updates: u64) -> Result<f64, DeviceError> {
         self.updates += 1;
+        self.optimizer_steps += 1;
         let optimizer = &config.optimizer;
         let rate = learning_rate(config, self.peak_rate(config), self.updates, total_updates);
         let step = Step {
@@ -340,7 +343,7 @@ impl Policy {
             eps: optimizer.eps as f32,
             weight_decay: optimizer.weight_decay as f32,
             gradient_scale: clip_scale(config, norm) as f32,
-            update: self.updates,
+            update: self.optimizer_steps,
         };
         self.learner.step(step)?;
         Ok(rate)

@@ -23,8 +23,11 @@ const STATE: &str = "trainer_state.json";
 pub struct State {
     /// Steps that are done.
     pub step: u64,
-    /// Updates that are done.
+    /// Updates that are done, skipped ones included: the learning rate's place in its schedule.
     pub updates: u64,
+    /// Those that moved the optimizer's moments, for its bias correction; checkpoints that do not say so skipped none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub optimizer_steps: Option<u64>,
     /// Place in the data.
     pub data: Position,
     /// What `checkpoint.best` compares; `None` for a checkpoint that is no candidate: one that was written as the run was
@@ -137,6 +140,7 @@ pub fn restore(policy: &mut Policy, folder: &Path) -> Result<State, StateError> 
     let moments = (read("first_moment")?, read("second_moment")?);
     policy.restore(values, moments)?;
     policy.updates = state.updates;
+    policy.optimizer_steps = state.optimizer_steps.unwrap_or(state.updates);
     Ok(state)
 }
 

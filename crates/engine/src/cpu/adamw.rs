@@ -77,7 +77,7 @@ kernel! {
             let g = g * s.gradient_scale;
             *m = b1.mul_add(*m, (1.0 - b1) * g);
             *v = b2.mul_add(*v, (1.0 - b2) * g * g);
-            *w = (*w).mul_add(decay, -(rate * *m / ((*v).sqrt().mul_add(root, s.eps))));
+            *w -= decay.mul_add(*w, rate * *m / ((*v).sqrt().mul_add(root, s.eps)));
         }
     }
 }
@@ -89,7 +89,7 @@ kernel! {
             let g = g * s.gradient_scale;
             let first = b1.mul_add(widen(*m), (1.0 - b1) * g);
             let second = b2.mul_add(widen(*v), (1.0 - b2) * g * g);
-            *w = (*w).mul_add(decay, -(rate * first / (second.sqrt().mul_add(root, s.eps))));
+            *w -= decay.mul_add(*w, rate * first / (second.sqrt().mul_add(root, s.eps)));
             (*m, *v) = (narrow(first), narrow(second));
         }
     }
@@ -112,6 +112,8 @@ kernel! {
 }
 
 /// `w -= lr * (m_hat / (sqrt(v_hat) + eps) + decay * w)`, decay only in the ranges `decayed` (sorted, disjoint).
+///
+/// Both terms are one difference: `w * (1 - lr * decay)` would be `w` itself at small rates, 1 - 1e-8 being 1 as f32.
 pub fn step(
     threading: Threading,
     s: Step,
@@ -124,7 +126,7 @@ pub fn step(
     let n = s.update as f64;
     let rate = (f64::from(s.learning_rate) / (1.0 - b1.powf(n))) as f32;
     let root = (1.0 / (1.0 - b2.powf(n)).sqrt()) as f32;
-    let decay = 1.0 - s.learning_rate * s.weight_decay;
+    let decay = (f64::from(s.learning_rate) * f64::from(s.weight_decay)) as f32;
     let len = weights.len();
     let weights = Shared::new(weights);
     let each = |run: &(dyn Fn(Range<usize>, f32) + Sync)| {
@@ -158,19 +160,19 @@ pub fn step(
     }
 }
 
-/// Calls `run` on the parts of `block` that weight decay applies to, and on the others with a factor of 1.
+/// Calls `run` on the parts of `block` that weight decay applies to, and on the others with a decay of 0.
 fn by_decay(decayed: &[Range<usize>], block: Range<usize>, decay: f32, run: &dyn Fn(Range<usize>, f32)) {
     let mut at = block.start;
     let from = decayed.partition_point(|r| r.end <= block.start);
     for r in decayed[from..].iter().take_while(|r| r.start < block.end) {
         if at < r.start {
-            run(at..r.start, 1.0);
+            run(at..r.start, 0.0);
         }
         run(at.max(r.start)..block.end.min(r.end), decay);
         at = block.end.min(r.end);
     }
     if at < block.end {
-        run(at..block.end, 1.0);
+        run(at..block.end, 0.0);
     }
 }
 
@@ -231,6 +233,26 @@ mod tests {
             }
             assert!((f64::from(w[i]) - ew).abs() < 2e-6, "element {i}: {} against {ew}", w[i]);
         }
+        // Thousands of steps at a small rate: what each takes off is less than the distance of two floats.
+        let s = Step { learning_rate: 1e-6, weight_decay: 0.01, gradient_scale: 1.0, ..s };
+        let noise = |i: u64| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as f32 / (1 << 24) as f32 - 0.5;
+        let gradient_of =
+            |k: u64| -> Vec<f32> { (0..n as u64).map(|i| noise((i + 1) * 4099 + k * k * 7919)).collect() };
+        let trained = |decayed: &[Range<usize>]| {
+            let (mut w, mut moments) = (start.clone(), Moments::zeros(n, false));
+            for k in 1..=2000 {
+                step(Threading::Pool, Step { update: k, ..s }, decayed, &mut w, &gradient_of(k), &mut moments);
+            }
+            w
+        };
+        let (without, with) = (trained(&[]), trained(&[0..n]));
+        let (mut drift, mut exact) = (0.0, 0.0);
+        for i in 0..n {
+            drift += (f64::from(with[i]) - f64::from(without[i])) * f64::from(start[i]);
+            exact -= 2000.0 * 1e-8 * f64::from(start[i]).powi(2);
+        }
+        assert!((drift / exact - 1.0).abs() < 0.1, "decay is {} of what it should be", drift / exact);
+
         let norm = global_norm(Threading::Pool, &gradient);
         let want = gradient.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
         assert!((norm / want - 1.0).abs() < 1e-12);

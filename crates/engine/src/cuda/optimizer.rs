@@ -59,7 +59,7 @@ impl Cuda {
         let (b1, b2, n) = (f64::from(step.betas.0), f64::from(step.betas.1), step.update as f64);
         let rate = (f64::from(step.learning_rate) / (1.0 - b1.powf(n))) as f32;
         let root = (1.0 / (1.0 - b2.powf(n)).sqrt()) as f32;
-        let decay = 1.0 - step.learning_rate * step.weight_decay;
+        let decay = (f64::from(step.learning_rate) * f64::from(step.weight_decay)) as f32;
         let ranges: Vec<u64> = decayed.iter().flat_map(|r| [r.start as u64, r.end as u64]).collect();
         let len = weights.len;
         let values = self.floats_mut(weights);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{AdvantageError, AdvantageEstimator, Estimator, STD_EPSILON, Weight};
+use super::{AdvantageError, AdvantageEstimator, Estimator, STD_EPSILON, Weight, narrow};
 
 /// How many groups have something to say.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -73,7 +73,7 @@ pub(super) fn advantages(
             (Estimator::DrGrpo | Estimator::Raw | Estimator::ReinforcePlusPlus | Estimator::RlooNormalized, _) => 1.0,
         };
         for (&sequence, reward) in sequences.iter().zip(&own) {
-            advantages[sequence] = ((reward - total / n) * scale) as f32;
+            advantages[sequence] = narrow((reward - total / n) * scale);
         }
     }
     Ok(advantages)

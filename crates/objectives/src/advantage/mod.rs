@@ -134,6 +134,7 @@ pub struct RewardBatch<'a> {
     pub(crate) mask: Option<&'a [bool]>,
     pub(crate) logp_old: Option<&'a [f32]>,
     pub(crate) logp_ref: Option<&'a [f32]>,
+    pub(crate) penalties: Option<&'a [f32]>,
 }
 
 impl<'a> RewardBatch<'a> {
@@ -146,7 +147,7 @@ impl<'a> RewardBatch<'a> {
         if let Some(sequence) = rewards.iter().position(|reward| !reward.is_finite()) {
             return Err(AdvantageError::NotFinite { sequence, value: rewards[sequence] });
         }
-        Ok(Self { rewards, groups, offsets: None, mask: None, logp_old: None, logp_ref: None })
+        Ok(Self { rewards, groups, offsets: None, mask: None, logp_old: None, logp_ref: None, penalties: None })
     }
 
     /// The packed tokens: N+1 boundaries, and the mask `[T]` of trained tokens (`None`: all).
@@ -172,6 +173,17 @@ impl<'a> RewardBatch<'a> {
         same_length("logp_old", "token", tokens, logp_old.len())?;
         same_length("logp_ref", "token", tokens, logp_ref.len())?;
         Ok(Self { logp_old: Some(logp_old), logp_ref: Some(logp_ref), ..self })
+    }
+
+    /// What each token costs, `[T]`, where somebody has computed it already: it stands for `β·k`, whatever the coefficient is. After
+    /// [`Self::with_tokens`].
+    ///
+    /// # Errors
+    /// [`AdvantageError::Length`].
+    pub fn with_penalties(self, penalties: &'a [f32]) -> Result<Self, AdvantageError> {
+        let tokens = self.offsets.and_then(|offsets| offsets.last().copied()).unwrap_or(0);
+        same_length("penalties", "token", tokens, penalties.len())?;
+        Ok(Self { penalties: Some(penalties), ..self })
     }
 }
 
@@ -309,7 +321,7 @@ impl AdvantageEstimator {
         match self.estimator {
             Estimator::Raw => {
                 let rewards = penalty::rewards(self, batch)?;
-                Ok(AdvantageValues::PerSequence(rewards.into_iter().map(|reward| reward as f32).collect()))
+                Ok(AdvantageValues::PerSequence(rewards.into_iter().map(narrow).collect()))
             }
             Estimator::Grpo | Estimator::DrGrpo | Estimator::Rloo => {
                 let rewards = penalty::rewards(self, batch)?;
@@ -323,6 +335,11 @@ impl AdvantageEstimator {
 }
 
 impl Estimator {
+    /// Whether a sample is compared with the others of its group, so that one alone has no advantage.
+    pub const fn compares(self) -> bool {
+        !matches!(self, Self::Raw | Self::ReinforcePlusPlus)
+    }
+
     /// Whether advantages are one a token: then they differ within a sequence when there is a divergence penalty.
     pub const fn by_token(self) -> bool {
         match self {
@@ -330,6 +347,11 @@ impl Estimator {
             Self::Grpo | Self::DrGrpo | Self::Raw | Self::Rloo => false,
         }
     }
+}
+
+/// As f32, the greatest of which stands for what is greater.
+fn narrow(advantage: f64) -> f32 {
+    advantage.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
 }
 
 impl Std {

@@ -14,6 +14,9 @@ pub(super) fn missing(estimator: Estimator, field: &'static str, method: &'stati
 
 /// `β·k` of every token, 0 where the mask is false; `None` without a coefficient.
 pub(super) fn of(options: &AdvantageEstimator, batch: &RewardBatch<'_>) -> Result<Option<Vec<f64>>, AdvantageError> {
+    if let (Some(given), Some(offsets)) = (batch.penalties, batch.offsets) {
+        return known(given, offsets, batch.mask).map(Some);
+    }
     if options.kl_coefficient == 0.0 {
         return Ok(None);
     }
@@ -36,6 +39,21 @@ pub(super) fn of(options: &AdvantageEstimator, batch: &RewardBatch<'_>) -> Resul
         }
     }
     Ok(Some(penalties))
+}
+
+/// The penalties that were given, of the tokens that count.
+fn known(given: &[f32], offsets: &[usize], mask: Option<&[bool]>) -> Result<Vec<f64>, AdvantageError> {
+    let mut penalties = vec![0.0; given.len()];
+    for (sequence, tokens) in trained(offsets, mask).into_iter().enumerate() {
+        for token in tokens {
+            let (value, position) = (given[token], token - offsets[sequence]);
+            if !value.is_finite() {
+                return Err(AdvantageError::TokenNotFinite { field: "penalties", value, sequence, position });
+            }
+            penalties[token] = f64::from(value);
+        }
+    }
+    Ok(penalties)
 }
 
 /// `R − Σ_j β·k_j` of every sequence, what estimators by sequence compare; `R` itself without a coefficient.

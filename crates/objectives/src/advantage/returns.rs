@@ -1,6 +1,6 @@
 //! Advantages by token from returns with a divergence penalty, normalised over the whole batch (CPGD §3.2).
 
-use super::{AdvantageError, AdvantageEstimator, Estimator, RewardBatch, STD_EPSILON, group, penalty};
+use super::{AdvantageError, AdvantageEstimator, Estimator, RewardBatch, STD_EPSILON, group, narrow, penalty};
 
 /// The returns `G_i = R − β·Σ_{j≥i} k_j` of one sequence's trained tokens, `i` counted from 0.
 struct Returns {
@@ -46,7 +46,7 @@ pub(super) fn advantages(options: &AdvantageEstimator, batch: &RewardBatch<'_>) 
     let mean = all.iter().sum::<f64>() / all.len() as f64;
     if deviation > 0.0 {
         for (&token, value) in trained.iter().flatten().zip(&all) {
-            advantages[token] = ((value - mean) / (deviation + STD_EPSILON)) as f32;
+            advantages[token] = narrow((value - mean) / (deviation + STD_EPSILON));
         }
     }
     Ok(advantages)

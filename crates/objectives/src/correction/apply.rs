@@ -136,7 +136,8 @@ impl CorrectionStats {
         self.sequences += 1;
         for &gap in gaps {
             self.k1_sum -= gap;
-            self.k3_sum += limited(gap).exp_m1() - limited(gap);
+            // beyond e⁷⁰⁰ a float ends
+            self.k3_sum += gap.min(700.0).exp_m1() - gap;
             self.gap_max = self.gap_max.max(gap.abs());
         }
     }
@@ -168,19 +169,20 @@ impl Importance {
 impl Rejection {
     /// Whether the i-th trained token of a sequence is kept.
     fn passes(&self, gaps: &[f64], i: usize) -> bool {
+        let k1 = |gap: f64| -limited(gap);
         let k2 = |gap: f64| 0.5 * limited(gap) * limited(gap);
         let k3 = |gap: f64| limited(gap).exp_m1() - limited(gap);
         let sum = |k: &dyn Fn(f64) -> f64| gaps.iter().map(|&gap| k(gap)).sum::<f64>();
         let most = |k: &dyn Fn(f64) -> f64| gaps.iter().map(|&gap| k(gap)).fold(0.0, f64::max);
         let n = gaps.len() as f64;
         let value = match self.criterion {
-            Criterion::TokenK1 => gaps[i],
+            Criterion::TokenK1 => k1(gaps[i]),
             Criterion::TokenK2 => k2(gaps[i]),
             Criterion::TokenK3 => k3(gaps[i]),
-            Criterion::SequenceSumK1 => sum(&|gap| gap),
+            Criterion::SequenceSumK1 => sum(&k1),
             Criterion::SequenceSumK2 => sum(&k2),
             Criterion::SequenceSumK3 => sum(&k3),
-            Criterion::SequenceMeanK1 => sum(&|gap| gap) / n,
+            Criterion::SequenceMeanK1 => sum(&k1) / n,
             Criterion::SequenceMeanK2 => sum(&k2) / n,
             Criterion::SequenceMeanK3 => sum(&k3) / n,
             Criterion::SequenceMaxK2 => most(&k2),

@@ -13,7 +13,7 @@ use crate::option::{OptionError, Setting, Value};
 
 pub use apply::{Corrected, CorrectionStats};
 
-/// `|b|` (or its sum over a sequence) counts at most this much, as in verl: no weight exceeds e²⁰.
+/// `|b|` of a token, and the sum that a sequence's weight is formed of, count at most this much, as in verl: no weight exceeds e²⁰.
 pub const LOG_WEIGHT_LIMIT: f64 = 20.0;
 
 keyed_enum! {
@@ -52,10 +52,10 @@ pub struct Importance {
 }
 
 keyed_enum! {
-    /// What a rejection looks at. `k1 = b`, bounded on either side by ratios; `k2 = b²/2` and `k3 = e^b − 1 − b`, bounded
+    /// What a rejection looks at. `k1 = −b`, bounded on either side by ratios `π_b/π_old`; `k2 = b²/2` and `k3 = e^b − 1 − b`, bounded
     /// above.
     pub enum Criterion {
-        /// `e^(k1)` of each token: a token outside is rejected.
+        /// `e^(k1) = π_b/π_old` of each token: a token outside is rejected.
         TokenK1 => "token_k1",
         /// `k2` of each token.
         TokenK2 => "token_k2",
@@ -109,7 +109,7 @@ pub struct Rejection {
 /// let (logp_old, logp_behavior) = ([-1.0, -1.0, -2.0], [-2.0, -1.0, -2.0]);
 /// let corrected = correction.apply(&logp_old, &logp_behavior, &[0, 2, 3], None)?;
 /// assert_eq!(corrected.token_weights, Some(vec![2.0, 1.0, 1.0])); // e¹ truncated
-/// assert_eq!(corrected.mask, Some(vec![false, false, true])); // the first sequence's mean ratio is e^½
+/// assert_eq!(corrected.mask, Some(vec![false, false, true])); // the first sequence's mean ratio is e^−½
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq)]

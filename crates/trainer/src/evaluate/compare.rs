@@ -1,5 +1,5 @@
 //! Two evaluations of the same problems: is the difference more than chance?
-use super::estimate::{Interval, interval};
+use super::estimate::Interval;
 use super::problem::Problem;
 use super::{EvaluateError, Settings};
 use crate::random::Random;
@@ -76,10 +76,7 @@ fn paired(benchmark: &str, first: &[Problem], second: &[Problem]) -> Comparison 
         problems: n,
         first: mean(first.iter().map(share).sum()),
         second: mean(second.iter().map(share).sum()),
-        difference: match differences.iter().all(|difference| *difference == differences[0]) {
-            true => Interval::of_equal(differences[0], n, [-1.0, 1.0]),
-            false => interval(mean(observed), drawn),
-        },
+        difference: Interval::of(mean(observed), drawn, n, [-1.0, 1.0]),
         // The pattern that was seen counts as one of those drawn, so that the chance is never 0.
         p_value: (extreme + 1) as f64 / (DRAWS + 1) as f64,
         better: [differences.iter().filter(|d| **d < 0.0).count(), differences.iter().filter(|d| **d > 0.0).count()],

@@ -6,12 +6,11 @@ const RESAMPLES: usize = 2000;
 /// Seed of the resamples: the same results give the same intervals.
 const SEED: u64 = 0x5eed_ab1e;
 
-/// A mean over problems with its 95% interval: the percentile bootstrap over problems.
+/// A mean over problems with its 95% interval: the percentile bootstrap over problems, and at least what their number allows.
 ///
-/// Where all problems have the same value, as when none is solved, every resample is the same and the bootstrap would claim
-/// certainty. Then the interval is what the number of problems alone allows: with n equal values, at most
-/// `u = 1 − 0.025^(1/n)` of such problems have another one (the exact bound of Clopper and Pearson 1934 for none of n), so the
-/// mean lies between `value·(1 − u) + u·least` and `value·(1 − u) + u·greatest` possible value.
+/// Resamples know no problem but those that are there: where all have the same value, as when none is solved, the bootstrap would claim
+/// certainty. Among n problems, a kind of which none is there makes up at most `u = 1 − 0.025^(1/n)` of all (the exact bound of Clopper and
+/// Pearson 1934 for none of n), so the interval reaches from `mean·(1 − u) + u·least` to `mean·(1 − u) + u·greatest` possible value at least.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Interval {
     /// The mean.
@@ -26,11 +25,13 @@ pub struct Interval {
 const TAIL: f64 = 0.025;
 
 impl Interval {
-    /// The interval of `problems` equal values between `least` and `greatest`.
-    pub(super) fn of_equal(value: f64, problems: usize, [least, greatest]: [f64; 2]) -> Self {
+    /// The interval around the mean `value` of `problems` values between `least` and `greatest`, of which resamples had the means `drawn`.
+    pub(super) fn of(value: f64, mut drawn: Vec<f64>, problems: usize, [least, greatest]: [f64; 2]) -> Self {
+        drawn.sort_by(f64::total_cmp);
+        let at = |share: f64| drawn[((drawn.len() - 1) as f64 * share).round() as usize];
         let others = 1.0 - TAIL.powf(1.0 / problems as f64);
         let toward = |end: f64| value * (1.0 - others) + end * others;
-        Interval { value, low: toward(least), high: toward(greatest) }
+        Interval { value, low: at(TAIL).min(toward(least)), high: at(1.0 - TAIL).max(toward(greatest)) }
     }
 }
 
@@ -85,18 +86,8 @@ pub fn bootstrap(rows: &[Vec<f64>]) -> Vec<Interval> {
     means
         .into_iter()
         .enumerate()
-        .map(|(s, value)| match rows.iter().all(|row| row[s] == rows[0][s]) {
-            true => Interval::of_equal(rows[0][s], rows.len(), [0.0, 1.0]),
-            false => interval(value, drawn.iter().map(|means| means[s]).collect()),
-        })
+        .map(|(s, value)| Interval::of(value, drawn.iter().map(|means| means[s]).collect(), rows.len(), [0.0, 1.0]))
         .collect()
-}
-
-/// The 95% interval of `drawn` around `value`.
-pub(super) fn interval(value: f64, mut drawn: Vec<f64>) -> Interval {
-    drawn.sort_by(f64::total_cmp);
-    let at = |share: f64| drawn[((drawn.len() - 1) as f64 * share).round() as usize];
-    Interval { value, low: at(0.025), high: at(0.975) }
 }
 
 #[cfg(test)]
@@ -133,6 +124,20 @@ mod tests {
         assert_eq!(found[0].value, 0.5);
         assert!((found[0].low - 0.451).abs() < 0.005 && (found[0].high - 0.549).abs() < 0.005, "{found:?}");
         assert_eq!(found[1].value, 0.25);
+    }
+
+    /// One more solved problem lowers no bound, also where hardly any or nearly all are solved.
+    #[test]
+    fn bounds_rise_with_the_problems_that_are_solved() {
+        for n in [12, 30, 100] {
+            let of = |solved: usize| {
+                bootstrap(&(0..n).map(|p| vec![f64::from(u8::from(p < solved))]).collect::<Vec<_>>())[0]
+            };
+            for solved in 0..n {
+                let (less, more) = (of(solved), of(solved + 1));
+                assert!(less.low <= more.low && less.high <= more.high, "{solved} of {n}: {less:?}, {more:?}");
+            }
+        }
     }
 
     /// Clopper and Pearson's 95% bounds for 0 of 10 and of 50, from their tables: 0.3085 and 0.0711.

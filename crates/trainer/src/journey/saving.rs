@@ -81,7 +81,8 @@ impl Journey {
 
     fn state(&self, score: Option<f64>) -> State {
         let (data, pending) = (self.order.position(), self.pending.clone());
-        State { step: self.step, updates: self.policy.updates, data, score, pending }
+        let optimizer_steps = Some(self.policy.optimizer_steps);
+        State { step: self.step, updates: self.policy.updates, optimizer_steps, data, score, pending }
     }
 
     fn prune(&self) -> Result<(), TrainError> {

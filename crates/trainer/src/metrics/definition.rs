@@ -29,7 +29,7 @@ macro_rules! metrics {
 }
 
 metrics! {
-    REWARD_MEAN = "reward/mean", "reward", "mean reward of the step's samples", "Σ R / (P·G)";
+    REWARD_MEAN = "reward/mean", "reward", "mean reward of the step's samples that could be judged", "Σ R / #R";
     REWARD_STD = "reward/std", "reward", "standard deviation of the step's rewards", "√(Σ (R − mean)² / (P·G))";
     REWARD_GROUPS_WITHOUT_SIGNAL = "reward/groups_without_signal", "share", "groups whose rewards are all equal, so that they teach nothing", "#{groups with std = 0} / P";
     REWARD_CORRECT = "reward/correct", "share", "samples with a correct answer", "";
@@ -68,9 +68,9 @@ metrics! {
     UPDATE_RATIO_P95 = "update/ratio_p95", "1", "importance ratio below which 95% of the tokens are", "";
     UPDATE_RATIO_P99 = "update/ratio_p99", "1", "importance ratio below which 99% of the tokens are", "";
     UPDATE_RATIO_ESS = "update/ratio_ess", "share", "effective sample size: the share of tokens that the ratios are worth as weights", "(Σ ratio)² / (T·Σ ratio²)";
-    UPDATE_KL_K1 = "update/kl_k1", "nats", "divergence from the policy that sampled, k1 estimator", "mean_t −l";
-    UPDATE_KL_K2 = "update/kl_k2", "nats", "divergence from the policy that sampled, k2 estimator", "mean_t l²/2";
-    UPDATE_KL_K3 = "update/kl_k3", "nats", "divergence from the policy that sampled, k3 estimator", "mean_t (exp(l) − 1 − l)";
+    UPDATE_KL_K1 = "update/kl_k1", "nats", "divergence from the policy of `logp_old`, k1 estimator", "mean_t −l";
+    UPDATE_KL_K2 = "update/kl_k2", "nats", "divergence from the policy of `logp_old`, k2 estimator", "mean_t l²/2";
+    UPDATE_KL_K3 = "update/kl_k3", "nats", "divergence from the policy of `logp_old`, k3 estimator", "mean_t (exp(l) − 1 − l)";
     UPDATE_REGION_LN = "update/region_ln", "share", "trained tokens with a low ratio and a negative advantage", "ratio < 1 − clip_low, A < 0";
     UPDATE_REGION_HP = "update/region_hp", "share", "trained tokens with a high ratio and a positive advantage", "ratio > 1 + clip_high, A > 0";
     UPDATE_REGION_LP = "update/region_lp", "share", "trained tokens with a low ratio and a positive advantage", "ratio < 1 − clip_low, A > 0";

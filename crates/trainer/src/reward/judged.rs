@@ -117,17 +117,9 @@ impl Judged {
         self.outcomes.iter().find(|outcome| outcome.verdict == Verdict::Failed).map(|outcome| outcome.note.as_str())
     }
 
-    /// One reward for each sample; `samples` is G, the length of a group. A sample that could not be judged takes the mean of
-    /// its group (0 when none of the group was judged), so that its distance from the mean is 0 and it teaches nothing.
-    pub fn rewards(&self, samples: usize) -> Vec<f32> {
-        let groups = self.outcomes.chunks(samples.max(1));
-        groups
-            .flat_map(|group| {
-                let judged: Vec<f32> = group.iter().filter_map(|outcome| outcome.reward).collect();
-                let mean = judged.iter().sum::<f32>() / judged.len().max(1) as f32;
-                group.iter().map(move |outcome| outcome.reward.unwrap_or(mean))
-            })
-            .collect()
+    /// One reward for each sample; `None` where it could not be judged.
+    pub fn rewards(&self) -> Vec<Option<f32>> {
+        self.outcomes.iter().map(|outcome| outcome.reward).collect()
     }
 }
 
@@ -156,12 +148,11 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_judged_takes_its_groups_mean() {
+    fn what_was_not_judged_has_no_reward() {
         let outcome = |reward| Outcome { reward, verdict: Verdict::Scored, formatted: None, note: String::new() };
         let outcomes = [Some(1.0), None, Some(0.0), Some(0.5), None, None].map(outcome).to_vec();
         let judged = Judged { outcomes, seconds: 0.0 };
-        assert_eq!(judged.rewards(3), [1.0, 0.5, 0.0, 0.5, 0.5, 0.5]);
-        assert_eq!(judged.rewards(2), [1.0, 1.0, 0.0, 0.5, 0.0, 0.0]);
+        assert_eq!(judged.rewards(), [Some(1.0), None, Some(0.0), Some(0.5), None, None]);
         assert_eq!(judged.counts(), Counts { scored: 6, ..Counts::default() });
     }
 }

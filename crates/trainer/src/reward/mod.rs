@@ -1,7 +1,7 @@
 //! From a completion to a reward: the weighted sum of what `reward.name` names.
 //!
-//! "Cannot judge" is a value: such a sample has no reward of its own, is counted, and takes its group's mean, so that it
-//! teaches nothing (see [`Judged::rewards`]).
+//! "Cannot judge" is a value: such a sample has no reward, is counted, and is left out of every comparison, so that it teaches nothing
+//! and changes nothing of what the others teach.
 
 mod builtin;
 mod command;
@@ -46,7 +46,7 @@ pub struct Sample<'a> {
 /// let rewarder = Rewarder::new(&config, 8, 2)?;
 /// let sample = |completion| Sample { problem: "12+34=", gold: "46", completion, tokens: 3 };
 /// let judged = rewarder.score(&[sample("46"), sample("64")])?;
-/// assert_eq!(judged.rewards(2), [1.0, 0.0]);
+/// assert_eq!(judged.rewards(), [Some(1.0), Some(0.0)]);
 /// # Ok::<(), surefoot_trainer::reward::RewardError>(())
 /// ```
 #[derive(Debug)]

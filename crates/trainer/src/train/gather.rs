@@ -44,9 +44,9 @@ impl Gathered {
         self.groups.iter().map(|group| group.row).collect()
     }
 
-    /// Rewards in the order of the samples.
-    pub fn rewards(&self) -> Vec<f32> {
-        self.judged.rewards(self.samples)
+    /// Rewards in the order of the samples; `None` where one could not be judged.
+    pub fn rewards(&self) -> Vec<Option<f32>> {
+        self.judged.rewards()
     }
 
     /// The samples for a person; `data` has the expected answers.
@@ -79,8 +79,12 @@ impl Gathered {
 }
 
 /// Which groups have rewards that differ.
-fn has_signal(rewards: &[f32], samples: usize) -> Vec<bool> {
-    rewards.chunks(samples).map(|group| group.iter().any(|reward| *reward != group[0])).collect()
+pub(super) fn has_signal(rewards: &[Option<f32>], samples: usize) -> Vec<bool> {
+    let differ = |group: &[Option<f32>]| {
+        let mut judged = group.iter().flatten();
+        judged.next().is_some_and(|first| judged.any(|reward| reward != first))
+    };
+    rewards.chunks(samples).map(differ).collect()
 }
 
 /// Who samples.
@@ -137,7 +141,7 @@ impl Gatherer {
     fn add(&self, sampled: Sampled, all: &mut Gathered) -> Result<usize, TrainError> {
         let judged = Judged { outcomes: sampled.outcomes, seconds: sampled.judging };
         self.rewarder.tolerate(&judged)?;
-        let signal = has_signal(&judged.rewards(all.samples), all.samples);
+        let signal = has_signal(&judged.rewards(), all.samples);
         all.judged.outcomes.extend(judged.outcomes);
         all.judged.seconds += judged.seconds;
         all.groups.extend(sampled.groups);
@@ -224,9 +228,15 @@ mod tests {
             tally: Tally::default(),
         };
         assert_eq!(gathered().keep(2).rows(), [1, 3]);
-        assert_eq!(gathered().keep(2).rewards(), [0.0, 1.0, 1.0, 0.0]);
+        assert_eq!(gathered().keep(2).rewards(), [0.0, 1.0, 1.0, 0.0].map(Some));
         assert_eq!(gathered().keep(1).rows(), [1]);
         assert_eq!(gathered().keep(4).rows(), [0, 1, 2, 3]);
-        assert_eq!(gathered().keep(4).rewards(), [1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0]);
+        assert_eq!(gathered().keep(4).rewards(), [1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0].map(Some));
+    }
+
+    #[test]
+    fn a_sample_that_could_not_be_judged_gives_no_group_a_signal() {
+        let rewards = [[Some(1.1), None], [None, None], [Some(0.0), Some(1.0)], [None, Some(1.0)]];
+        assert_eq!(has_signal(rewards.as_flattened(), 2), [false, false, true, false]);
     }
 }

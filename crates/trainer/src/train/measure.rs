@@ -1,5 +1,5 @@
 //! A step's numbers, under the names of [`crate::metrics`].
-use super::gather::Gathered;
+use super::gather::{Gathered, has_signal};
 use crate::config::Config;
 use crate::data::Position;
 use crate::evaluate::Score;
@@ -64,12 +64,14 @@ pub(super) fn entropy(record: &mut Record, groups: &[Group]) {
 }
 
 /// Rewards and verdicts; `samples` is the length of a group.
-pub(super) fn rewards(record: &mut Record, judged: &Judged, rewards: &[f32], samples: usize) {
-    let values = rewards.iter().map(|&r| f64::from(r));
-    let average = mean(values.clone());
-    record.set(m::REWARD_MEAN, average);
-    record.set(m::REWARD_STD, mean(values.map(|r| (r - average) * (r - average))).sqrt());
-    let flat = rewards.chunks(samples).map(|g| f64::from(u8::from(g.iter().all(|r| *r == g[0]))));
+pub(super) fn rewards(record: &mut Record, judged: &Judged, rewards: &[Option<f32>], samples: usize) {
+    let values = rewards.iter().flatten().map(|&r| f64::from(r));
+    if values.clone().next().is_some() {
+        let average = mean(values.clone());
+        record.set(m::REWARD_MEAN, average);
+        record.set(m::REWARD_STD, mean(values.map(|r| (r - average) * (r - average))).sqrt());
+    }
+    let flat = has_signal(rewards, samples).into_iter().map(|signal| f64::from(u8::from(!signal)));
     record.set(m::REWARD_GROUPS_WITHOUT_SIGNAL, mean(flat));
     let (counts, n) = (judged.counts(), rewards.len().max(1) as f64);
     record.set(m::REWARD_CORRECT, counts.correct as f64 / n);

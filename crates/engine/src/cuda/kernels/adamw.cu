@@ -28,11 +28,11 @@ DEVICE void step(float* weights, const float* gradient, Moment* first, Moment* s
 #pragma unroll
     for (int j = 0; j < 4; j++) {
         while (range < ranges && decayed[2 * range + 1] <= at + j) range++;
-        float decay = range < ranges && decayed[2 * range] <= at + j ? k.decay : 1.0f;
+        float decay = range < ranges && decayed[2 * range] <= at + j ? k.decay : 0.0f;
         float grad = g.v[j] * k.gradient_scale;
         m.v[j] = fmaf(k.b1, m.v[j], (1.0f - k.b1) * grad);
         v.v[j] = fmaf(k.b2, v.v[j], (1.0f - k.b2) * grad * grad);
-        w.v[j] = fmaf(w.v[j], decay, -(k.rate * m.v[j] / fmaf(sqrtf(v.v[j]), k.root, k.eps)));
+        w.v[j] -= fmaf(decay, w.v[j], k.rate * m.v[j] / fmaf(sqrtf(v.v[j]), k.root, k.eps));
     }
     store_four(weights + at, w, live);
     store_four(first + at, m, live);
