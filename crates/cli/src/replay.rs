@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use serde_json::{Map, Value as Json, json};
+use surefoot_trainer::journey::Changes;
 use surefoot_trainer::objectives::RECIPES;
 use surefoot_trainer::plot::{Axis, Line, Panel, Sheet, Stroke};
 use surefoot_trainer::replay::{Contender, Outcome, QUANTITIES, Quantity, Replay};
@@ -51,6 +52,12 @@ pub fn replayed(folder: &Path, asked: &Objectives) -> anyhow::Result<(Replay, Ve
             "{}: {} samples left out: their updates were refused, as their numbers were not finite",
             folder.display(),
             replay.refused
+        ));
+    }
+    for changes in Changes::read(folder).iter().filter(|changes| changes.are_of_the_objective()) {
+        output::note(&format!(
+            "{}: settings changed {changes}; \"the run's\" are the last ones, also for the steps before",
+            folder.display()
         ));
     }
     Ok((replay, outcomes))

@@ -120,6 +120,16 @@ fn resolve(args: &Train, purpose: Purpose) -> anyhow::Result<(Config, Start)> {
             if !file.is_file() {
                 return Err(run_folder::RunFolderError::NoRun { path: run.clone() }.into());
             }
+            if let Some(made) = Purpose::of_run(&file).filter(|made| *made != purpose) {
+                anyhow::bail!(
+                    "{} is a run of `surefoot {made}`; go on with: surefoot {made} --resume {0}",
+                    run.display(),
+                    made = made.command(),
+                );
+            }
+            if sets.iter().any(|set| set.starts_with("log.run_dir=")) {
+                anyhow::bail!("log.run_dir cannot be set with --resume: the run is in {}", run.display());
+            }
             let mut config = Config::load(&file, sets, purpose)?;
             config.log.run_dir = run.display().to_string();
             Ok((config, Start::Resume))

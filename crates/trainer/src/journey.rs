@@ -1,4 +1,5 @@
 //! What every run shares: its folder, its steps until the end or a stop, its checkpoints, and going on from them.
+mod changes;
 mod saving;
 mod together;
 
@@ -18,6 +19,8 @@ use crate::train::{TrainError, versions::Versions};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
+
+pub use changes::{ChangeError, Changes};
 
 /// Whether a run is new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +116,7 @@ impl Journey {
         let source = Path::new(&config.model.path).to_path_buf();
         let run_dir = Path::new(&config.log.run_dir).to_path_buf();
         together::share_updates(&mut config, start, &ranks, notes);
+        let mut changes = Changes::default();
         let (folder, latest, mut policy) = match start {
             Start::New => {
                 // The model first: a run that cannot start leaves no folder.
@@ -130,6 +134,11 @@ impl Journey {
                     true => RunFolder::resume(&run_dir)?,
                     false => RunFolder::of_another(&run_dir),
                 };
+                if ranks.is_first() {
+                    let before = changes::stored(&folder, &config);
+                    changes = Changes::of(&before, &config)?;
+                    changes::nothing_is_lost(&folder, &before, notes)?;
+                }
                 let latest = together::latest(&folder, &ranks)?;
                 let from = match &latest {
                     // Adapters are added to the base again: a checkpoint's model holds the sum.
@@ -154,6 +163,12 @@ impl Journey {
         }
         // The line of a step that is pending is written when its evaluation is finished.
         let before = step - u64::from(pending.is_some());
+        let left = step < config.train.steps || pending.is_some();
+        notes.extend(changes.note(step, config.train.steps, left)?);
+        if ranks.is_first() && (left || start == Start::New) {
+            changes.keep(&folder, step)?;
+            folder.write_config(&config.to_toml())?;
+        }
         let written = if ranks.is_first() { Some(Written::open(&config, &folder, before)?) } else { None };
         let records = together::records(&folder, &ranks)?;
         let detectors = Detectors::new(&config.stop, &records);
@@ -178,9 +193,8 @@ impl Journey {
 }
 
 impl Written {
-    /// Opens the files of a run that goes on after `step`, and writes its configuration.
+    /// Opens the files of a run that goes on after `step`.
     fn open(config: &Config, folder: &RunFolder, step: u64) -> Result<Self, TrainError> {
-        folder.write_config(&config.to_toml())?;
         let metrics = MetricsFile::open(&folder.metrics(), step)?;
         let tensorboard = match config.log.tensorboard {
             true => Some(TensorBoard::open(&folder.path().join("tensorboard"), &metrics::read(&folder.metrics())?)?),

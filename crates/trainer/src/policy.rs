@@ -387,7 +387,8 @@ fn clip_scale(config: &Config, norm: f64) -> f64 {
     if clip > 0.0 && norm > clip { clip / norm } else { 1.0 }
 }
 
-/// Learning rate of the 1-based update `update` of `total`: linear warm-up to `peak`, then the schedule.
+/// Learning rate of the 1-based update `update` of `total`: linear warm-up to `peak`, then the schedule, which has its end behind the last
+/// update, so that none is made at a rate of 0.
 pub fn learning_rate(config: &Config, peak: f64, update: u64, total: u64) -> f64 {
     let optimizer = &config.optimizer;
     let warmup = optimizer.warmup_steps;
@@ -395,7 +396,7 @@ pub fn learning_rate(config: &Config, peak: f64, update: u64, total: u64) -> f64
         return peak * update as f64 / warmup as f64;
     }
     let span = total.saturating_sub(warmup).max(1) as f64;
-    let passed = ((update - warmup) as f64 / span).min(1.0);
+    let passed = ((update - warmup - 1) as f64 / span).min(1.0);
     let shape = match optimizer.schedule {
         Schedule::Constant => return peak,
         Schedule::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * passed).cos()),

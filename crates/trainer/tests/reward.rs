@@ -22,10 +22,10 @@ fn named(name: RewardName) -> Reward {
 fn mathematics_is_judged() {
     let pairs = [("72", r"so \boxed{72}"), ("1/2", "the answer is 0.5"), ("72", "it is 71"), ("72", r"so \boxed{7")];
     let judged = score(&named(RewardName::Math), &pairs);
-    assert_eq!(judged.rewards(4), [1.0, 1.0, 0.0, 0.0]);
+    assert_eq!(judged.rewards(), [1.0, 1.0, 0.0, 0.0].map(Some));
     let counts = judged.counts();
     assert_eq!((counts.correct, counts.wrong, counts.unparseable), (2, 1, 1), "{judged:?}");
-    assert_eq!(score(&named(RewardName::MathPm1), &pairs).rewards(4), [1.0, 1.0, -1.0, -1.0]);
+    assert_eq!(score(&named(RewardName::MathPm1), &pairs).rewards(), [1.0, 1.0, -1.0, -1.0].map(Some));
 }
 
 #[test]
@@ -41,10 +41,10 @@ fn a_form_earns_its_bonus_and_strict_asks_for_it() {
     let bonus = Reward { name, weights: vec![1.0, 0.25], format: AnswerFormat::Boxed, ..Reward::default() };
     let pairs = [("72", r"\boxed{72}"), ("72", "72"), ("72", r"\boxed{71}"), ("72", r"\boxed{72")];
     let judged = score(&bonus, &pairs);
-    assert_eq!(judged.rewards(4)[..3], [1.25, 1.0, 0.25]);
+    assert_eq!(judged.rewards()[..3], [1.25, 1.0, 0.25].map(Some));
     assert_eq!(judged.outcomes.iter().map(|o| o.formatted).collect::<Vec<_>>(), [true, false, true, false].map(Some));
     let strict = Reward { format: AnswerFormat::Boxed, strict: true, ..named(RewardName::Math) };
-    assert_eq!(score(&strict, &pairs).rewards(4), [1.0, 0.0, 0.0, 0.0]);
+    assert_eq!(score(&strict, &pairs).rewards(), [1.0, 0.0, 0.0, 0.0].map(Some));
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn the_template_of_thought_and_answer_earns_its_bonus() {
         ("72", "<think>8 times 9<answer>72</answer>"),
         ("72", "so 71"),
     ];
-    assert_eq!(score(&config, &pairs).rewards(5), [1.5, -0.5, 1.0, -1.0, -1.0]);
+    assert_eq!(score(&config, &pairs).rewards(), [1.5, -0.5, 1.0, -1.0, -1.0].map(Some));
 }
 
 /// What the presets of `[prompt]` ask for earns the reward, and the same answer in another form does not.
@@ -72,9 +72,9 @@ fn presets_fit_their_strict_rewards() {
     let boxed = "So it is \\boxed{2}.";
     let pairs = [("2", cpgd), ("2", boxed), ("2", "So it is 2.")];
     assert!(of("cpgd").prompt.system.contains(cpgd), "the example of the prompt");
-    assert_eq!(score(&of("cpgd").reward, &pairs).rewards(3), [1.0, 0.0, 0.0]);
-    assert_eq!(score(&of("dgpo").reward, &pairs).rewards(3), [1.0, 1.0, 0.0]);
-    assert_eq!(score(&of("none").reward, &pairs).rewards(3), [1.0, 1.0, 1.0]);
+    assert_eq!(score(&of("cpgd").reward, &pairs).rewards(), [1.0, 0.0, 0.0].map(Some));
+    assert_eq!(score(&of("dgpo").reward, &pairs).rewards(), [1.0, 1.0, 0.0].map(Some));
+    assert_eq!(score(&of("none").reward, &pairs).rewards(), [1.0, 1.0, 1.0].map(Some));
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_long_completion_pays_for_its_last_tokens() {
         let config = Reward { name: name.clone(), weights, overlong_buffer: buffer, ..Reward::default() };
         let sample = |tokens| Sample { problem: "p", gold: "1", completion: "1", tokens };
         let judged = Rewarder::new(&config, LIMIT, 2).unwrap().score(&[60, 80, 90, 100].map(sample)).unwrap();
-        for (reward, expected) in judged.rewards(4).iter().zip(expected) {
+        for (reward, expected) in judged.rewards().into_iter().flatten().zip(expected) {
             assert!((reward - expected).abs() < 1e-6, "{reward} instead of {expected} with a buffer of {buffer}");
         }
         assert_eq!(judged.counts().correct, 4);
@@ -98,10 +98,10 @@ fn a_long_completion_pays_for_its_last_tokens() {
 
 #[test]
 fn texts_and_countdown_are_judged() {
-    assert_eq!(score(&named(RewardName::Exact), &[("46", " 46\n"), ("46", "046")]).rewards(2), [1.0, 0.0]);
+    assert_eq!(score(&named(RewardName::Exact), &[("46", " 46\n"), ("46", "046")]).rewards(), [1.0, 0.0].map(Some));
     assert_eq!(
-        score(&named(RewardName::Countdown), &[("(3+5)*2", "2*(3+5)"), ("(3+5)*2", "16")]).rewards(2),
-        [1.0, 0.0]
+        score(&named(RewardName::Countdown), &[("(3+5)*2", "2*(3+5)"), ("(3+5)*2", "16")]).rewards(),
+        [1.0, 0.0].map(Some)
     );
 }
 
@@ -142,7 +142,7 @@ echo "{{\"id\": $id, \"reward\": $reward}}"; done"#
     #[test]
     fn every_sample_gets_its_own_reward() {
         let judged = run(&answering(":"));
-        assert_eq!(judged.rewards(20), (0..20).map(|index| index as f32).collect::<Vec<_>>());
+        assert_eq!(judged.rewards(), (0..20).map(|index| Some(index as f32)).collect::<Vec<_>>());
         assert_eq!(judged.counts().scored, 20);
     }
 
@@ -150,7 +150,7 @@ echo "{{\"id\": $id, \"reward\": $reward}}"; done"#
     fn a_crash_loses_nothing() {
         // Each process ends after three answers; the sample that it took is tried again.
         let judged = run(&answering("n=$((n+1)); [ $n -gt 3 ] && exit 1"));
-        assert_eq!(judged.rewards(20), (0..20).map(|index| index as f32).collect::<Vec<_>>());
+        assert_eq!(judged.rewards(), (0..20).map(|index| Some(index as f32)).collect::<Vec<_>>());
     }
 
     #[test]
@@ -190,7 +190,7 @@ echo "{{\"id\": $id, \"reward\": $reward}}"; done"#
         // Each process kills itself once, as the system does when memory ends, in the middle of a line.
         let kill = r#"n=$((n+1)); [ $n -eq 3 ] && { printf '{"id": '; kill -9 $$; }"#;
         let judged = run(&answering(kill));
-        assert_eq!(judged.rewards(20), (0..20).map(|index| index as f32).collect::<Vec<_>>());
+        assert_eq!(judged.rewards(), (0..20).map(|index| Some(index as f32)).collect::<Vec<_>>());
         let judged = run("kill -9 $$");
         assert_eq!(judged.counts().failed, 20);
         assert!(judged.outcomes[7].note.contains("ended (signal: 9 (SIGKILL)) without"), "{}", judged.outcomes[7].note);

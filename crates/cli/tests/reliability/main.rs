@@ -6,6 +6,7 @@ mod adapters;
 mod ahead;
 mod bad_input;
 mod best;
+mod changed;
 mod collapse;
 mod cut_evaluation;
 mod disk;

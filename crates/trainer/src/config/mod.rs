@@ -8,6 +8,7 @@ mod behavior;
 mod build;
 mod check;
 pub mod choice;
+mod differ;
 pub mod document;
 mod entry;
 mod error;
@@ -23,6 +24,7 @@ use crate::ranks::launched;
 use std::path::Path;
 
 pub use behavior::{Correction, Server};
+pub use differ::Difference;
 pub use entry::{Entry, Mismatch};
 pub use error::{ConfigError, Origin, Problem, ProblemKind};
 pub use objective::{Objective, OptionValue};
@@ -80,6 +82,18 @@ impl Purpose {
             Purpose::Sft => "sft",
             Purpose::Eval => "eval",
         }
+    }
+
+    /// What the run of the resolved configuration `file` was started for, which its first line says; `None` without such a line.
+    pub fn of_run(file: &Path) -> Option<Self> {
+        let text = std::fs::read_to_string(file).ok()?;
+        let first = text.lines().next()?;
+        [Purpose::Train, Purpose::Sft].into_iter().find(|purpose| first == purpose.headline())
+    }
+
+    /// First line of a resolved configuration.
+    fn headline(self) -> String {
+        format!("# Resolved configuration of `surefoot {}`.", self.command())
     }
 }
 
@@ -205,7 +219,7 @@ impl Config {
 
     /// The resolved configuration as TOML; reading it back gives an equal configuration.
     pub fn to_toml(&self) -> String {
-        let mut text = format!("# Resolved configuration of `surefoot {}`.\n", self.purpose.command());
+        let mut text = self.purpose.headline() + "\n";
         for stage in self.stages() {
             text.push_str(&format!("\n[{}]\n", stage.section()));
             for (key, value) in stage.entries() {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::tokens::Token;
 use crate::config::{Config, Purpose};
+use crate::journey::Changes;
 use crate::metrics::{self, Record, definition::UPDATE_REGION_M};
 use crate::progress::warnings;
 use crate::run_folder::rollouts::{self, Sample};
@@ -63,6 +64,9 @@ impl RunData {
         {
             run.warnings = warnings(&run.records, config);
         }
+        run.notices.extend(
+            Changes::read(folder).iter().map(|changes| format!("{}: settings changed {changes}", folder.display())),
+        );
         run
     }
 

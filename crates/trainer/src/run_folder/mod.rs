@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! config.toml        resolved configuration, with every default
+//! changes.jsonl      settings that a resume changed, and after which step
 //! metrics.jsonl      one line a step
 //! tensorboard/       the same for TensorBoard
 //! rollouts/          step-000001.parquet …: prompts, completions, rewards, token log-probabilities

@@ -59,23 +59,7 @@ impl Cell {
 
 /// Keys in which two configurations differ, with both values.
 fn differences(there: &Config, here: &Config) -> Vec<String> {
-    let entries = |config: &Config| -> Vec<(String, String)> {
-        let stages = config.stages();
-        let keys = stages.iter().flat_map(|stage| {
-            stage
-                .entries()
-                .into_iter()
-                .map(|(key, value)| (format!("{}.{key}", stage.section()), value.unwrap_or_default()))
-        });
-        keys.filter(|(key, _)| !FREE.contains(&key.as_str())).collect()
-    };
-    let (there, here) = (entries(there), entries(here));
-    let value = |entries: &[(String, String)], key: &str| {
-        entries.iter().find(|(known, _)| known == key).map_or_else(|| "not set".to_string(), |(_, value)| value.clone())
-    };
-    let mut keys: Vec<&String> = there.iter().chain(&here).map(|(key, _)| key).collect();
-    keys.sort();
-    keys.dedup();
-    let differ = keys.into_iter().filter(|key| value(&there, key) != value(&here, key));
-    differ.map(|key| format!("{key} is {} there and {} here", value(&there, key), value(&here, key))).collect()
+    let differences = there.differences(here);
+    let counted = differences.iter().filter(|difference| !FREE.contains(&difference.key.as_str()));
+    counted.map(|d| format!("{} is {} there and {} here", d.key, d.from(), d.to())).collect()
 }

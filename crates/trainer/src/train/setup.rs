@@ -6,7 +6,7 @@ use super::reference::Reference;
 use crate::config::Config;
 use crate::data::{DataError, Dataset, Order, Row, Wanted};
 use crate::evaluate::{Benchmark, EvaluateError};
-use crate::journey::{Journey, Start};
+use crate::journey::{ChangeError, Journey, Start};
 use crate::metrics::MetricsError;
 use crate::policy::PolicyError;
 use crate::prompt::{PromptError, Prompter};
@@ -84,6 +84,21 @@ pub enum TrainError {
     /// The metrics file.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
+    /// A setting that a resume cannot change.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+    /// The checkpoints of a run are not there any more.
+    #[error(
+        "{} has recorded {steps} steps, but holds none of its checkpoints: put them back, or remove its metrics.jsonl to begin anew in this \
+         folder",
+        folder.display()
+    )]
+    Gone {
+        /// The run's folder.
+        folder: PathBuf,
+        /// Steps that were recorded.
+        steps: u64,
+    },
     /// A server that samples.
     #[error(transparent)]
     Server(#[from] ServerError),
