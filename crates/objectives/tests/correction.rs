@@ -104,12 +104,29 @@ fn rejections_by_every_criterion() {
         }
     }
     assert_eq!(Criterion::KEYS.len(), 11);
-    // from below, and all criteria at once
-    let low = apply(&[("rollout_rs", "token_k1"), ("rollout_rs_threshold", "0.51_9")], None);
-    assert_eq!(low.mask.unwrap(), [true, true, true, false, true, true]);
-    let both = apply(&[("rollout_rs", "token_k1, seq_sum_k1"), ("rollout_rs_threshold", "0.5_9,0.5_3")], None);
+    // the ratios π_b/π_old are 1, ½, ¼, 2 and ½, 1, as verl has them; all criteria at once
+    let ratios =
+        |bounds: &str| apply(&[("rollout_rs", "token_k1"), ("rollout_rs_threshold", bounds)], None).mask.unwrap();
+    assert_eq!(ratios("0.51_9"), [true, false, false, true, false, true]);
+    assert_eq!(ratios("0.2_1.9"), [true, true, true, false, true, true]);
+    let both = apply(&[("rollout_rs", "token_k1, seq_sum_k1"), ("rollout_rs_threshold", "0.2_9,0.49_3")], None);
     assert_eq!(both.mask.unwrap(), [false, false, false, false, true, true]);
     assert_eq!((both.stats.rejected_tokens, both.stats.rejected_sequences), (4, 1));
+}
+
+/// verl limits each token's log-ratio to ±20 before it is summed.
+#[test]
+fn no_single_token_decides_about_a_long_sequence() {
+    let mut correction = Correction::default();
+    correction.set("rollout_rs", "seq_mean_k1").unwrap();
+    correction.set("rollout_rs_threshold", "0.5_2.0").unwrap();
+    let (mut old, behavior) = (vec![-1.0; 100], vec![-1.0; 100]);
+    old[0] = -101.0;
+    let corrected = correction.apply(&old, &behavior, &[0, 100], None).unwrap();
+    assert!(corrected.mask.unwrap().iter().all(|kept| *kept));
+    // what is said of the gap is not limited
+    assert_eq!((corrected.stats.gap_max, corrected.stats.k1_sum), (100.0, 100.0));
+    assert!((corrected.stats.k3_sum - 99.0).abs() < 1e-9);
 }
 
 #[test]

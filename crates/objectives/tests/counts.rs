@@ -56,3 +56,35 @@ fn equal_returns_have_advantage_zero_to_the_bit() {
     let AdvantageValues::PerToken(values) = estimator.compute(&batch).unwrap() else { panic!("one a token") };
     assert_eq!(values, [0.0; 9]);
 }
+
+/// Penalties that somebody has computed stand for those of log-probabilities, in every estimator.
+#[test]
+fn known_penalties_are_those_of_log_probabilities() {
+    let (offsets, mask) = ([0, 2, 3, 6, 8], [true, true, true, true, false, true, true, true]);
+    let (old, reference) = ([-0.5_f32; 8], [-0.75, -0.5, -1.0, -0.25, -2.0, -0.625, -0.5, -1.5]);
+    let rewards = RewardBatch::new(&[1.0, 0.0, 0.5, 1.0], &[1, 1, 2, 2]).unwrap();
+    let tokens = rewards.with_tokens(&offsets, Some(&mask)).unwrap();
+    let penalties: Vec<f32> = old.iter().zip(&reference).map(|(old, reference)| 0.5 * (old - reference)).collect();
+    for key in surefoot_objectives::advantage::Estimator::KEYS {
+        let mut estimator = AdvantageEstimator::named(key).unwrap();
+        let known = estimator.compute(&tokens.with_penalties(&penalties).unwrap()).unwrap();
+        let without = estimator.compute(&tokens).unwrap();
+        estimator.set("kl_coefficient", 0.5).unwrap();
+        assert_eq!(known, estimator.compute(&tokens.with_logp(&old, &reference).unwrap()).unwrap(), "{key}");
+        assert_ne!(known, without, "{key}");
+    }
+    let error = AdvantageEstimator::named("raw").unwrap().compute(&tokens.with_penalties(&[f32::NAN; 8]).unwrap());
+    assert!(error.unwrap_err().to_string().contains("penalties is NaN at sequence 0, position 0"));
+}
+
+#[test]
+fn huge_rewards_have_finite_advantages() {
+    for key in surefoot_objectives::advantage::Estimator::KEYS {
+        let batch = RewardBatch::new(&[3e38, 3e38, -3e38, 3e38], &[0; 4]).unwrap();
+        let batch = batch.with_tokens(&[0, 1, 2, 3, 4], None).unwrap();
+        let values = match AdvantageEstimator::named(key).unwrap().compute(&batch).unwrap() {
+            AdvantageValues::PerSequence(values) | AdvantageValues::PerToken(values) => values,
+        };
+        assert!(values.iter().all(|advantage| advantage.is_finite()), "{key}: {values:?}");
+    }
+}

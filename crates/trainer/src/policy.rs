@@ -423,4 +423,38 @@ mod tests {
         config.optimizer.warmup_steps = 4;
         assert_eq!(learning_rate(&config, policy.peak_rate(&config), 1, 10), policy.peak_rate(&config) / 4.0);
     }
+
+    #[test]
+    fn every_update_of_a_schedule_moves_the_weights() {
+        let mut config = Config::defaults(Purpose::Train);
+        for schedule in [Schedule::Constant, Schedule::Cosine, Schedule::Linear] {
+            config.optimizer.schedule = schedule;
+            for warmup in [0, 2, 9] {
+                config.optimizer.warmup_steps = warmup;
+                let rates: Vec<f64> = (1..=10).map(|update| learning_rate(&config, 1.0, update, 10)).collect();
+                assert!(rates.iter().all(|rate| *rate > 0.0 && *rate <= 1.0), "{schedule:?}: {rates:?}");
+                assert_eq!(rates[warmup.saturating_sub(1) as usize], 1.0, "{schedule:?}: {rates:?}");
+                assert!(rates[warmup as usize..].is_sorted_by(|a, b| a >= b), "{schedule:?}: {rates:?}");
+            }
+        }
+        assert_eq!(learning_rate(&config, 1.0, 1, 1), 1.0 / 9.0);
+    }
+
+    /// The bias correction is of the moments, which a skipped update leaves as they are.
+    #[test]
+    fn skipped_updates_do_not_enlarge_the_next_step() {
+        let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("demo");
+        let mut config = Config::defaults(Purpose::Train);
+        config.model.path = demo.display().to_string();
+        let stepped = |skipped: u64| {
+            let (mut policy, _) = Policy::load(&demo, 32, "rollout.max_new_tokens", &config).unwrap();
+            policy.updates += skipped;
+            policy.put_gradient((0..policy.elements()).map(|i| (i % 7) as f32 - 3.0).collect()).unwrap();
+            policy.step(&config, 1.0, 100).unwrap();
+            (policy.updates, policy.values().unwrap().into_owned())
+        };
+        let (plain, after_three) = (stepped(0), stepped(3));
+        assert_eq!((plain.0, after_three.0), (1, 4));
+        assert!(plain.1 == after_three.1);
+    }
 }

@@ -29,10 +29,11 @@ fn adamw_has_the_bits_of_the_cpu() {
             let power = |b: f32| 1.0 - f64::from(b).powf(update as f64);
             let rate = (f64::from(s.learning_rate) / power(b1)) as f32;
             let root = (1.0 / power(b2).sqrt()) as f32;
+            let decay = (f64::from(s.learning_rate) * f64::from(s.weight_decay)) as f32;
             let kernel = if half { "adamw_bf16" } else { "adamw_float" };
             launch!(m, kernel, [len.div_ceil(1024), 1, 1], 256, 0;
                 &mut weights, &mut Memory::new(&gradient), &mut first, &mut second, &mut copy, &mut Memory::new(&ranges),
-                decayed.len(), len as u64, b1, b2, s.eps, s.gradient_scale, rate, root, 1.0 - s.learning_rate * s.weight_decay);
+                decayed.len(), len as u64, b1, b2, s.eps, s.gradient_scale, rate, root, decay);
             step(Serial, s, &decayed, &mut want, &gradient, &mut moments);
             assert_eq!(weights.read::<f32>(), want, "{len} at update {update}");
             assert_eq!(copy.read_halves(), want.iter().map(|&w| round(w)).collect::<Vec<_>>());
