@@ -5,8 +5,8 @@
 #   benchmarks/cuda.sh all      # on the machine with the GPU: needs the driver, CUDA's libraries and target/cuda
 #
 # `all` is `test`, `bench`, `python` (the package on CUDA tensors; PyTorch, transformers, pytest), `rl` (a whole step against TRL; FOLDER is a
-# model folder) and `learn` (MHPO beside GRPO on GSM8K; FOLDER, and GSM8K is its file of problems), each of which is a command too;
-# what lacks its needs is left out with a word. CUDA's libraries are found in LD_LIBRARY_PATH, in the folder that CUDA_LIBRARIES names, or
+# model folder) and `learn` (MHPO beside GRPO on GSM8K; FOLDER, and GSM8K_TRAIN and GSM8K_TEST are its files), each of which is a command
+# too; what lacks its needs is left out with a word. CUDA's libraries are found in LD_LIBRARY_PATH, in the folder that CUDA_LIBRARIES names, or
 # among the wheels of `python3`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -86,10 +86,12 @@ run_rl() {
     done
 }
 
-# The learning curves: a warm start on GSM8K's solutions, then MHPO and GRPO from there. STEPS: 200.
+# The learning curves: a warm start on GSM8K's solutions, then MHPO and GRPO from there, one after the other.
 run_learn() {
-    [[ -n "${FOLDER:-}" && -n "${GSM8K:-}" ]] || { echo "learn: left out, FOLDER or GSM8K is not given" >&2 && return; }
-    SUREFOOT=$folder/surefoot DEVICE=cuda benchmarks/learn.sh "$FOLDER" "$GSM8K" "$folder/learn"
+    [[ -n "${FOLDER:-}" && -n "${GSM8K_TRAIN:-}" && -n "${GSM8K_TEST:-}" ]] ||
+        { echo "learn: left out, FOLDER, GSM8K_TRAIN or GSM8K_TEST is not given" >&2 && return; }
+    SUREFOOT=$folder/surefoot PARALLEL=1 WARM_STEPS=${WARM_STEPS:-400} STEPS=${STEPS:-200} \
+        benchmarks/learn.sh "$FOLDER" "$GSM8K_TRAIN" "$GSM8K_TEST" "$folder/learn"
 }
 
 case "${1:-all}" in
