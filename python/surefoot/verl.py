@@ -154,9 +154,11 @@ def _register_advantage(key: str, by_prompt: bool) -> None:
             gamma = 1.0 if config is None else config.get("gamma", 1.0)
             if gamma != 1.0:
                 raise ValueError(f"algorithm.gamma is {gamma}; {PREFIX}{key} does not discount, leave it at 1.0")
-            # The return of a token is the sum of the rewards from there on: what the last one earns, less the penalties on the way.
-            last = _last(mask)
-            values = estimator.compute((rewards * last).sum(1), groups, mask=mask, penalties=-rewards * (mask & ~last))
+            # The return of a token is the sum of the rewards from there on: what the sequence earns in the end, less the
+            # penalties on the way.
+            credited, last = _credited(rewards, mask), _last(mask)
+            earned = np.where(mask.any(1), (credited * last).sum(1), rewards.sum(1))
+            values = estimator.compute(earned, groups, mask=mask, penalties=-credited * (mask & ~last))
         else:
             values = estimator.compute(rewards.sum(1), groups, mask=mask)
         if values.ndim == 1:
@@ -165,6 +167,16 @@ def _register_advantage(key: str, by_prompt: bool) -> None:
             values = values * _prompt_weights(mask, groups)[:, None]
         advantages = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)).to(token_level_rewards.device)
         return advantages, advantages
+
+
+def _credited(rewards: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The rewards, those of untrained tokens at the trained token before them: verl puts the score at the last token of the
+    response, which a tool may have written. What precedes all trained tokens is in no token's return."""
+    before = np.maximum.accumulate(np.where(mask, np.arange(mask.shape[1]), -1), axis=1)
+    rows, columns = np.nonzero(before >= 0)
+    credited = np.zeros_like(rewards)
+    np.add.at(credited, (rows, before[rows, columns]), rewards[rows, columns])
+    return credited
 
 
 def _last(mask: np.ndarray) -> np.ndarray:

@@ -197,6 +197,30 @@ def test_prompt_weights_make_the_token_mean_a_mean_over_prompts():
     np.testing.assert_allclose(by_token.grad_logp, by_prompt.grad_logp, rtol=1e-5, atol=1e-9)
 
 
+def whitened(returns, mask):
+    """Less their mean and divided by their deviation, over the trained tokens."""
+    values = returns[mask]
+    return np.where(mask, (returns - values.mean()) / (values.std(ddof=1) + 1e-6), 0.0)
+
+
+def test_rewards_at_untrained_tokens_are_earned_by_the_trained_tokens_before_them():
+    """verl puts the score at the last token of the response, which need not be trained: a tool may have written it."""
+    mask = np.array([[1, 1, 0, 1, 0], [1, 0, 1, 1, 0], [0, 1, 1, 0, 0], [0, 0, 0, 0, 0]], dtype=bool)
+    rewards = np.array([[0, 0, 0, 0, 1.0], [0, 0.25, 0, -0.125, 0.5], [4, 0, -1, 0, 2], [0, 0, 0, 3, 0]])
+    # the sum of the rewards from a token on; the last row trains nothing, but has earned 3
+    returns = np.array([[1, 1, 0, 1, 0], [0.625, 0, 0.375, 0.375, 0], [0, 1, 1, 0, 0], [0] * 5])
+    arguments = {"token_level_rewards": torch.tensor(rewards), "response_mask": torch.tensor(mask).long()}
+    values, _ = core_algos.get_adv_estimator_fn("surefoot_reinforce_plus_plus")(
+        **arguments, index=np.array(list("aaaa"))
+    )
+    np.testing.assert_allclose(values, whitened(returns, mask), rtol=1e-5, atol=1e-6)
+
+    # less the return of the group's other sample at the same trained token, or what it has earned when it has ended
+    others = np.array([[0.625, 0.375, 0, 0.375, 0], [1, 0, 1, 1, 0], [0, 3, 3, 0, 0], [0] * 5])
+    values, _ = core_algos.get_adv_estimator_fn("surefoot_rloo_normalized")(**arguments, index=np.array(list("aabb")))
+    np.testing.assert_allclose(values, whitened(returns - others, mask), rtol=1e-5, atol=1e-6)
+
+
 def test_advantage_options():
     scores, mask, index = rewards()
     config = surefoot.verl.AlgorithmConfig(
