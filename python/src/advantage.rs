@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use surefoot_objectives::advantage::{self as core, AdvantageValues, RewardBatch};
 
-use crate::array::{Layout, borrow, borrow_some, groups as group_ids, slice, slice_some, value_error};
+use crate::array::{Layout, borrow, borrow_some, groups as group_ids, mask as truths, slice, slice_some, value_error};
 use crate::options;
 
 /// Advantages from the rewards of a whole rollout batch, by an estimator with its options.
@@ -71,21 +71,46 @@ impl AdvantageEstimator {
         penalties: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let rewards = borrow::<f32>("rewards", rewards)?;
+        let sequences = match rewards.shape() {
+            &[sequences] => sequences,
+            shape => return Err(value_error(format!("rewards has shape {shape:?}, expected [N]"))),
+        };
         let groups = group_ids(groups)?;
-        let mask = borrow_some::<bool>("mask", mask)?;
-        let (logp_old, logp_ref) =
-            (borrow_some::<f32>("logp_old", logp_old)?, borrow_some::<f32>("logp_ref", logp_ref)?);
-        let penalties = borrow_some::<f32>("penalties", penalties)?;
-        let layout = mask.as_ref().map(|mask| Layout::of("mask", mask.shape(), offsets)).transpose()?;
-        if offsets.is_some() && layout.is_none() {
-            return Err(value_error("offsets without a mask; give the mask of the packed tokens"));
+        let mask = mask.map(truths).transpose()?;
+        let layout = mask.as_ref().map(|mask| Layout::of("mask", &mask.shape, offsets)).transpose()?;
+        match &layout {
+            None if offsets.is_some() => {
+                return Err(value_error("offsets without a mask; give mask=, that of the packed tokens"));
+            }
+            Some(layout) if layout.sequences() != sequences => {
+                let rows = layout.sequences();
+                return Err(value_error(format!("mask has {rows} sequences, and rewards has {sequences}")));
+            }
+            _ => {}
         }
+        let of_tokens = |name: &str, value| {
+            let column = borrow_some::<f32>(name, value)?;
+            match (&column, &layout) {
+                (Some(column), Some(layout)) => layout.check(name, column.shape())?,
+                (Some(_), None) => return Err(value_error(format!("{name} without a mask; give mask=, the tokens"))),
+                (None, _) => {}
+            }
+            Ok(column)
+        };
+        let logp_old = of_tokens("logp_old", logp_old)?;
+        let logp_ref = of_tokens("logp_ref", logp_ref)?;
+        let penalties = of_tokens("penalties", penalties)?;
         let mut batch = RewardBatch::new(slice(&rewards)?, &groups).map_err(value_error)?;
         if let Some(layout) = &layout {
-            batch = batch.with_tokens(&layout.offsets, slice_some(&mask)?).map_err(value_error)?;
+            batch = batch
+                .with_tokens(&layout.offsets, mask.as_ref().map(|mask| mask.values.as_slice()))
+                .map_err(value_error)?;
         }
-        if let (Some(logp_old), Some(logp_ref)) = (slice_some(&logp_old)?, slice_some(&logp_ref)?) {
-            batch = batch.with_logp(logp_old, logp_ref).map_err(value_error)?;
+        match (slice_some(&logp_old)?, slice_some(&logp_ref)?) {
+            (Some(logp_old), Some(logp_ref)) => batch = batch.with_logp(logp_old, logp_ref).map_err(value_error)?,
+            (Some(_), None) => return Err(value_error("logp_old without logp_ref; give both")),
+            (None, Some(_)) => return Err(value_error("logp_ref without logp_old; give both")),
+            (None, None) => {}
         }
         if let Some(penalties) = slice_some(&penalties)? {
             batch = batch.with_penalties(penalties).map_err(value_error)?;

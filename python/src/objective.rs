@@ -6,7 +6,7 @@ use pyo3::types::{PyDict, PyTuple};
 use surefoot_objectives::advantage::Estimator;
 use surefoot_objectives::{self as core, Advantages, Aggregation, ObjectiveError, RECIPES, Region, Setting, Value};
 
-use crate::array::{Layout, borrow, borrow_some, groups as group_ids, is_double, slice, slice_some, value_error};
+use crate::array::{Layout, borrow, borrow_some, groups as group_ids, is_double, mask, slice, slice_some, value_error};
 use crate::counts::Counts;
 use crate::evaluation::{Columns, Computed, Evaluation, Precision, Wanted};
 use crate::options;
@@ -67,9 +67,9 @@ impl Objective {
                 ))
             })?;
         }
-        let mask = borrow_some::<bool>("mask", given.mask)?;
+        let mask = given.mask.map(mask).transpose()?;
         if let Some(mask) = &mask {
-            layout.check("mask", mask.shape())?;
+            layout.check("mask", &mask.shape)?;
         }
         let optional = |name: &str, value| {
             let column = borrow_some::<F>(name, value)?;
@@ -95,7 +95,7 @@ impl Objective {
             advantages: if by_sequence { Advantages::PerSequence(values) } else { Advantages::PerToken(values) },
             offsets: &layout.offsets,
             groups: &groups,
-            mask: slice_some(&mask)?,
+            mask: mask.as_ref().map(|mask| mask.values.as_slice()),
             logp_ref: slice_some(&logp_ref)?,
             logp_epoch: slice_some(&logp_epoch)?,
             token_weights: slice_some(&token_weights)?,
