@@ -3,7 +3,7 @@
 use numpy::{IntoPyArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use surefoot_objectives::advantage::{self as core, AdvantageValues, RewardBatch};
+use surefoot_objectives::advantage::{self as core, AdvantageError, AdvantageValues, RewardBatch};
 
 use crate::array::{Layout, borrow, borrow_some, groups as group_ids, mask as truths, slice, slice_some, value_error};
 use crate::options;
@@ -23,12 +23,28 @@ impl AdvantageEstimator {
     }
 }
 
+/// What lacks is an argument here, and a method in Rust.
+fn in_keywords(error: AdvantageError) -> PyErr {
+    match error {
+        AdvantageError::Missing { estimator, field: "offsets", .. } => value_error(format!(
+            "estimator {estimator} needs the tokens; give mask=, [N, T] or packed [T] with offsets="
+        )),
+        AdvantageError::Missing { estimator, field, .. } => {
+            value_error(format!("estimator {estimator} needs {field}; give logp_old= and logp_ref="))
+        }
+        other => value_error(other),
+    }
+}
+
 #[pymethods]
 impl AdvantageEstimator {
     #[new]
     #[pyo3(signature = (name: "str", /, **options: "float | str | bool"))]
     fn new(name: &str, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let mut estimator = core::AdvantageEstimator::named(name).map_err(value_error)?;
+        if let Some(other) = options.map(|options| options.get_item("estimator")).transpose()?.flatten() {
+            return Err(value_error(format!("the estimator is named first: AdvantageEstimator(\"{other}\")")));
+        }
         options::set_all(options, |key, value| estimator.set(key, value))?;
         estimator.check().map_err(value_error)?;
         Ok(Self(estimator))
@@ -115,7 +131,7 @@ impl AdvantageEstimator {
         if let Some(penalties) = slice_some(&penalties)? {
             batch = batch.with_penalties(penalties).map_err(value_error)?;
         }
-        match (py.detach(|| self.0.compute(&batch)).map_err(value_error)?, layout) {
+        match (py.detach(|| self.0.compute(&batch)).map_err(in_keywords)?, layout) {
             (AdvantageValues::PerToken(values), Some(layout)) => Ok(layout.array(py, values)?.into_any()),
             (AdvantageValues::PerToken(values) | AdvantageValues::PerSequence(values), _) => {
                 Ok(values.into_pyarray(py).into_any())
@@ -126,6 +142,10 @@ impl AdvantageEstimator {
     #[pyo3(signature = () -> "tuple[tuple[str], dict[str, float | str]]")]
     fn __getnewargs_ex__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyTuple>, Bound<'py, PyDict>)> {
         Ok((PyTuple::new(py, [self.name()])?, self.options(py)?))
+    }
+
+    fn __hash__(&self) -> u64 {
+        options::hash(&self.0)
     }
 
     fn __repr__(&self) -> String {

@@ -82,6 +82,10 @@ impl Correction {
         Ok((PyTuple::empty(py), self.options(py)?))
     }
 
+    fn __hash__(&self) -> u64 {
+        options::hash(&self.0)
+    }
+
     fn __repr__(&self) -> String {
         format!("Correction({})", options::listed(&self.0.settings()))
     }

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use surefoot_objectives as core;
 
 use crate::array::{Layout, groups as group_ids, mask as truths, value_error};
+use crate::options::hash;
 
 /// Counts of a whole mini-batch, which its micro-batches and data-parallel ranks divide by.
 ///
@@ -72,6 +73,10 @@ impl Counts {
 
     fn __getnewargs__(&self) -> (u64, u64, BTreeMap<u32, u64>) {
         (self.0.tokens, self.0.sequences, self.groups())
+    }
+
+    fn __hash__(&self) -> u64 {
+        hash(&self.0)
     }
 
     fn __repr__(&self) -> String {

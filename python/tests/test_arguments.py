@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import surefoot
 from surefoot import AdvantageEstimator, Correction, Counts, Objective
 
 
@@ -77,3 +78,55 @@ def test_masked_arrays_would_lose_their_mask():
         refused(f"{name} is a masked array, whose mask would be lost", Objective("mhpo").evaluate, **arguments)
     refused("rewards is a masked array", AdvantageEstimator("raw").compute, np.ma.masked_array([1.0], [True]), [0])
     refused("groups is a masked array", Counts.of, [[True]], groups=np.ma.masked_array([1], [True]))
+
+
+def test_what_is_missing_is_named_as_an_argument():
+    by_token = AdvantageEstimator("reinforce_plus_plus")
+    refused("needs the tokens; give mask=, [N, T] or packed [T] with offsets=", by_token.compute, [1, 0], [0, 0])
+    refused("offsets without a mask; give mask=", by_token.compute, [1, 0], [0, 0], offsets=[0, 1, 2])
+    with_penalty = AdvantageEstimator("grpo", kl_coefficient=0.1)
+    refused("needs the tokens; give mask=", with_penalty.compute, [1, 0], [0, 0])
+    refused(
+        "needs logp_old and logp_ref; give logp_old= and logp_ref=",
+        with_penalty.compute,
+        [1, 0],
+        [0, 0],
+        mask=[[1], [1]],
+    )
+    refused(
+        "logp_old without a mask; give mask=", with_penalty.compute, [1, 0], [0, 0], logp_old=[1, 0], logp_ref=[1, 0]
+    )
+    refused(
+        "logp_old without logp_ref; give both",
+        with_penalty.compute,
+        [1, 0],
+        [0, 0],
+        mask=[[1], [1]],
+        logp_old=[[1], [0]],
+    )
+    zeros = [[0.0]], [[0.0]], [1.0]
+    refused("needs logp_ref; give logp_ref=", Objective("mhpo", reference_coefficient=0.1).evaluate, *zeros)
+    refused(
+        "needs logp_epoch; give logp_epoch=", Objective("cpgd", epoch_weight="truncated").evaluate, *zeros, groups=[0]
+    )
+
+
+def test_a_length_is_asked_for_where_it_is_read():
+    assert len([Objective(key) for key in surefoot.objectives()]) == len(surefoot.objectives())
+    zeros = [[0.0]], [[0.0]], [1.0]
+    needed = "seq-mean-token-sum-norm needs aggregation_length"
+    refused(needed, Objective("dr_grpo").evaluate, *zeros)
+    refused(needed, Objective("dr_grpo").evaluate, *zeros, counts=Counts(1, 1))
+    assert Objective("dr_grpo").with_options(aggregation="token-mean").evaluate(*zeros).loss == -1.0
+    assert Objective("dr_grpo", aggregation_length=4).evaluate(*zeros).loss == -0.25
+
+
+def test_an_estimator_is_named_once():
+    refused('the estimator is named first: AdvantageEstimator("rloo")', AdvantageEstimator, "grpo", estimator="rloo")
+
+
+def test_a_half_of_a_surrogate_pair_is_replaced():
+    golds, answers = ["1/2", "3", "\ud83d"], ["\ud800 so it is 0.5", "4", "5"]
+    assert [bool(report) for report in surefoot.verify_batch(golds, answers)] == [True, False, False]
+    assert surefoot.verify("1/2", "0.5 \udfff").answer.encode()
+    assert surefoot.Verifier().finds_answer("\udfff 7")
