@@ -124,7 +124,7 @@ class GRPOTrainer(trl.GRPOTrainer):
     def _without_policy_term(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """With advantage 0 TRL's loss is all but its policy term."""
         rest = dict(inputs, advantages=torch.zeros_like(inputs["advantages"]))
-        if not self.args.use_bias_correction_kl:
+        if self.beta == 0.0 or not self.args.use_bias_correction_kl:
             # a ratio that overflows would make the 0 a NaN
             rest.pop("old_per_token_logps", None)
         if "importance_sampling_ratio" in rest:

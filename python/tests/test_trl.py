@@ -1,5 +1,6 @@
 """`surefoot.trl.GRPOTrainer` in real runs of TRL on the CPU."""
 
+import math
 import os
 
 import pytest
@@ -140,6 +141,22 @@ def test_options_that_would_have_no_effect_are_refused(tmp_path):
         assert text in str(caught.value)
     with pytest.raises(ValueError, match="there is no objective `mpho`"):
         run(surefoot.trl.GRPOTrainer, config(tmp_path), loss="mpho")
+
+
+class Forgetful(surefoot.trl.GRPOTrainer):
+    """Its samples' first tokens were next to impossible: ratios of exp(90) and more, which float32 does not hold."""
+
+    def _generate_and_score_completions(self, inputs):
+        output = super()._generate_and_score_completions(inputs)
+        output["old_per_token_logps"][:, 0] = -95.0
+        return output
+
+
+def test_a_ratio_that_overflows_spoils_nothing(tmp_path):
+    """MHPO's gradient is bounded, and TRL's own policy term must not come back as 0 times infinity."""
+    lines, _ = run(Forgetful, config(tmp_path, max_steps=2), loss="mhpo")
+    assert all(line["grad_norm"] > 0 and math.isfinite(line["grad_norm"]) for line in lines), lines
+    assert all(line["surefoot/ratio/max"] > 1e37 for line in lines), lines
 
 
 def test_evaluation_uses_its_own_counts(tmp_path):
