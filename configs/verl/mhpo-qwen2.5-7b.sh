@@ -13,7 +13,8 @@
 set -euo pipefail
 
 overrides=(
-    # The objective. Options of verl's own losses (clip_ratio…) are not read; those of surefoot stand in `options`.
+    # The objective. Options of verl's own losses (clip_ratio…) are refused where they differ from verl's defaults; those of surefoot stand
+    # in `options`.
     actor_rollout_ref.actor.policy_loss._target_=surefoot.verl.PolicyLossConfig
     actor_rollout_ref.actor.policy_loss.loss_mode=surefoot_mhpo
     "+actor_rollout_ref.actor.policy_loss.options={bound:1.5,shape_positive:1.5,scale_positive:1.0,shape_negative:2.0,scale_negative:0.8}"

@@ -3,9 +3,9 @@
 use numpy::{IntoPyArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use surefoot_objectives::advantage::{self as core, AdvantageValues, RewardBatch};
+use surefoot_objectives::advantage::{self as core, AdvantageError, AdvantageValues, RewardBatch};
 
-use crate::array::{Layout, borrow, borrow_some, groups as group_ids, slice, slice_some, value_error};
+use crate::array::{Layout, borrow, borrow_some, groups as group_ids, mask as truths, slice, slice_some, value_error};
 use crate::options;
 
 /// Advantages from the rewards of a whole rollout batch, by an estimator with its options.
@@ -23,12 +23,28 @@ impl AdvantageEstimator {
     }
 }
 
+/// What lacks is an argument here, and a method in Rust.
+fn in_keywords(error: AdvantageError) -> PyErr {
+    match error {
+        AdvantageError::Missing { estimator, field: "offsets", .. } => value_error(format!(
+            "estimator {estimator} needs the tokens; give mask=, [N, T] or packed [T] with offsets="
+        )),
+        AdvantageError::Missing { estimator, field, .. } => {
+            value_error(format!("estimator {estimator} needs {field}; give logp_old= and logp_ref="))
+        }
+        other => value_error(other),
+    }
+}
+
 #[pymethods]
 impl AdvantageEstimator {
     #[new]
     #[pyo3(signature = (name: "str", /, **options: "float | str | bool"))]
     fn new(name: &str, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let mut estimator = core::AdvantageEstimator::named(name).map_err(value_error)?;
+        if let Some(other) = options.map(|options| options.get_item("estimator")).transpose()?.flatten() {
+            return Err(value_error(format!("the estimator is named first: AdvantageEstimator(\"{other}\")")));
+        }
         options::set_all(options, |key, value| estimator.set(key, value))?;
         estimator.check().map_err(value_error)?;
         Ok(Self(estimator))
@@ -71,26 +87,51 @@ impl AdvantageEstimator {
         penalties: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let rewards = borrow::<f32>("rewards", rewards)?;
+        let sequences = match rewards.shape() {
+            &[sequences] => sequences,
+            shape => return Err(value_error(format!("rewards has shape {shape:?}, expected [N]"))),
+        };
         let groups = group_ids(groups)?;
-        let mask = borrow_some::<bool>("mask", mask)?;
-        let (logp_old, logp_ref) =
-            (borrow_some::<f32>("logp_old", logp_old)?, borrow_some::<f32>("logp_ref", logp_ref)?);
-        let penalties = borrow_some::<f32>("penalties", penalties)?;
-        let layout = mask.as_ref().map(|mask| Layout::of("mask", mask.shape(), offsets)).transpose()?;
-        if offsets.is_some() && layout.is_none() {
-            return Err(value_error("offsets without a mask; give the mask of the packed tokens"));
+        let mask = mask.map(truths).transpose()?;
+        let layout = mask.as_ref().map(|mask| Layout::of("mask", &mask.shape, offsets)).transpose()?;
+        match &layout {
+            None if offsets.is_some() => {
+                return Err(value_error("offsets without a mask; give mask=, that of the packed tokens"));
+            }
+            Some(layout) if layout.sequences() != sequences => {
+                let rows = layout.sequences();
+                return Err(value_error(format!("mask has {rows} sequences, and rewards has {sequences}")));
+            }
+            _ => {}
         }
+        let of_tokens = |name: &str, value| {
+            let column = borrow_some::<f32>(name, value)?;
+            match (&column, &layout) {
+                (Some(column), Some(layout)) => layout.check(name, column.shape())?,
+                (Some(_), None) => return Err(value_error(format!("{name} without a mask; give mask=, the tokens"))),
+                (None, _) => {}
+            }
+            Ok(column)
+        };
+        let logp_old = of_tokens("logp_old", logp_old)?;
+        let logp_ref = of_tokens("logp_ref", logp_ref)?;
+        let penalties = of_tokens("penalties", penalties)?;
         let mut batch = RewardBatch::new(slice(&rewards)?, &groups).map_err(value_error)?;
         if let Some(layout) = &layout {
-            batch = batch.with_tokens(&layout.offsets, slice_some(&mask)?).map_err(value_error)?;
+            batch = batch
+                .with_tokens(&layout.offsets, mask.as_ref().map(|mask| mask.values.as_slice()))
+                .map_err(value_error)?;
         }
-        if let (Some(logp_old), Some(logp_ref)) = (slice_some(&logp_old)?, slice_some(&logp_ref)?) {
-            batch = batch.with_logp(logp_old, logp_ref).map_err(value_error)?;
+        match (slice_some(&logp_old)?, slice_some(&logp_ref)?) {
+            (Some(logp_old), Some(logp_ref)) => batch = batch.with_logp(logp_old, logp_ref).map_err(value_error)?,
+            (Some(_), None) => return Err(value_error("logp_old without logp_ref; give both")),
+            (None, Some(_)) => return Err(value_error("logp_ref without logp_old; give both")),
+            (None, None) => {}
         }
         if let Some(penalties) = slice_some(&penalties)? {
             batch = batch.with_penalties(penalties).map_err(value_error)?;
         }
-        match (py.detach(|| self.0.compute(&batch)).map_err(value_error)?, layout) {
+        match (py.detach(|| self.0.compute(&batch)).map_err(in_keywords)?, layout) {
             (AdvantageValues::PerToken(values), Some(layout)) => Ok(layout.array(py, values)?.into_any()),
             (AdvantageValues::PerToken(values) | AdvantageValues::PerSequence(values), _) => {
                 Ok(values.into_pyarray(py).into_any())
@@ -101,6 +142,10 @@ impl AdvantageEstimator {
     #[pyo3(signature = () -> "tuple[tuple[str], dict[str, float | str]]")]
     fn __getnewargs_ex__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyTuple>, Bound<'py, PyDict>)> {
         Ok((PyTuple::new(py, [self.name()])?, self.options(py)?))
+    }
+
+    fn __hash__(&self) -> u64 {
+        options::hash(&self.0)
     }
 
     fn __repr__(&self) -> String {

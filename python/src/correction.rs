@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use surefoot_objectives::correction as core;
 
-use crate::array::{Layout, borrow, borrow_some, slice, slice_some, value_error};
+use crate::array::{Layout, borrow, mask as truths, slice, value_error};
 use crate::options;
 
 /// Weights and a mask for tokens that another engine sampled, with verl's names for the options.
@@ -61,8 +61,12 @@ impl Correction {
         let layout = Layout::of("logp_old", logp_old.shape(), offsets)?;
         let logp_behavior = borrow::<f32>("logp_behavior", logp_behavior)?;
         layout.check("logp_behavior", logp_behavior.shape())?;
-        let mask = borrow_some::<bool>("mask", mask)?;
-        let (old, behavior, trained) = (slice(&logp_old)?, slice(&logp_behavior)?, slice_some(&mask)?);
+        let mask = mask.map(truths).transpose()?;
+        if let Some(mask) = &mask {
+            layout.check("mask", &mask.shape)?;
+        }
+        let trained = mask.as_ref().map(|mask| mask.values.as_slice());
+        let (old, behavior) = (slice(&logp_old)?, slice(&logp_behavior)?);
         let corrected = py.detach(|| self.0.apply(old, behavior, &layout.offsets, trained)).map_err(value_error)?;
         let weights = corrected.token_weights.map(|weights| layout.array(py, weights)).transpose()?;
         let kept = corrected.mask.map(|mask| layout.array(py, mask)).transpose()?;
@@ -76,6 +80,10 @@ impl Correction {
     #[pyo3(signature = () -> "tuple[tuple[()], dict[str, float | str]]")]
     fn __getnewargs_ex__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyTuple>, Bound<'py, PyDict>)> {
         Ok((PyTuple::empty(py), self.options(py)?))
+    }
+
+    fn __hash__(&self) -> u64 {
+        options::hash(&self.0)
     }
 
     fn __repr__(&self) -> String {

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use numpy::PyUntypedArrayMethods;
 use pyo3::prelude::*;
 use surefoot_objectives as core;
 
-use crate::array::{Layout, borrow, groups as group_ids, slice, value_error};
+use crate::array::{Layout, groups as group_ids, mask as truths, value_error};
+use crate::options::hash;
 
 /// Counts of a whole mini-batch, which its micro-batches and data-parallel ranks divide by.
 ///
@@ -36,11 +36,11 @@ impl Counts {
         offsets: Option<&Bound<'_, PyAny>>,
         groups: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let mask = borrow::<bool>("mask", mask)?;
-        let layout = Layout::of("mask", mask.shape(), offsets)?;
+        let mask = truths(mask)?;
+        let layout = Layout::of("mask", &mask.shape, offsets)?;
         let ids = groups.map(group_ids).transpose()?;
         let whole = ids.clone().unwrap_or_else(|| vec![0; layout.sequences()]);
-        let mut counts = core::Counts::of(&layout.offsets, Some(slice(&mask)?), &whole).map_err(value_error)?;
+        let mut counts = core::Counts::of(&layout.offsets, Some(&mask.values), &whole).map_err(value_error)?;
         if ids.is_none() {
             counts.groups.clear();
         }
@@ -73,6 +73,10 @@ impl Counts {
 
     fn __getnewargs__(&self) -> (u64, u64, BTreeMap<u32, u64>) {
         (self.0.tokens, self.0.sequences, self.groups())
+    }
+
+    fn __hash__(&self) -> u64 {
+        hash(&self.0)
     }
 
     fn __repr__(&self) -> String {

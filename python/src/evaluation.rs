@@ -6,7 +6,7 @@ use pyo3::types::PyDict;
 use surefoot_objectives::{Advantages, Denominators};
 use surefoot_objectives::{Objective, ObjectiveError, PlainLoss, Stats, TokenBatch, TokenDetail, TokenLoss};
 
-use crate::array::Layout;
+use crate::array::{Layout, value_error};
 
 /// What is wanted besides loss and gradient.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -123,7 +123,7 @@ impl Precision for f64 {
     }
 }
 
-/// Loss and gradient of a batch.
+/// Loss and gradient of a batch. It pickles, so that ranks may merge their statistics.
 #[pyclass(frozen, module = "surefoot")]
 pub struct Evaluation {
     /// The loss, which is minimised.
@@ -164,6 +164,17 @@ fn metrics<'py>(py: Python<'py>, stats: &Stats) -> PyResult<Bound<'py, PyDict>> 
 
 #[pymethods]
 impl Evaluation {
+    #[new] // what pickle hands back
+    #[pyo3(signature = (
+        loss: "float", grad_logp: "npt.NDArray[typing.Any]", stats: "typing.Sequence[int]", detail: "dict[str, typing.Any] | None"
+    ))]
+    fn read(loss: f64, grad_logp: Py<PyAny>, stats: Vec<u64>, detail: Option<Py<PyDict>>) -> PyResult<Self> {
+        let stats = Stats::from_words(&stats).ok_or_else(|| {
+            value_error("these are no statistics of an evaluation; Objective.evaluate gives an Evaluation")
+        })?;
+        Ok(Self { loss, grad_logp, stats, detail })
+    }
+
     /// `dL/dlogp` in the shape and precision of `logp`; 0 where the mask is false.
     #[getter]
     fn grad_logp(&self, py: Python<'_>) -> Py<PyAny> {
@@ -180,6 +191,11 @@ impl Evaluation {
     #[getter]
     fn detail(&self, py: Python<'_>) -> Option<Py<PyDict>> {
         self.detail.as_ref().map(|detail| detail.clone_ref(py))
+    }
+
+    #[pyo3(signature = () -> "tuple[typing.Any, ...]")]
+    fn __getnewargs__(&self, py: Python<'_>) -> (f64, Py<PyAny>, Vec<u64>, Option<Py<PyDict>>) {
+        (self.loss, self.grad_logp(py), self.stats.to_words(), self.detail(py))
     }
 
     fn __repr__(&self) -> String {

@@ -11,6 +11,7 @@ mod evaluation;
 mod objective;
 mod options;
 mod report;
+mod text;
 mod verifier;
 
 use pyo3::prelude::*;

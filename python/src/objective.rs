@@ -6,7 +6,7 @@ use pyo3::types::{PyDict, PyTuple};
 use surefoot_objectives::advantage::Estimator;
 use surefoot_objectives::{self as core, Advantages, Aggregation, ObjectiveError, RECIPES, Region, Setting, Value};
 
-use crate::array::{Layout, borrow, borrow_some, groups as group_ids, is_double, slice, slice_some, value_error};
+use crate::array::{Layout, borrow, borrow_some, groups as group_ids, is_double, mask, slice, slice_some, value_error};
 use crate::counts::Counts;
 use crate::evaluation::{Columns, Computed, Evaluation, Precision, Wanted};
 use crate::options;
@@ -50,6 +50,16 @@ impl Objective {
         settings
     }
 
+    /// Sets options and refuses those that contradict each other. A length that lacks is asked for where it is read: whoever
+    /// calls may have an aggregation of its own.
+    fn with(mut objective: core::Objective, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        options::set_all(options, |key, value| objective.set_anywhere(key, value))?;
+        let mut complete = objective.clone();
+        complete.aggregation_length.get_or_insert(1.0);
+        complete.check().map_err(value_error)?;
+        Ok(Self(objective))
+    }
+
     fn run<F: Precision>(&self, py: Python<'_>, given: &Arguments<'_, '_>) -> PyResult<Evaluation> {
         let logp = borrow::<F>("logp", given.logp)?;
         let layout = Layout::of("logp", logp.shape(), given.offsets)?;
@@ -67,9 +77,9 @@ impl Objective {
                 ))
             })?;
         }
-        let mask = borrow_some::<bool>("mask", given.mask)?;
+        let mask = given.mask.map(mask).transpose()?;
         if let Some(mask) = &mask {
-            layout.check("mask", mask.shape())?;
+            layout.check("mask", &mask.shape)?;
         }
         let optional = |name: &str, value| {
             let column = borrow_some::<F>(name, value)?;
@@ -95,13 +105,13 @@ impl Objective {
             advantages: if by_sequence { Advantages::PerSequence(values) } else { Advantages::PerToken(values) },
             offsets: &layout.offsets,
             groups: &groups,
-            mask: slice_some(&mask)?,
+            mask: mask.as_ref().map(|mask| mask.values.as_slice()),
             logp_ref: slice_some(&logp_ref)?,
             logp_epoch: slice_some(&logp_epoch)?,
             token_weights: slice_some(&token_weights)?,
         };
         let (counts, wanted) = (given.counts.map(|counts| &counts.0), given.wanted);
-        let computed = py.detach(|| self.compute(&columns, counts, wanted)).map_err(value_error)?;
+        let computed = py.detach(|| self.compute(&columns, counts, wanted)).map_err(in_keywords)?;
         Evaluation::new(py, &layout, computed)
     }
 
@@ -128,24 +138,26 @@ impl Objective {
     }
 }
 
+/// What lacks is an argument here, and a method in Rust.
+fn in_keywords(error: ObjectiveError) -> PyErr {
+    match error {
+        ObjectiveError::Missing { field, reader, .. } => value_error(format!("{reader} needs {field}; give {field}=")),
+        other => value_error(other),
+    }
+}
+
 #[pymethods]
 impl Objective {
     #[new]
     #[pyo3(signature = (name: "str", /, **options: "float | str | bool"))]
     fn new(name: &str, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        let mut objective = core::Objective::named(name).map_err(value_error)?;
-        options::set_all(options, |key, value| objective.set_anywhere(key, value))?;
-        objective.check().map_err(value_error)?;
-        Ok(Self(objective))
+        Self::with(core::Objective::named(name).map_err(value_error)?, options)
     }
 
     /// A copy with other options.
     #[pyo3(signature = (**options: "float | str | bool") -> "Objective")]
     fn with_options(&self, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        let mut objective = self.0.clone();
-        options::set_all(options, |key, value| objective.set_anywhere(key, value))?;
-        objective.check().map_err(value_error)?;
-        Ok(Self(objective))
+        Self::with(self.0.clone(), options)
     }
 
     /// Its key, as `mhpo`.
@@ -238,6 +250,10 @@ impl Objective {
     #[pyo3(signature = () -> "tuple[tuple[str], dict[str, float | str]]")]
     fn __getnewargs_ex__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyTuple>, Bound<'py, PyDict>)> {
         Ok((PyTuple::new(py, [self.name()])?, self.options(py)?))
+    }
+
+    fn __hash__(&self) -> u64 {
+        options::hash(&self.0)
     }
 
     fn __repr__(&self) -> String {

@@ -1,4 +1,7 @@
-//! Options of the core from keyword arguments.
+//! Options of the core from keyword arguments, and what objects that hold options have in common.
+
+use std::fmt::Debug;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -45,6 +48,13 @@ pub fn dictionary<'py>(py: Python<'py>, settings: &[Setting]) -> PyResult<Bound<
         }
     }
     Ok(options)
+}
+
+/// A hash that equal objects share, from what they show. Zeros are equal whatever their sign.
+pub fn hash(object: &impl Debug) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    format!("{object:?}").replace("-0.0", "0.0").hash(&mut hasher);
+    hasher.finish()
 }
 
 /// `key=value, …`, as `repr` shows an object with options.

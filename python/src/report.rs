@@ -5,8 +5,8 @@ use surefoot_verifier as core;
 use surefoot_verifier::Verdict;
 
 /// The account of one comparison. It is true where the answer is correct.
-#[pyclass(frozen, eq, get_all, module = "surefoot", from_py_object)]
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[pyclass(frozen, eq, hash, get_all, module = "surefoot", from_py_object)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Report {
     /// `correct`, `wrong`, `unparseable` or `over-budget`.
     verdict: String,

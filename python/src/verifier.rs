@@ -6,12 +6,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use pyo3::pybacked::PyBackedStr;
 use pyo3::types::{PyDict, PyTuple};
 use surefoot_verifier::{Boxes, Format, Mode, Options, Percent, Rounding, extract, read_gold, verify};
 
 use crate::array::value_error;
+use crate::options::hash;
 use crate::report::Report;
+use crate::text::Text;
 
 /// Pairs that a thread takes at a time: some hundred microseconds of work.
 const CHUNK: usize = 32;
@@ -89,7 +90,7 @@ impl Verifier {
 
     /// Judges whether the text `answer` gives the gold answer.
     #[pyo3(signature = (gold: "str", answer: "str") -> "Report")]
-    fn verify(&self, py: Python<'_>, gold: PyBackedStr, answer: PyBackedStr) -> Report {
+    fn verify(&self, py: Python<'_>, gold: Text, answer: Text) -> Report {
         py.detach(|| verify(&gold, &answer, &self.0)).into()
     }
 
@@ -98,8 +99,8 @@ impl Verifier {
     fn verify_batch(
         &self,
         py: Python<'_>,
-        golds: Vec<PyBackedStr>,
-        answers: Vec<PyBackedStr>,
+        golds: Vec<Text>,
+        answers: Vec<Text>,
         threads: Option<NonZero<usize>>,
     ) -> PyResult<Vec<Report>> {
         if golds.len() != answers.len() {
@@ -115,19 +116,19 @@ impl Verifier {
 
     /// Whether an answer is found in the text: with a `format`, whether the text has that form.
     #[pyo3(signature = (text: "str") -> "bool")]
-    fn finds_answer(&self, py: Python<'_>, text: PyBackedStr) -> bool {
+    fn finds_answer(&self, py: Python<'_>, text: Text) -> bool {
         py.detach(|| extract(&text, self.0.mode).is_ok())
     }
 
     /// How a gold answer reads. Raises ValueError where it cannot be read.
     #[pyo3(signature = (gold: "str") -> "str")]
-    fn read_gold(&self, py: Python<'_>, gold: PyBackedStr) -> PyResult<String> {
+    fn read_gold(&self, py: Python<'_>, gold: Text) -> PyResult<String> {
         py.detach(|| read_gold(&gold, &self.0)).map_err(value_error)
     }
 
     /// The answer that is found in a text, and how it reads. Raises ValueError where there is none or it cannot be read.
     #[pyo3(signature = (text: "str") -> "tuple[str, str]")]
-    fn read_answer(&self, py: Python<'_>, text: PyBackedStr) -> PyResult<(String, String)> {
+    fn read_answer(&self, py: Python<'_>, text: Text) -> PyResult<(String, String)> {
         py.detach(|| {
             let found = extract(&text, self.0.mode)?;
             Ok((found.answer().to_owned(), read_gold(found.answer(), &self.0)?))
@@ -161,6 +162,10 @@ impl Verifier {
         Ok((PyTuple::empty(py), self.options(py)?))
     }
 
+    fn __hash__(&self) -> u64 {
+        hash(&self.0)
+    }
+
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let shown = |(key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>)| Ok(format!("{key}={}", value.repr()?));
         let options: Vec<String> = self.options(py)?.iter().map(shown).collect::<PyResult<_>>()?;
@@ -169,7 +174,7 @@ impl Verifier {
 }
 
 /// Judges pairs on so many threads, which live for this call alone: a pool would not survive a fork of the process.
-fn judge(golds: &[PyBackedStr], answers: &[PyBackedStr], options: &Options, threads: usize) -> Vec<Report> {
+fn judge(golds: &[Text], answers: &[Text], options: &Options, threads: usize) -> Vec<Report> {
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::with_capacity(golds.len().div_ceil(CHUNK)));
     let work = || {

@@ -4,7 +4,8 @@ loss, stats = surefoot.torch.policy_loss(logp, logp_old, advantages, mask, objec
 loss.backward()
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -14,8 +15,15 @@ import surefoot
 
 __all__ = ["global_counts", "policy_loss", "token_losses"]
 
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
-@torch.compiler.disable
+
+def _uncompiled(function: _Function) -> _Function:
+    """Keeps PyTorch's compiler out of a function. PyTorch's decorator has no types, so its signature would be lost."""
+    return cast(_Function, torch.compiler.disable(function))
+
+
+@_uncompiled
 def policy_loss(
     logp: Tensor,
     logp_old: Tensor,
@@ -84,7 +92,7 @@ class _PolicyLoss(torch.autograd.Function):
         return grad_logp.to(ctx.dtype), None, None, None
 
 
-@torch.compiler.disable
+@_uncompiled
 def token_losses(
     logp: Tensor,
     logp_old: Tensor,
@@ -146,13 +154,14 @@ def _on_host(columns: dict[str, Tensor | None], precision: torch.dtype) -> dict[
         flat = torch.cat([given[name].reshape(-1).to(precision) for name in away]).cpu()
         pieces = flat.split([given[name].numel() for name in away])
         given.update({name: piece.view(given[name].shape) for name, piece in zip(away, pieces, strict=True)})
-    # anything but 0 in a mask trains the token
     return {
-        name: (column if column.dtype == torch.bool else column != 0).numpy()
-        if name == "mask"
-        else column.to(precision).numpy()
-        for name, column in given.items()
+        name: (_truths(column) if name == "mask" else column.to(precision)).numpy() for name, column in given.items()
     }
+
+
+def _truths(mask: Tensor) -> Tensor:
+    """A mask of any type: anything but 0 trains the token."""
+    return mask if mask.dtype == torch.bool else mask != 0
 
 
 def global_counts(
@@ -168,7 +177,7 @@ def global_counts(
     every rank.
     """
     as_array = lambda column: None if column is None else column.detach().cpu().numpy()
-    counts = surefoot.Counts.of(as_array(mask), offsets=as_array(offsets), groups=as_array(groups))
+    counts = surefoot.Counts.of(as_array(_truths(mask)), offsets=as_array(offsets), groups=as_array(groups))
     distributed = torch.distributed
     if not (distributed.is_available() and distributed.is_initialized()):
         return counts

@@ -6,6 +6,7 @@ Rollout, rewards, advantages, the KL penalty (`beta`), the entropy bonus, correc
 the policy term and its gradient are surefoot's.
 """
 
+import copy
 import dataclasses
 from typing import Any
 
@@ -26,16 +27,43 @@ _LOSS_TYPES = {
 }
 
 
+#: Every setting of TRL with its default.
+_DEFAULTS = {field.name: field.default for field in dataclasses.fields(trl.GRPOConfig)}
+
+_CLIP = "the objective has bounds of its own: give clip_low, clip_high or dual_clip in loss_options"
+_VESPO = "VESPO is TRL's own: use trl.GRPOTrainer for it"
+#: Settings of TRL's policy term, and what to set instead.
+_WITHOUT_EFFECT = {
+    "loss_type": "name the objective by loss=",
+    "epsilon": _CLIP,
+    "epsilon_high": _CLIP,
+    "delta": _CLIP,
+    "importance_sampling_level": 'the ratio of a sequence is controlled by loss="gspo"',
+    "sapo_temperature_pos": 'with loss="sapo" give temperature_positive in loss_options',
+    "sapo_temperature_neg": 'with loss="sapo" give temperature_negative in loss_options',
+    "vespo_k_pos": _VESPO,
+    "vespo_lambda_pos": _VESPO,
+    "vespo_k_neg": _VESPO,
+    "vespo_lambda_neg": _VESPO,
+}
+#: Objectives that are grpo but for their advantages, which are TRL's here.
+_BY_ADVANTAGE = {
+    "rloo": 'use trl.RLOOTrainer, or loss="grpo" with scale_rewards="none", whose advantages are (G-1)/G of it',
+    "reinforce_plus_plus": "use surefoot_reinforce_plus_plus in verl, where advantages are surefoot's too",
+}
+
+
 class GRPOTrainer(trl.GRPOTrainer):
     """`trl.GRPOTrainer` whose policy loss is the objective `loss` with its options `loss_options`.
 
     Token weights come from the whole generation batch, scaled to one step of the optimizer, as TRL has it for its loss
     types grpo, dapo and dr_grpo: so `loss="grpo"` is TRL's loss type grpo, `loss="dapo"` with `epsilon_high=0.28` its dapo. The
     length of seq-mean-token-sum-norm is `max_completion_length` unless `aggregation_length` is given. Statistics are
-    logged as `surefoot/…`, those of the main process' tokens.
+    logged as `surefoot/…`, those of the main process' tokens. The trainer's copy of `args` names the objective as `loss_type`.
 
-    Raises ValueError for options of `args` that would have no effect: `epsilon`, `epsilon_high` and `delta` (give `clip_low`,
-    `clip_high`, `dual_clip` in `loss_options`) and `importance_sampling_level` (`loss="gspo"`).
+    Raises ValueError before the model is loaded for options that would have no effect, in `args` (`loss_type`, `epsilon`,
+    `epsilon_high`, `delta`, `importance_sampling_level`, those of SAPO and VESPO) and in `loss_options`, and for objectives whose
+    advantages TRL does not compute.
     """
 
     def __init__(
@@ -45,33 +73,16 @@ class GRPOTrainer(trl.GRPOTrainer):
         loss_options: dict[str, float | str] | None = None,
         **kwargs: Any,
     ) -> None:
+        # the model, the reward functions, and then the settings
+        objective = _objective(loss, loss_options or {}, kwargs.get("args", args[2] if len(args) > 2 else None))
         super().__init__(*args, **kwargs)
-        options = dict(loss_options or {})
-        if (
-            options.get("aggregation", surefoot.Objective(loss, aggregation_length=1).aggregation)
-            == "seq-mean-token-sum-norm"
-        ):
-            options.setdefault("aggregation_length", self.max_completion_length)
-        self.objective = surefoot.Objective(loss, **options)
-        self._refuse_what_has_no_effect()
-        self.loss_type = _LOSS_TYPES[self.objective.aggregation]
+        self.objective = objective
+        self.loss_type = _LOSS_TYPES[objective.aggregation]
+        # What loggers show. The caller's own settings stay as they are.
+        self.args = copy.copy(self.args)
+        self.args.loss_type = f"surefoot_{loss}"
         self._counts: dict[str, surefoot.Counts] = {}
         self._forward: tuple[torch.Tensor, torch.Tensor | None] | None = None
-
-    def _refuse_what_has_no_effect(self) -> None:
-        clip = "the objective has bounds of its own: give clip_low, clip_high or dual_clip in loss_options"
-        defaults = {field.name: field.default for field in dataclasses.fields(trl.GRPOConfig)}
-        for key, instead in [
-            ("epsilon", clip),
-            ("epsilon_high", clip),
-            ("delta", clip),
-            ("importance_sampling_level", 'the ratio of a sequence is controlled by loss="gspo"'),
-        ]:
-            given = getattr(self.args, key)
-            if given != defaults[key]:
-                raise ValueError(
-                    f"args.{key} is {given!r} and has no effect on loss={self.objective.name!r}; {instead}"
-                )
 
     def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
         output = super()._generate_and_score_completions(inputs)
@@ -124,7 +135,7 @@ class GRPOTrainer(trl.GRPOTrainer):
     def _without_policy_term(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """With advantage 0 TRL's loss is all but its policy term."""
         rest = dict(inputs, advantages=torch.zeros_like(inputs["advantages"]))
-        if not self.args.use_bias_correction_kl:
+        if self.beta == 0.0 or not self.args.use_bias_correction_kl:
             # a ratio that overflows would make the 0 a NaN
             rest.pop("old_per_token_logps", None)
         if "importance_sampling_ratio" in rest:
@@ -178,6 +189,33 @@ class GRPOTrainer(trl.GRPOTrainer):
                 metrics[name].append(clipped[name])
             elif not metrics[name]:
                 del metrics[name]
+
+
+def _objective(loss: str, options: dict[str, float | str], args: trl.GRPOConfig | None) -> surefoot.Objective:
+    """The objective, where all that is set has an effect."""
+    setting = lambda key: getattr(args, key, _DEFAULTS[key])
+    objective = surefoot.Objective(loss, **options)
+    if loss in _BY_ADVANTAGE:
+        raise ValueError(
+            f"loss={loss!r} would be loss='grpo': its advantages are what differs, and they are TRL's; {_BY_ADVANTAGE[loss]}"
+        )
+    for key, instead in _WITHOUT_EFFECT.items():
+        if setting(key) != _DEFAULTS[key]:
+            raise ValueError(f"args.{key} is {setting(key)!r} and has no effect on loss={loss!r}; {instead}")
+    for key, needed in (("scale_rewards", "none"), ("multi_objective_aggregation", "sum_then_normalize")):
+        if loss == "dr_grpo" and setting(key) != needed:
+            raise ValueError(
+                f"args.{key} is {setting(key)!r}, and loss='dr_grpo' has no deviation in its advantages; set {key}=\"{needed}\""
+            )
+    for key, neutral, instead in (
+        ("reference_coefficient", 0.0, "give args.beta"),
+        ("epoch_weight", "off", "TRL has no log-probabilities of the epoch's start; leave it off"),
+    ):
+        if objective.options.get(key, neutral) != neutral:
+            raise ValueError(f"loss_options[{key!r}] has no effect; {instead}")
+    if objective.aggregation == "seq-mean-token-sum-norm" and "aggregation_length" not in objective.options:
+        objective = objective.with_options(aggregation_length=setting("max_completion_length"))
+    return objective
 
 
 def _trained(inputs: dict[str, Any]) -> torch.Tensor:

@@ -14,7 +14,7 @@ multiply each token's term, and the KL and entropy terms are verl's own.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -35,13 +35,42 @@ PREFIX = "surefoot_"
 BY_TOKEN = ("reinforce_plus_plus", "rloo_normalized")
 #: The end of the names of advantages that carry the weights of prompt-mean-token-mean.
 BY_PROMPT = "_prompt_mean"
+#: Options of objectives that verl decides otherwise: the value that leaves it to verl (none), and what to set instead.
+VERLS = {
+    "aggregation": (None, "give actor.loss_agg_mode"),
+    "aggregation_length": (None, "give actor.loss_scale_factor"),
+    "reference_coefficient": (0.0, "give actor.use_kl_loss=true and actor.kl_loss_coef"),
+    "epoch_weight": ("off", "verl has no log-probabilities of the epoch's start; leave it off"),
+}
+#: Settings of the actor for verl's own losses, with verl's default.
+OF_OTHER_LOSSES = (
+    ("clip_ratio", 0.2, "clip_low and clip_high"),
+    ("clip_ratio_low", 0.2, "clip_low"),
+    ("clip_ratio_high", 0.2, "clip_high"),
+    ("clip_ratio_c", 3.0, "dual_clip (of ppo_dual_clip)"),
+    ("tau_pos", 1.0, "temperature_positive (of sapo)"),
+    ("tau_neg", 1.05, "temperature_negative (of sapo)"),
+)
 
 
 @dataclass
 class PolicyLossConfig(VerlPolicyLossConfig):
-    """verl's policy-loss section with the objective's options; name it by `policy_loss._target_`."""
+    """verl's policy-loss section with the objective's options; name it by `policy_loss._target_`.
+
+    verl builds it before it loads a model. ValueError names what is wrong with the options, and settings that nothing would read.
+    """
 
     options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.loss_mode.startswith(PREFIX):
+            surefoot.Objective(self.loss_mode.removeprefix(PREFIX), **_objective_options(self, self.loss_mode))
+        elif self.options:
+            bypass = "set algorithm.rollout_correction.bypass_mode=false, which decides this loss, or "
+            raise ValueError(
+                f"policy_loss.loss_mode is {self.loss_mode!r}, which reads no policy_loss.options; "
+                f"{bypass if self.loss_mode == 'bypass_mode' else ''}name an objective, as {PREFIX}mhpo, or leave the options out"
+            )
 
 
 @dataclass
@@ -49,6 +78,15 @@ class AlgorithmConfig(AlgoConfig):
     """verl's algorithm section with the advantage estimator's options; name it by `algorithm._target_`."""
 
     advantage_options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.adv_estimator.startswith(PREFIX):
+            _estimator(self.adv_estimator.removeprefix(PREFIX).removesuffix(BY_PROMPT), self)
+        elif self.advantage_options:
+            raise ValueError(
+                f"algorithm.adv_estimator is {self.adv_estimator!r}, which reads no algorithm.advantage_options; name an estimator, "
+                f"as {PREFIX}grpo, or leave the options out"
+            )
 
 
 def _aggregation(mode: str, columns: int, scale_factor: float | None) -> tuple[dict[str, Any], bool]:
@@ -78,21 +116,31 @@ def _counts(mask: torch.Tensor, info: Mapping[str, Any], divides: bool) -> suref
     )
 
 
+def _objective_options(section: Mapping[str, Any], loss_mode: str) -> dict[str, Any]:
+    """The objective's options from the policy-loss section, in which nothing may be set that has no effect."""
+    options = dict(section.get("options") or {})
+    for name, (neutral, instead) in VERLS.items():
+        if name in options and options[name] != neutral:
+            raise ValueError(f"policy_loss.options.{name} has no effect; {instead}")
+    for entry in fields(VerlPolicyLossConfig):
+        default = entry.default if entry.default_factory is MISSING else entry.default_factory()
+        given = section.get(entry.name, default)
+        if entry.name not in ("_target_", "loss_mode") and given != default:
+            raise ValueError(
+                f"policy_loss.{entry.name} is {given} and has no effect on {loss_mode}; leave it at {default}"
+            )
+    return options
+
+
 def _options(config: ActorConfig, key: str) -> dict[str, Any]:
     """The objective's options; those of verl's own losses are refused where they differ from verl's defaults."""
-    options = dict(config.policy_loss.get("options") or {})
-    for name, default, ours in (
-        ("clip_ratio", 0.2, "clip_low and clip_high"),
-        ("clip_ratio_low", 0.2, "clip_low"),
-        ("clip_ratio_high", 0.2, "clip_high"),
-        ("clip_ratio_c", 3.0, "dual_clip (of ppo_dual_clip)"),
-    ):
+    for name, default, ours in OF_OTHER_LOSSES:
         if config.get(name) not in (None, default):
             raise ValueError(
                 f"actor.{name} is {config.get(name)} and has no effect on {PREFIX}{key}; leave it at {default}, and give {ours} in "
                 "policy_loss.options if the objective is to differ from its paper's"
             )
-    return options
+    return _objective_options(config.policy_loss, PREFIX + key)
 
 
 def _register_objective(key: str) -> None:
@@ -134,6 +182,19 @@ def _metrics(stats: dict[str, float]) -> dict[str, float]:
     return metrics
 
 
+def _estimator(key: str, config: Mapping[str, Any] | None) -> surefoot.AdvantageEstimator:
+    """The estimator with the options of the algorithm's section, which is no object of a class in verl's trainer."""
+    config = {} if config is None else config
+    options = dict(config.get("advantage_options") or {})
+    if key == "grpo" and not config.get("norm_adv_by_std_in_grpo", True):
+        if "std" in options:
+            raise ValueError(
+                "algorithm.advantage_options.std has no effect where algorithm.norm_adv_by_std_in_grpo is false; leave one of them out"
+            )
+        key = "dr_grpo"
+    return surefoot.AdvantageEstimator(key, **options)
+
+
 def _register_advantage(key: str, by_prompt: bool) -> None:
     @register_adv_est(PREFIX + key + (BY_PROMPT if by_prompt else ""))
     def advantage(
@@ -145,18 +206,19 @@ def _register_advantage(key: str, by_prompt: bool) -> None:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         if index is None:
             raise ValueError(f"{PREFIX}{key} needs the prompts' ids (uid) of the batch")
-        options = dict((config.get("advantage_options") if config is not None else None) or {})
+        estimator = _estimator(key, config)
         mask = response_mask.bool().cpu().numpy()
         groups = np.unique(np.asarray(index).astype(str), return_inverse=True)[1]
         rewards = token_level_rewards.float().cpu().numpy()
-        estimator = surefoot.AdvantageEstimator(key, **options)
         if key in BY_TOKEN:
             gamma = 1.0 if config is None else config.get("gamma", 1.0)
             if gamma != 1.0:
                 raise ValueError(f"algorithm.gamma is {gamma}; {PREFIX}{key} does not discount, leave it at 1.0")
-            # The return of a token is the sum of the rewards from there on: what the last one earns, less the penalties on the way.
-            last = _last(mask)
-            values = estimator.compute((rewards * last).sum(1), groups, mask=mask, penalties=-rewards * (mask & ~last))
+            # The return of a token is the sum of the rewards from there on: what the sequence earns in the end, less the
+            # penalties on the way.
+            credited, last = _credited(rewards, mask), _last(mask)
+            earned = np.where(mask.any(1), (credited * last).sum(1), rewards.sum(1))
+            values = estimator.compute(earned, groups, mask=mask, penalties=-credited * (mask & ~last))
         else:
             values = estimator.compute(rewards.sum(1), groups, mask=mask)
         if values.ndim == 1:
@@ -165,6 +227,16 @@ def _register_advantage(key: str, by_prompt: bool) -> None:
             values = values * _prompt_weights(mask, groups)[:, None]
         advantages = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)).to(token_level_rewards.device)
         return advantages, advantages
+
+
+def _credited(rewards: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The rewards, those of untrained tokens at the trained token before them: verl puts the score at the last token of the
+    response, which a tool may have written. What precedes all trained tokens is in no token's return."""
+    before = np.maximum.accumulate(np.where(mask, np.arange(mask.shape[1]), -1), axis=1)
+    rows, columns = np.nonzero(before >= 0)
+    credited = np.zeros_like(rewards)
+    np.add.at(credited, (rows, before[rows, columns]), rewards[rows, columns])
+    return credited
 
 
 def _last(mask: np.ndarray) -> np.ndarray:

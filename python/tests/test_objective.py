@@ -96,7 +96,6 @@ def test_errors_have_the_text_of_rust():
         (lambda: Objective("mpho"), "there is no objective `mpho` (did you mean `mhpo`?); there are pg, is, grpo"),
         (lambda: Objective("mhpo", bonud=1), "objective mhpo has no option `bonud` (did you mean `bound`?)"),
         (lambda: Objective("mhpo", bound=-1), "option `bound` is -1, expected a number from 0.001 to 64"),
-        (lambda: Objective("dr_grpo"), "needs aggregation_length"),
         (lambda: Objective("mhpo").evaluate([[np.nan]], [[0.0]], [1.0]), "logp is NaN at sequence 0, position 0"),
         (lambda: Objective("mhpo").evaluate([[0.0]], [[0.0]], [1.0], [[0]]), "the mask trains no token of the batch"),
         (lambda: Objective("mhpo").evaluate([0.0], [0.0], [1.0]), "offsets are needed"),
@@ -140,9 +139,27 @@ def test_objects_pickle_and_compare():
         surefoot.verify("1/2", ""),
     ]:
         again = pickle.loads(pickle.dumps(thing))
-        assert again == thing and repr(again) == repr(thing)
+        assert again == thing and repr(again) == repr(thing) and {again, thing} == {thing}
     assert Objective("mhpo") != Objective("mhpo", bound=1)
     assert Objective("mhpo").with_options(bound=1) == Objective("mhpo", bound=1)
+    zeros = [Objective("mhpo", reference_coefficient=zero) for zero in (0.0, -0.0)]
+    assert zeros[0] == zeros[1] and len(set(zeros)) == 1
+
+
+def test_an_evaluation_pickles_and_its_statistics_merge():
+    """As ranks send them to each other."""
+    logp, old = -np.random.default_rng(2).random((2, 3, 4), dtype=np.float32)
+    parts = [Objective("mhpo").evaluate(logp[row], old[row], [1.0], detail=True) for row in (slice(0, 1), slice(1, 2))]
+    sent = [pickle.loads(pickle.dumps(part)) for part in parts]
+    for part, again in zip(parts, sent, strict=True):
+        assert again.loss == part.loss and again.stats == part.stats and repr(again) == repr(part)
+        np.testing.assert_array_equal(again.grad_logp, part.grad_logp)
+        assert again.detail.keys() == part.detail.keys()
+        np.testing.assert_array_equal(again.detail["region"], part.detail["region"])
+    assert surefoot.merge_stats(sent) == surefoot.merge_stats(parts)
+    assert pickle.loads(pickle.dumps(Objective("is").evaluate(logp, old, [1, 1, 1], stats=False))).stats == {}
+    with pytest.raises(ValueError, match="statistics of an evaluation"):
+        surefoot.Evaluation(0.0, logp, [1, 2, 3], None)
 
 
 def test_golden_advantages():

@@ -1,6 +1,7 @@
 """`surefoot.torch`: gradients, precisions, and parts of a mini-batch over ranks and micro-batches."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -150,6 +151,12 @@ def test_tensors_of_a_gpu(loss_of, dtype):
     assert global_counts(mask.to("cuda")) == global_counts(mask)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.uint8, torch.int64])
+def test_counts_take_the_masks_of_the_loss(dtype):
+    mask = batch()[3]
+    assert global_counts(mask.to(dtype)) == global_counts(mask)
+
+
 def test_no_gradient_is_asked_for():
     logp, old, advantages, mask = batch()
     with torch.no_grad():
@@ -187,6 +194,17 @@ def test_compiled_code_may_call_it():
     leaf = logp.clone().requires_grad_()
     compiled(leaf).backward()
     assert leaf.grad.abs().sum() > 0
+
+
+def test_signatures_are_known_to_mypy(tmp_path):
+    """PyTorch has no types for the decorator that keeps a function out of its compiler."""
+    mypy = pytest.importorskip("mypy.api", reason="mypy is not installed")
+    probe = tmp_path / "probe.py"
+    probe.write_text("from surefoot.torch import policy_loss, token_losses\nreveal_type([policy_loss, token_losses])\n")
+    options = ["--strict", "--follow-imports=skip", f"--cache-dir={tmp_path}", "--python-version=3.10"]
+    output = mypy.run([*options, str(Path(surefoot.__file__).with_name("torch.py")), str(probe)])[0]
+    revealed = re.search(r"probe.*Revealed type is (.*)", output)
+    assert revealed and "mask" in revealed[1] and "dict[" in revealed[1], output
 
 
 class Policy(torch.nn.Module):

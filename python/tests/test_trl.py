@@ -1,5 +1,6 @@
 """`surefoot.trl.GRPOTrainer` in real runs of TRL on the CPU."""
 
+import math
 import os
 
 import pytest
@@ -99,10 +100,13 @@ def test_losses_of_trl_step_by_step(tmp_path, loss_type, loss, changes, options)
         torch.testing.assert_close(left, right, rtol=1e-3, atol=2e-3)
 
 
-@pytest.mark.parametrize("loss", surefoot.objectives())
+@pytest.mark.parametrize("loss", [key for key in surefoot.objectives() if key not in ("rloo", "reinforce_plus_plus")])
 def test_every_objective_runs(tmp_path, loss):
-    lines, _ = run(surefoot.trl.GRPOTrainer, config(tmp_path, max_steps=1), loss=loss)
+    arguments = config(tmp_path, max_steps=1, scale_rewards="none" if loss == "dr_grpo" else "group")
+    lines, trainer = run(surefoot.trl.GRPOTrainer, arguments, loss=loss)
     assert len(lines) == 1
+    # what loggers are told
+    assert trainer.args.loss_type == f"surefoot_{loss}" and arguments.loss_type == "dapo"
     for line in lines:
         assert line["grad_norm"] > 0 and line["surefoot/ratio/mean"] > 0
 
@@ -129,17 +133,73 @@ def test_a_tiny_model_learns_with_mhpo(tmp_path):
     assert "surefoot/mhpo/survival_mean" in lines[-1] and trained.objective.name == "mhpo"
 
 
-def test_options_that_would_have_no_effect_are_refused(tmp_path):
-    for changes, text in [
-        ({"epsilon": 0.3}, "args.epsilon is 0.3 and has no effect on loss='mhpo'"),
-        ({"epsilon_high": 0.28}, "give clip_low, clip_high or dual_clip in loss_options"),
-        ({"importance_sampling_level": "sequence"}, 'loss="gspo"'),
-    ]:
+@pytest.mark.parametrize(
+    ("changes", "loss", "options", "text"),
+    [
+        ({"epsilon": 0.3}, "mhpo", {}, "args.epsilon is 0.3 and has no effect on loss='mhpo'"),
+        ({"epsilon_high": 0.28}, "mhpo", {}, "give clip_low, clip_high or dual_clip in loss_options"),
+        ({"importance_sampling_level": "sequence"}, "mhpo", {}, 'loss="gspo"'),
+        (
+            {"loss_type": "grpo"},
+            "mhpo",
+            {},
+            "args.loss_type is 'grpo' and has no effect on loss='mhpo'; name the objective",
+        ),
+        ({"sapo_temperature_pos": 2.0}, "sapo", {}, "give temperature_positive in loss_options"),
+        ({"sapo_temperature_neg": 2.0}, "sapo", {}, "give temperature_negative in loss_options"),
+        ({"vespo_k_pos": 1.0}, "mhpo", {}, "args.vespo_k_pos is 1.0 and has no effect"),
+        ({"vespo_lambda_neg": 1.0}, "mhpo", {}, "VESPO is TRL's own: use trl.GRPOTrainer"),
+        ({}, "mpho", {}, "there is no objective `mpho`"),
+        ({}, "mhpo", {"bonud": 1}, "did you mean `bound`?"),
+        ({}, "rloo", {}, "loss='rloo' would be loss='grpo': its advantages are what differs"),
+        ({}, "reinforce_plus_plus", {}, "loss='reinforce_plus_plus' would be loss='grpo'"),
+        ({}, "dr_grpo", {}, "args.scale_rewards is 'group', and loss='dr_grpo' has no deviation"),
+        ({"scale_rewards": "batch"}, "dr_grpo", {}, 'set scale_rewards="none"'),
+        (
+            {"scale_rewards": "none", "multi_objective_aggregation": "normalize_then_sum"},
+            "dr_grpo",
+            {},
+            'set multi_objective_aggregation="sum_then_normalize"',
+        ),
+        (
+            {},
+            "mhpo",
+            {"reference_coefficient": 0.1},
+            "loss_options['reference_coefficient'] has no effect; give args.beta",
+        ),
+        ({}, "cpgd", {"epoch_weight": "truncated"}, "loss_options['epoch_weight'] has no effect"),
+    ],
+)
+def test_options_that_would_have_no_effect_are_refused_before_a_model_is_loaded(tmp_path, changes, loss, options, text):
+    arguments = config(tmp_path, **changes)
+    build = surefoot.trl.GRPOTrainer
+    for given, keywords in [((), {"args": arguments}), ((some_digits, arguments), {})]:
         with pytest.raises(ValueError) as caught:
-            run(surefoot.trl.GRPOTrainer, config(tmp_path, **changes))
+            build(str(tmp_path / "no model"), *given, loss=loss, loss_options=options, **keywords)
         assert text in str(caught.value)
-    with pytest.raises(ValueError, match="there is no objective `mpho`"):
-        run(surefoot.trl.GRPOTrainer, config(tmp_path), loss="mpho")
+
+
+def test_the_length_is_trls_unless_it_is_given(tmp_path):
+    for options, length in [({}, 4), ({"aggregation_length": 7}, 7)]:
+        options["aggregation"] = "seq-mean-token-sum-norm"
+        _, trainer = run(surefoot.trl.GRPOTrainer, config(tmp_path, max_steps=1), loss_options=options)
+        assert trainer.objective.options["aggregation_length"] == length and trainer.loss_type == "dr_grpo"
+
+
+class Forgetful(surefoot.trl.GRPOTrainer):
+    """Its samples' first tokens were next to impossible: ratios of exp(90) and more, which float32 does not hold."""
+
+    def _generate_and_score_completions(self, inputs):
+        output = super()._generate_and_score_completions(inputs)
+        output["old_per_token_logps"][:, 0] = -95.0
+        return output
+
+
+def test_a_ratio_that_overflows_spoils_nothing(tmp_path):
+    """MHPO's gradient is bounded, and TRL's own policy term must not come back as 0 times infinity."""
+    lines, _ = run(Forgetful, config(tmp_path, max_steps=2), loss="mhpo")
+    assert all(line["grad_norm"] > 0 and math.isfinite(line["grad_norm"]) for line in lines), lines
+    assert all(line["surefoot/ratio/max"] > 1e37 for line in lines), lines
 
 
 def test_evaluation_uses_its_own_counts(tmp_path):

@@ -126,16 +126,61 @@ def test_options_reach_the_objective_and_mistakes_are_named():
     assert evaluate("surefoot_mhpo", actor("surefoot_mhpo", {"bound": 1.5}), "token-mean")[0] == plain[0]
     assert evaluate("surefoot_mhpo", actor("surefoot_mhpo", {"bound": 0.5}), "token-mean")[0] != plain[0]
     for config, text in [
-        (actor("surefoot_mhpo", {"bonud": 1}), "did you mean `bound`?"),
         (
             actor("surefoot_dapo", clip_ratio_high=0.28),
             "actor.clip_ratio_high is 0.28 and has no effect on surefoot_dapo",
         ),
+        (actor("surefoot_sapo", tau_pos=2.0), "actor.tau_pos is 2.0 and has no effect on surefoot_sapo"),
+        (actor("surefoot_sapo", tau_neg=2.0), "give temperature_negative (of sapo) in policy_loss.options"),
         (actor("surefoot_mhpo", info={"dp_size": 2}), "required when dp_size > 1"),
     ]:
         with pytest.raises(ValueError) as caught:
             evaluate(config.policy_loss.loss_mode, config, "token-mean")
         assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"options": {"bonud": 1}}, "did you mean `bound`?"),
+        ({"loss_mode": "surefoot_mpho"}, "there is no objective `mpho` (did you mean `mhpo`?)"),
+        (
+            {"loss_mode": "vanilla", "options": {"bound": 1.5}},
+            "loss_mode is 'vanilla', which reads no policy_loss.options",
+        ),
+        ({"loss_mode": "bypass_mode", "options": {"bound": 1.5}}, "set algorithm.rollout_correction.bypass_mode=false"),
+        (
+            {"options": {"aggregation": "token-mean"}},
+            "policy_loss.options.aggregation has no effect; give actor.loss_agg_mode",
+        ),
+        ({"options": {"aggregation_length": 9}}, "give actor.loss_scale_factor"),
+        ({"options": {"reference_coefficient": 0.1}}, "give actor.use_kl_loss=true and actor.kl_loss_coef"),
+        (
+            {"loss_mode": "surefoot_cpgd", "options": {"epoch_weight": "truncated"}},
+            "policy_loss.options.epoch_weight has no effect",
+        ),
+        (
+            {"clip_cov_ratio": 0.1},
+            "policy_loss.clip_cov_ratio is 0.1 and has no effect on surefoot_mhpo; leave it at 0.0002",
+        ),
+        (
+            {"rollout_correction": {"bypass_mode": True}},
+            "policy_loss.rollout_correction is {'bypass_mode': True} and has no effect",
+        ),
+    ],
+)
+def test_a_section_whose_settings_would_have_no_effect_is_not_built(settings, text):
+    """verl builds the section when it validates its configuration, before it loads a model."""
+    section = {"_target_": "surefoot.verl.PolicyLossConfig", "loss_mode": "surefoot_mhpo", **settings}
+    with pytest.raises(Exception) as caught:
+        omega_conf_to_dataclass(OmegaConf.create(section))
+    assert text in str(caught.value) and isinstance(caught.value.__cause__ or caught.value, ValueError)
+
+
+def test_settings_that_change_nothing_are_taken():
+    options = {"reference_coefficient": 0.0, "epoch_weight": "off"}
+    assert surefoot.verl.PolicyLossConfig(loss_mode="surefoot_cpgd", options=options).options == options
+    assert surefoot.verl.PolicyLossConfig(loss_mode="vanilla", clip_cov_ratio=0.1).clip_cov_ratio == 0.1
 
 
 def test_configuration_takes_options_through_target():
@@ -197,6 +242,30 @@ def test_prompt_weights_make_the_token_mean_a_mean_over_prompts():
     np.testing.assert_allclose(by_token.grad_logp, by_prompt.grad_logp, rtol=1e-5, atol=1e-9)
 
 
+def whitened(returns, mask):
+    """Less their mean and divided by their deviation, over the trained tokens."""
+    values = returns[mask]
+    return np.where(mask, (returns - values.mean()) / (values.std(ddof=1) + 1e-6), 0.0)
+
+
+def test_rewards_at_untrained_tokens_are_earned_by_the_trained_tokens_before_them():
+    """verl puts the score at the last token of the response, which need not be trained: a tool may have written it."""
+    mask = np.array([[1, 1, 0, 1, 0], [1, 0, 1, 1, 0], [0, 1, 1, 0, 0], [0, 0, 0, 0, 0]], dtype=bool)
+    rewards = np.array([[0, 0, 0, 0, 1.0], [0, 0.25, 0, -0.125, 0.5], [4, 0, -1, 0, 2], [0, 0, 0, 3, 0]])
+    # the sum of the rewards from a token on; the last row trains nothing, but has earned 3
+    returns = np.array([[1, 1, 0, 1, 0], [0.625, 0, 0.375, 0.375, 0], [0, 1, 1, 0, 0], [0] * 5])
+    arguments = {"token_level_rewards": torch.tensor(rewards), "response_mask": torch.tensor(mask).long()}
+    values, _ = core_algos.get_adv_estimator_fn("surefoot_reinforce_plus_plus")(
+        **arguments, index=np.array(list("aaaa"))
+    )
+    np.testing.assert_allclose(values, whitened(returns, mask), rtol=1e-5, atol=1e-6)
+
+    # less the return of the group's other sample at the same trained token, or what it has earned when it has ended
+    others = np.array([[0.625, 0.375, 0, 0.375, 0], [1, 0, 1, 1, 0], [0, 3, 3, 0, 0], [0] * 5])
+    values, _ = core_algos.get_adv_estimator_fn("surefoot_rloo_normalized")(**arguments, index=np.array(list("aabb")))
+    np.testing.assert_allclose(values, whitened(returns - others, mask), rtol=1e-5, atol=1e-6)
+
+
 def test_advantage_options():
     scores, mask, index = rewards()
     config = surefoot.verl.AlgorithmConfig(
@@ -209,6 +278,33 @@ def test_advantage_options():
         scores.sum(1).numpy(), [0, 1, 0, 1, 0, 2, 2, 1]
     )
     np.testing.assert_allclose(values[:, 0], expected)
+    for settings, text in [
+        ({"adv_estimator": "grpo"}, "adv_estimator is 'grpo', which reads no algorithm.advantage_options"),
+        ({"adv_estimator": "surefoot_grop"}, "did you mean `grpo`?"),
+        ({"adv_estimator": "surefoot_grpo_prompt_mean"}, "did you mean `std`?"),
+    ]:
+        with pytest.raises(ValueError) as caught:
+            surefoot.verl.AlgorithmConfig(**settings, advantage_options={"sdt": "population"})
+        assert text in str(caught.value)
+
+
+def test_verls_own_switch_leaves_the_deviation_out():
+    """As the section reaches an estimator in verl's trainer: not built, but as OmegaConf has it."""
+    scores, mask, index = rewards()
+    estimate = core_algos.get_adv_estimator_fn
+    arguments = {"token_level_rewards": scores, "response_mask": mask, "index": index}
+    section = OmegaConf.create({"norm_adv_by_std_in_grpo": False, "gamma": 1.0})
+    for name in ("surefoot_grpo", "surefoot_grpo_prompt_mean"):
+        values, _ = estimate(name)(**arguments, config=section)
+        expected, _ = estimate(name.replace("grpo", "dr_grpo", 1))(**arguments)
+        torch.testing.assert_close(values, expected)
+    verls, _ = estimate("grpo")(**arguments, norm_adv_by_std_in_grpo=False)
+    torch.testing.assert_close(estimate("surefoot_grpo")(**arguments, config=section)[0], verls)
+    section.advantage_options = {"std": "population"}
+    with pytest.raises(
+        ValueError, match="advantage_options.std has no effect where algorithm.norm_adv_by_std_in_grpo is"
+    ):
+        estimate("surefoot_grpo")(**arguments, config=section)
 
 
 def test_compute_score_as_verl_loads_it():
