@@ -30,6 +30,7 @@
 //! | [`report`], [`study`] | one HTML file about one or several runs; objectives × settings × seeds, compared |
 //! | [`demo`] | the model and the task that come with the program |
 //! | [`random`] | a generator for data order and tasks whose numbers never change |
+//! | [`shell`] | arguments of commands that a person is told to type |
 //!
 //! The three crates below are reexported, so that the binary needs this one alone.
 
@@ -56,6 +57,7 @@ pub mod serve;
 pub mod sft;
 pub mod state;
 pub mod study;
+pub mod shell;
 pub mod table;
 pub mod tasks;
 pub mod train;

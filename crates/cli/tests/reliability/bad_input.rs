@@ -192,3 +192,31 @@ fn a_run_folder_is_not_written_over_and_other_data_are_not_resumed_on() {
     assert!(code == Some(2) && stderr.contains("data"), "{stderr}");
     crate::tiny::Finished::read(&tiny.path("run")).assert_equals(&first);
 }
+/// Folders with blanks and quotes, as a shell reads them.
+#[cfg(unix)]
+#[test]
+fn what_is_said_to_type_next_can_be_pasted() {
+    let tiny = Tiny::new();
+    let run = "it's a $HOME run";
+    let pasted = |command: &str, code: i32| {
+        let path = Path::new(env!("CARGO_BIN_EXE_surefoot")).parent().unwrap().to_str().unwrap();
+        let path = format!("{path}:{}", std::env::var("PATH").unwrap());
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", command]).env("PATH", path).env("CUDA_VISIBLE_DEVICES", "");
+        let (found, stderr) = ended(&shell.output().unwrap());
+        assert_eq!(found, Some(code), "{command}: {stderr}");
+        stderr
+    };
+    let (code, stderr) = ended(&tiny.train(run, &["train.steps=1"]).output().unwrap());
+    assert_eq!(code, Some(0), "{stderr}");
+    let next: Vec<&str> = stderr.lines().filter_map(|line| line.strip_prefix("  surefoot ")).collect();
+    assert_eq!(next.len(), 3, "{stderr}");
+    for command in next {
+        pasted(&format!("surefoot {command}"), 0);
+    }
+    // The same folder again: how to go on with what it holds.
+    let (_, stderr) = ended(&tiny.train(run, &[]).output().unwrap());
+    let resume = stderr.split('`').nth(1).unwrap();
+    pasted(&format!("surefoot train {resume}"), 0);
+}
+

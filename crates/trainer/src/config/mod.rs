@@ -20,6 +20,7 @@ pub mod stages;
 mod table;
 
 use crate::ranks::launched;
+use crate::shell;
 use std::path::Path;
 
 pub use behavior::{Correction, Server};
@@ -142,7 +143,7 @@ pub struct Config {
 impl Config {
     /// The command that goes on with the run in the folder `run`, with as many processes as there are now.
     pub fn resume_command(&self, run: &Path) -> String {
-        let command = format!("surefoot {} --resume {}", self.purpose.command(), run.display());
+        let command = format!("surefoot {} --resume {}", self.purpose.command(), shell::argument(run));
         match launched() {
             1 => command,
             ranks => format!("mpirun -n {ranks} {command}"),
