@@ -15,6 +15,7 @@ use crate::config::{
     choice::{Precision, Recompute, Schedule},
 };
 #[cfg(test)]
+use crate::model_folder;
 use crate::ranks::Ranks;
 use crate::ranks::local_rank;
 use crate::rollout::Generate;
@@ -65,6 +66,7 @@ pub fn load_model(folder: &Path, positions: usize, keys: &'static str) -> Result
 /// The structure of the model of `folder`, if it bears sequences of `positions` tokens.
 fn structure(folder: &Path, positions: usize, keys: &'static str) -> Result<ModelConfig, PolicyError> {
     let structure = ModelConfig::from_folder(folder)?;
+    model_folder::expect(folder)?;
     let limit = structure.max_position_embeddings;
     if positions > limit {
         let folder = folder.display().to_string();

@@ -79,7 +79,13 @@ fn models() {
     with_model(|model| fs::remove_file(model.join("tokenizer.json")).unwrap(), &["model/tokenizer.json: cannot read"]);
     with_model(|model| fs::write(model.join("tokenizer.json"), "{}").unwrap(), &["model/tokenizer.json: "]);
     let tiny = Tiny::new();
-    refused(&tiny, &["model.path=nowhere"], &["nowhere/", "cannot read"]);
+    refused(&tiny, &["model.path=Org/Name-1B"], &["there is no folder Org/Name-1B; models are not downloaded"]);
+    tiny.finish("done", &["train.steps=1"]);
+    let run = tiny.path("done").display().to_string();
+    let wanted = format!("{run} is a run; its newest checkpoint is {run}/checkpoints/step-1");
+    refused(&tiny, &[&format!("model.path={run:?}")], &[&wanted]);
+    let file = tiny.path("config.toml");
+    refused(&tiny, &[&format!("model.path={file:?}")], &["config.toml is a file; a model is a folder", "model import"]);
     refused(&tiny, &["rollout.max_new_tokens=300"], &["316 tokens", "was made for 256", "rollout.max_new_tokens"]);
 }
 
@@ -151,7 +157,12 @@ fn generate_and_resume() {
     copy_model(&model);
     let model = model.to_str().unwrap();
     for (arguments, wanted) in [
-        (vec!["generate", "--prompt", "1+1=", "--model", "nowhere"], "nowhere/"),
+        (vec!["generate", "--prompt", "1+1=", "--model", "nowhere"], "there is no folder nowhere; models are not"),
+        (vec!["serve", "--port", "0", "--model", "nowhere"], "there is no folder nowhere; models are not"),
+        (vec!["eval", "--data", "task:addition", "--model", "nowhere"], "there is no folder nowhere; models are not"),
+        (vec!["model", "info", "nowhere"], "there is no folder nowhere; models are not"),
+        (vec!["model", "init", "nowhere", "to"], "there is no folder nowhere; models are not"),
+        (vec!["model", "import", model, "to"], "model: expected a GGUF file, found a folder"),
         (vec!["generate", "--prompt", "", "--model", model], "is empty"),
         (vec!["generate", "--prompt", "1", "--model", model, "--max-new-tokens", "18446744073709551615"], "--max-new-"),
         (vec!["generate", "--prompt", "1", "--model", model, "--max-new-tokens", "256"], "257 tokens"),

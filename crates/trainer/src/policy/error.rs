@@ -1,4 +1,5 @@
 //! Why a policy cannot be loaded, stored, or used.
+use crate::model_folder::ModelFolderError;
 use surefoot_engine::config::ConfigError;
 use surefoot_engine::device::DeviceError;
 use surefoot_engine::folder::FolderError;
@@ -7,6 +8,9 @@ use surefoot_engine::lora::PeftError;
 /// Why a policy could not be loaded or stored.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
+    /// The path is no model folder.
+    #[error(transparent)]
+    Model(#[from] ModelFolderError),
     /// `config.json`.
     #[error(transparent)]
     Config(#[from] ConfigError),
