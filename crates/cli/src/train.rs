@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
-use surefoot_trainer::config::{Config, Purpose};
+use surefoot_trainer::config::{Config, MOST_THREADS, Purpose};
 use surefoot_trainer::journey::{Ending, Outcome, Start};
 use surefoot_trainer::progress::{Progress, summary, warnings};
 use surefoot_trainer::ranks::Ranks;
@@ -85,6 +85,7 @@ pub fn pool(threads: usize) -> anyhow::Result<rayon::ThreadPool> {
 fn finish(outcome: &Outcome, config: &Config) -> Exit {
     match outcome.ending {
         Ending::Finished => {
+    anyhow::ensure!(threads <= MOST_THREADS, "threads are {threads}; the most are {MOST_THREADS}");
             output::note(&summary(config, outcome));
             Exit::Done
         }

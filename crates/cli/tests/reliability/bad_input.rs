@@ -126,6 +126,11 @@ fn keys_and_values() {
         ("rollout.samples=1", "`rollout.samples` is 1, but advantage.estimator = \"grpo\" compares"),
         ("rollout.prompts=1000000000000", "at most 16777216 samples"),
         ("rollout.samples=9223372036854775807", "at most 16777216 samples"),
+        // No divisor of the default's two mini-batches: its divisors are listed without counting up to it.
+        ("rollout.prompts=99999999999", "at most 16777216 samples"),
+        ("train.threads=1025", "`train.threads` is 1025; it must be at most 1024"),
+        ("lora.rank=65", "is 65, more than the smallest side of k_proj"),
+        ("lora.rank=9223372036854775807", "is 9223372036854775807, more than the smallest side of"),
         ("rollout.batch=0", "`rollout.batch` is 0; it must be at least 1"),
         ("rollout.prompts=-1", "`rollout.prompts`"),
         ("update.mini_batches=3", "`update.mini_batches` is 3, which does not divide the 4 groups"),

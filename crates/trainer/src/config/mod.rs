@@ -24,6 +24,7 @@ use crate::shell;
 use std::path::Path;
 
 pub use behavior::{Correction, Server};
+pub use check::MOST_THREADS;
 pub use entry::{Entry, Mismatch};
 pub use error::{ConfigError, Origin, Problem, ProblemKind};
 pub use objective::{Objective, OptionValue};

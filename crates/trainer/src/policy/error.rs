@@ -31,6 +31,24 @@ pub enum PolicyError {
         /// What is wrong.
         message: String,
     },
+    /// Adapters of a higher rank than a matrix that they are added to can have.
+    #[error(
+        "lora.rank is {rank}, more than the smallest side of {module} ({outputs} × {inputs}) of {folder}; take at most {}, or leave \
+         {module} out of lora.targets",
+        outputs.min(inputs)
+    )]
+    Rank {
+        /// The model folder.
+        folder: String,
+        /// The rank.
+        rank: usize,
+        /// The matrix.
+        module: &'static str,
+        /// Its outputs.
+        outputs: usize,
+        /// Its inputs.
+        inputs: usize,
+    },
     /// Sequences longer than the model was made for.
     #[error(
         "the longest sequence is {needed} tokens (prompt and completion), and {folder} was made for {limit}; lower {keys}"
