@@ -175,6 +175,14 @@ fn generate_and_resume() {
         (vec!["generate", "--prompt", "1", "--model", model, "--samples", "1000000000000"], "--samples"),
         (vec!["generate", "--prompt", "1", "--model", model, "--temperature", "inf"], "--temperature"),
         (vec!["generate", "--prompt", "1", "--model", model, "--temperature", "1e-40"], "--temperature"),
+        (
+            vec!["generate", "--prompt", "1", "--model", model, "--temperature", "-1"],
+            "--temperature is -1; it must be 0",
+        ),
+        (
+            vec!["generate", "--prompt", "1", "--model", model, "--threads", "99999"],
+            "threads are 99999; the most are 1024",
+        ),
         (vec!["train", "--resume", model], "holds no run (no config.toml)"),
         (vec!["train", "--resume", "nowhere"], "nowhere holds no run (no config.toml)"),
         (vec!["train", "nowhere.toml"], "nowhere.toml"),
@@ -197,17 +205,6 @@ fn what_the_summary_says_to_type_next_works() {
     }
 }
 
-#[test]
-fn a_run_folder_is_not_written_over_and_other_data_are_not_resumed_on() {
-    let tiny = Tiny::new();
-    let first = tiny.finish("run", &["train.steps=1"]);
-    let (code, stderr) = ended(&tiny.train("run", &[]).output().unwrap());
-    assert!(code == Some(2) && stderr.contains("holds a run already; go on with `--resume "), "{stderr}");
-    let other = "data.train=task:addition,rows=50,seed=8,digits=2,style=plain";
-    let (code, stderr) = ended(&tiny.go_on("run").args(["--set", other]).output().unwrap());
-    assert!(code == Some(2) && stderr.contains("data"), "{stderr}");
-    crate::tiny::Finished::read(&tiny.path("run")).assert_equals(&first);
-}
 /// Folders with blanks and quotes, as a shell reads them.
 #[cfg(unix)]
 #[test]
@@ -236,3 +233,14 @@ fn what_is_said_to_type_next_can_be_pasted() {
     pasted(&format!("surefoot train {resume}"), 0);
 }
 
+#[test]
+fn a_run_folder_is_not_written_over_and_other_data_are_not_resumed_on() {
+    let tiny = Tiny::new();
+    let first = tiny.finish("run", &["train.steps=1"]);
+    let (code, stderr) = ended(&tiny.train("run", &[]).output().unwrap());
+    assert!(code == Some(2) && stderr.contains("holds a run already; go on with `--resume "), "{stderr}");
+    let other = "data.train=task:addition,rows=50,seed=8,digits=2,style=plain";
+    let (code, stderr) = ended(&tiny.go_on("run").args(["--set", other]).output().unwrap());
+    assert!(code == Some(2) && stderr.contains("data"), "{stderr}");
+    crate::tiny::Finished::read(&tiny.path("run")).assert_equals(&first);
+}

@@ -204,6 +204,14 @@ fn eval(config: &Config, found: &mut Found) {
     let rule = format!("0 (the most probable token), or at least {LOWEST_TEMPERATURE}");
     within(found, "eval.temperature", temperature, allowed, &rule);
     within(found, "eval.top_p", top_p, top_p > 0.0 && top_p <= 1.0, "greater than 0 and at most 1 (1 is off)");
+    let evaluates = config.purpose == Purpose::Eval || eval.every > 0;
+    if evaluates && temperature == 0.0 && eval.samples > 1 {
+        let samples = eval.samples;
+        let message = format!(
+            "is {samples}: all {samples} samples of a problem are the same with eval.temperature = 0; take 1, or another temperature"
+        );
+        found.push(("eval.samples", message));
+    }
     if eval.limit == Some(0) {
         found.push(("eval.limit", "is 0, which leaves no problem; leave it out to use every one".to_string()));
     }
@@ -296,6 +304,13 @@ fn advantage(config: &Config, found: &mut Found) {
     }
 }
 
+/// Every divisor of `number`, in order.
+fn divisors(number: usize) -> Vec<usize> {
+    let small: Vec<usize> = (1..=number.isqrt()).filter(|n| number.is_multiple_of(*n)).collect();
+    let large = small.iter().rev().map(|n| number / n).filter(|n| *n > number.isqrt());
+    small.iter().copied().chain(large).collect()
+}
+
 fn update(config: &Config, found: &mut Found) {
     let (update, rollout) = (&config.update, &config.rollout);
     positive(found, "update.mini_batches", update.mini_batches);
@@ -305,13 +320,6 @@ fn update(config: &Config, found: &mut Found) {
     if update.mini_batches > 0 && possible && !rollout.prompts.is_multiple_of(update.mini_batches) {
         let divisors: Vec<String> = divisors(rollout.prompts).iter().map(usize::to_string).collect();
         found.push((
-/// Every divisor of `number`, in order.
-fn divisors(number: usize) -> Vec<usize> {
-    let small: Vec<usize> = (1..=number.isqrt()).filter(|n| number.is_multiple_of(*n)).collect();
-    let large = small.iter().rev().map(|n| number / n).filter(|n| *n > number.isqrt());
-    small.iter().copied().chain(large).collect()
-}
-
             "update.mini_batches",
             format!(
                 "is {}, which does not divide the {} groups of rollout.prompts; possible are {}",

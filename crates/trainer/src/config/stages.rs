@@ -248,7 +248,7 @@ stage! {
         data: Vec<String> = Vec::new(), "none";
         /// Completions a problem: the k of Avg@k and the greatest of Pass@k.
         samples: usize = 32, "MHPO 4.1, DGPO 4.1: Avg@32, Pass@32";
-        /// Temperature; 0 takes the most probable token, with which one sample is enough.
+        /// Temperature; 0 takes the most probable token, with which `eval.samples` must be 1: all would be the same.
         temperature: f64 = 0.6, "DeepSeek-R1's evaluation, which DGPO's models come from";
         /// Nucleus: the smallest set of tokens with this probability; 1 is off.
         top_p: f64 = 0.95, "as `eval.temperature`";
