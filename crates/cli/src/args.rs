@@ -194,10 +194,10 @@ pub struct Generate {
     #[arg(long)]
     pub max_new_tokens: Option<usize>,
     /// 0 takes the most probable token
-    #[arg(long, default_value_t = 0.0)]
+    #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
     pub temperature: f32,
     /// Nucleus: the smallest set of tokens with this probability
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
     pub top_p: f32,
     /// Only the so many most probable tokens; 0 is off
     #[arg(long, default_value_t = 0)]

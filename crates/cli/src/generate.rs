@@ -39,6 +39,12 @@ pub fn run(args: &Generate) -> anyhow::Result<Exit> {
         "--top-p is {}; it must be above 0 and at most 1",
         args.top_p
     );
+    if args.samples > 1 && args.temperature == 0.0 {
+        let samples = args.samples;
+        output::note(&format!(
+            "warning: --samples {samples}: all are the same with --temperature 0, the default; add --temperature 1"
+        ));
+    }
     pool(args.threads)?.install(|| sample(args))
 }
 

@@ -1,5 +1,6 @@
 //! The binary `surefoot`: arguments, output, exit codes.
 
+mod allocator;
 mod args;
 mod dashboard;
 mod data;

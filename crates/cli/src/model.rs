@@ -11,6 +11,7 @@ use surefoot_trainer::engine::gguf;
 use surefoot_trainer::engine::memory::{Demand, Sampling, Training};
 use surefoot_trainer::engine::model::Model;
 use surefoot_trainer::engine::tokenizer::Tokenizer;
+use surefoot_trainer::model_folder;
 
 use crate::args::{ModelCommand, Number};
 use crate::exit::Exit;
@@ -21,6 +22,7 @@ pub fn run(command: &ModelCommand) -> anyhow::Result<Exit> {
     match command {
         ModelCommand::Init { from, to, seed, dtype } => init(from, to, *seed, dtype.dtype())?,
         ModelCommand::Import { file, to, dtype } => {
+            anyhow::ensure!(!file.is_dir(), "{}: expected a GGUF file, found a folder", file.display());
             let found = gguf::import(file, to, dtype.dtype())?;
             let formats: Vec<String> = found.formats.iter().map(|(format, n)| format!("{n} x {format}")).collect();
             output::note(&format!(
@@ -55,6 +57,7 @@ fn init(from: &Path, to: &Path, seed: u64, dtype: Dtype) -> anyhow::Result<()> {
         "{} holds a model already; name another folder",
         to.display()
     );
+    model_folder::expect(from)?;
     let model = Model::initialise(ModelConfig::from_folder(from)?, seed);
     model.save(to, Some(from), dtype)?;
     output::note(&format!("{} parameters written to {}", model.weights.len(), to.display()));
@@ -62,6 +65,7 @@ fn init(from: &Path, to: &Path, seed: u64, dtype: Dtype) -> anyhow::Result<()> {
 }
 
 fn info(folder: &Path) -> anyhow::Result<()> {
+    model_folder::expect(folder)?;
     let config = ModelConfig::from_folder(folder)?;
     let tensors = TensorFolder::open(folder)?;
     let unused = tensors.check(&config)?;

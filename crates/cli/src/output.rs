@@ -53,6 +53,14 @@ pub fn note(text: &str) {
     let _closed = writeln!(io::stderr(), "{text}");
 }
 
+/// The last line of a process that got no more memory; writing it takes none.
+pub fn out_of_memory(bytes: usize) {
+    let _closed = writeln!(
+        io::stderr(),
+        "error: out of memory: the system refused {bytes} bytes more; end other programs, or take a smaller model or batch"
+    );
+}
+
 /// Stderr, for the progress of a run.
 pub fn terminal() -> Terminal {
     Terminal { sink: Box::new(io::stderr()), interactive: io::stderr().is_terminal(), colour: colour() }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use surefoot_trainer::run_folder::atomic;
+use surefoot_trainer::shell::argument;
 use surefoot_trainer::study::{Cell, Plan, State, Table};
 
 use crate::args::Study;
@@ -23,40 +24,50 @@ const LOOK: Duration = Duration::from_millis(100);
 pub fn run(args: &Study) -> anyhow::Result<Exit> {
     let plan = Plan::load(&args.study)?;
     if args.table {
-        return tabulate(&plan);
+        return tabulate(&plan, &args.study);
     }
     plan.prepare()?;
     let stop = stop_on_signal(Some("stopping after a checkpoint of each run; once more to stop at once"))?;
     let failed = make(&plan, &stop)?;
     if stop.load(Ordering::SeqCst) {
-        output::note(&format!("stopped. Go on with: surefoot study {}", args.study.display()));
+        output::note(&format!("stopped. Go on with: surefoot study {}", argument(&args.study)));
         return Ok(Exit::Stopped);
     }
-    let done = tabulate(&plan)?;
+    let done = tabulate(&plan, &args.study)?;
     for cell in &failed {
         output::note(&format!("failed: {}; its last words are in {}", cell.name, plan.log(cell).display()));
     }
     Ok(if failed.is_empty() { done } else { Exit::Failed })
 }
 
-/// Table and report from the run folders.
-fn tabulate(plan: &Plan) -> anyhow::Result<Exit> {
+/// Table and report from the run folders of the study in the file `study`.
+fn tabulate(plan: &Plan, study: &Path) -> anyhow::Result<Exit> {
     let table = Table::read(plan);
     for notice in &table.notices {
         output::note(&format!("warning: {notice}"));
     }
+    for run in &table.ended {
+        output::note(&format!("{run}; it counts as collapsed"));
+    }
     output::data(table.markdown().trim_end())?;
     output::note(&table.legend());
+    let others = table.others;
     let (file, document) = (plan.folder.join("table.md"), table.document());
     if let Some(page) = table.report() {
         atomic::write(&file, document.as_bytes()).with_context(|| format!("cannot write {}", file.display()))?;
         let page_file = plan.folder.join("report.html");
         report::write(&page_file, &page)?;
         output::note(&format!("written to {} and {}", file.display(), page_file.display()));
-    } else {
-        output::note("no run is finished yet; make them with: surefoot study (without --table)");
+    } else if others == 0 {
+        output::note(&format!("no run is finished yet; make them with: surefoot study {}", argument(study)));
+    } else if file.exists() {
+        output::note(&format!("{} is of an earlier study and stays as it is", file.display()));
     }
-    Ok(Exit::Done)
+    if others > 0 {
+        let (all, study) = (plan.cells.len(), study.display());
+        output::note(&format!("{others} of {all} run folders hold something else than {study} asks for"));
+    }
+    Ok(if others > 0 { Exit::Failed } else { Exit::Done })
 }
 
 /// A run that is on its way.
@@ -70,7 +81,7 @@ fn make<'a>(plan: &'a Plan, stop: &AtomicBool) -> anyhow::Result<Vec<&'a Cell>> 
     let mut waiting: Vec<&Cell> = Vec::new();
     for cell in &plan.cells {
         // Every folder is looked at before the first run begins.
-        if cell.state()? != State::Finished {
+        if !cell.state()?.is_over() {
             waiting.push(cell);
         }
     }
@@ -94,10 +105,10 @@ fn make<'a>(plan: &'a Plan, stop: &AtomicBool) -> anyhow::Result<Vec<&'a Cell>> 
         while running.len() + held < room && at < waiting.len() {
             let cell = waiting[at];
             match cell.state()? {
-                State::Finished => {
+                state if state.is_over() => {
                     waiting.remove(at);
                     ended += 1;
-                    output::note(&format!("finished {} ({ended} of {all})", cell.name));
+                    say_over(cell, &state, (ended, all));
                 }
                 // Left by a study that was killed; it goes on by itself.
                 State::Running { owner } => {
@@ -121,9 +132,9 @@ fn make<'a>(plan: &'a Plan, stop: &AtomicBool) -> anyhow::Result<Vec<&'a Cell>> 
             match run.child.try_wait()? {
                 None => still.push(run),
                 Some(status) => match run.cell.state()? {
-                    State::Finished => {
+                    state if state.is_over() => {
                         ended += 1;
-                        output::note(&format!("finished {} ({ended} of {all})", run.cell.name));
+                        say_over(run.cell, &state, (ended, all));
                     }
                     // Another process was faster to take the folder.
                     State::Running { .. } => waiting.push(run.cell),
@@ -137,6 +148,17 @@ fn make<'a>(plan: &'a Plan, stop: &AtomicBool) -> anyhow::Result<Vec<&'a Cell>> 
         running = still;
     }
     Ok(failed)
+}
+
+/// Says that a run is over and how, and how many are.
+fn say_over(cell: &Cell, state: &State, (over, all): (usize, usize)) {
+    let name = &cell.name;
+    output::note(&match state {
+        State::Ended(collapse) => {
+            format!("ended early at step {} by stop.{}: {name} ({over} of {all})", collapse.step, collapse.key)
+        }
+        _ => format!("finished {name} ({over} of {all})"),
+    });
 }
 
 /// Runs that the cores have room for.

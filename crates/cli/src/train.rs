@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
-use surefoot_trainer::config::{Config, Purpose};
+use surefoot_trainer::config::{Config, MOST_THREADS, Purpose};
 use surefoot_trainer::journey::{Ending, Outcome, Start};
 use surefoot_trainer::progress::{Progress, summary, warnings};
 use surefoot_trainer::ranks::Ranks;
@@ -33,8 +33,8 @@ fn train(args: &Train, purpose: Purpose, ranks: &Ranks) -> anyhow::Result<Exit> 
     let stop = stop_on_signal(said)?;
     let note_all = |notes: &[String]| notes.iter().filter(|_| ranks.is_first()).for_each(|note| output::note(note));
     let pool = pool(config.train.threads)?;
-    pool.install(|| {
-        let keep = config.clone();
+    let keep = config.clone();
+    let done = pool.install(|| {
         let outcome = match purpose {
             Purpose::Train => {
                 let (run, notes) = Run::prepare(config, start, ranks.clone())?;
@@ -55,7 +55,13 @@ fn train(args: &Train, purpose: Purpose, ranks: &Ranks) -> anyhow::Result<Exit> 
             Purpose::Eval => anyhow::bail!("`surefoot eval` trains nothing"),
         };
         Ok(if ranks.is_first() { finish(&outcome, &keep) } else { Exit::Done })
-    })
+    });
+    // The demo writes its model before it can be known whether the run can start.
+    let is_demo = args.config.is_none() && args.resume.is_none();
+    if done.is_err() && is_demo && ranks.is_first() {
+        demo::forget(&keep);
+    }
+    done
 }
 
 /// Lines, or the full screen; nothing of ranks other than the first.
@@ -79,6 +85,7 @@ fn progress(
 
 /// A pool with the threads that a command may use; 0 is one for every core.
 pub fn pool(threads: usize) -> anyhow::Result<rayon::ThreadPool> {
+    anyhow::ensure!(threads <= MOST_THREADS, "threads are {threads}; the most are {MOST_THREADS}");
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().context("cannot start threads")
 }
 

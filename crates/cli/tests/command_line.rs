@@ -66,6 +66,101 @@ fn a_bad_row_is_shown_and_the_rest_is_judged() {
     assert_eq!(lines[2], "{\"gold\":\"1\",\"id\":\"b\",\"error\":\"line 4: expected a text `answer`\"}");
     assert!(lines[3].contains("line 5: expected an object"), "{stdout}");
     assert_eq!(surefoot(&["verify", "--jsonl"], ""), (0, String::new(), String::new()));
+    // A mark of the byte order before the first line, as some editors write it; nowhere else.
+    let row = "{\"gold\": \"1\", \"answer\": \"1\"}\n";
+    let (code, stdout, _) = surefoot(&["verify", "--jsonl"], &format!("\u{feff}{row}{row}"));
+    assert!(code == 0 && stdout.matches("\"correct\"").count() == 2, "{stdout}");
+    let (code, stdout, _) = surefoot(&["verify", "--jsonl"], &format!("{row}\u{feff}{row}"));
+    assert!(code == 2 && stdout.contains("line 2: not JSON"), "{stdout}");
+}
+
+/// The system refuses memory: one line, no stack trace.
+#[cfg(target_os = "linux")]
+#[test]
+fn out_of_memory_ends_in_one_line() {
+    let command = format!(
+        "ulimit -v 300000; head -c 500000000 /dev/zero | '{}' verify --jsonl --max-line-bytes 1000000000",
+        env!("CARGO_BIN_EXE_surefoot")
+    );
+    let output = Command::new("bash").args(["-o", "pipefail", "-c", &command]).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), stderr.lines().count()), (Some(2), 1), "{stderr}");
+    assert!(stderr.starts_with("error: out of memory: the system refused "), "{stderr}");
+}
+
+/// The most probable token has no alternatives, so several samples of it are one.
+#[test]
+fn equal_samples_are_said_to_be() {
+    let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../trainer/demo").display().to_string();
+    let generate = |more: &[&str]| {
+        let all = ["generate", "--model", &model, "--prompt", "1+1=", "--max-new-tokens", "3", "--samples", "3"];
+        surefoot(&[&all[..], more].concat(), "")
+    };
+    let (code, stdout, stderr) = generate(&[]);
+    assert!(code == 0 && stdout.lines().count() == 3, "{stderr}");
+    assert!(stderr.contains("--samples 3: all are the same with --temperature 0"), "{stderr}");
+    let (code, _, stderr) = generate(&["--temperature", "1"]);
+    assert!(code == 0 && !stderr.contains("--samples"), "{stderr}");
+}
+
+/// Without an objective they are the range and the sign of the sheet of all.
+#[test]
+fn a_curve_of_all_objectives_takes_a_range() {
+    let points = |more: &[&str]| {
+        let (code, stdout, stderr) = surefoot(&[&["objective", "curve", "--format", "csv"], more].concat(), "");
+        assert_eq!(code, 0, "{stderr}");
+        let x = |line: &str| line.rsplit(',').nth(1)?.parse::<f64>().ok();
+        let xs: Vec<f64> = stdout.lines().skip(1).filter_map(x).collect();
+        let ends = (xs.iter().copied().fold(f64::INFINITY, f64::min), xs.iter().copied().fold(0.0, f64::max));
+        (ends, stdout)
+    };
+    let (ends, all) = points(&["--from", "0.5", "--to", "2"]);
+    assert!((ends.0 - 0.5).abs() < 1e-9 && (ends.1 - 2.0).abs() < 1e-9, "{ends:?}");
+    assert!(all.contains("gspo") && all.contains("mhpo"));
+    let (code, _, stderr) = surefoot(&["objective", "curve", "--from", "0"], "");
+    assert!(code == 2 && stderr.contains("--from is 0; it must be a number above 0"), "{stderr}");
+    let (code, _, stderr) = surefoot(&["objective", "curve", "--to", "-1"], "");
+    assert!(code == 2 && stderr.contains("--to is -1; it must be a number above 0"), "{stderr}");
+    // A figure of a paper has a range of its own.
+    let (code, _, stderr) = surefoot(&["objective", "curve", "--figure", "mhpo-2", "--from", "0.5"], "");
+    assert!(code == 2 && stderr.contains("cannot be used with"), "{stderr}");
+}
+
+/// The demo's model lies beside its run, and nothing is left of a run that is refused.
+#[test]
+fn the_demos_model_lies_beside_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let train = |sets: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_surefoot"));
+        command.env("CUDA_VISIBLE_DEVICES", "").current_dir(folder.path()).args(["train", "--set", "train.steps=1"]);
+        sets.iter().for_each(|set| _ = command.args(["--set", set]));
+        let output = command.output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let there = || {
+        let mut found: Vec<String> = Vec::new();
+        for part in ["runs", "out"] {
+            let entries = std::fs::read_dir(folder.path().join(part)).into_iter().flatten().flatten();
+            found.extend(entries.map(|entry| format!("{part}/{}", entry.file_name().to_string_lossy())));
+        }
+        found.sort();
+        found
+    };
+    // Refused when the configuration is read, and later.
+    for wrong in ["rollout.samples=0", "data.train=nowhere.jsonl"] {
+        assert_eq!(train(&[wrong]).0, 2);
+        assert!(there().is_empty(), "{:?}", there());
+    }
+    let small = ["rollout.prompts=2", "update.mini_batches=1"];
+    let (code, stderr) = train(&[&small[..], &["log.run_dir=out/x"]].concat());
+    assert_eq!(code, 0, "{stderr}");
+    assert_eq!(there(), ["out/x", "out/x-model"]);
+    // The model of a run that is there stays when another one is refused in its folder.
+    assert_eq!(train(&["log.run_dir=out/x"]).0, 2);
+    assert_eq!(there(), ["out/x", "out/x-model"]);
+    let (code, stderr) = train(&small);
+    assert_eq!(code, 0, "{stderr}");
+    assert_eq!(there(), ["out/x", "out/x-model", "runs/demo", "runs/demo-model"]);
 }
 
 #[test]

@@ -153,9 +153,12 @@ fn bad_input_is_named() {
     let out = folder.path().join("out");
     done(&command(&out, &[]).output().unwrap());
     let other = failed(&command(&out, &["--set", "eval.top_p=0.5"]).output().unwrap());
-    assert!(other.contains("another top_p"), "{other}");
+    assert!(other.contains("with other settings (top_p is 0.95 there and 0.5 here); "), "{other}");
     let other = failed(&command(&out, &["--set", "reward.name=math", "--set", "prompt.preset=dgpo"]).output().unwrap());
-    assert!(other.contains("another system, reward, form"), "{other}");
+    let parts = ["with other settings (system is ", "; reward is \"exact\" there and \"math\" here", "; form is "];
+    assert!(parts.iter().all(|part| other.contains(part)), "{other}");
+    let greedy = failed(&command(&out, &["--set", "eval.temperature=0"]).output().unwrap());
+    assert!(greedy.contains("all 6 samples of a problem are the same with eval.temperature = 0"), "{greedy}");
     let surefoot =
         |arguments: &[&str]| Command::new(env!("CARGO_BIN_EXE_surefoot")).arg("eval").args(arguments).output().unwrap();
     let model = demo_model().display().to_string();

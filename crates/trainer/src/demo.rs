@@ -33,19 +33,44 @@ pub enum DemoError {
     },
 }
 
-/// Writes the model to `run`-model, and gives the configuration of a run in the folder `run`.
+/// Gives the configuration of a run in the folder `run`, or in the one that `sets` name, and writes the model beside that folder.
 ///
 /// # Errors
 /// [`DemoError`] names key or file.
 pub fn config(run: &Path, sets: &[String]) -> Result<Config, DemoError> {
-    let model = PathBuf::from(format!("{}-model", run.display()));
     let mut all = vec![format!("log.run_dir=\"{}\"", run.display())];
     all.extend_from_slice(sets);
-    let config = resolve(&model, &all)?;
-    if Path::new(&config.model.path) == model {
+    let mut config = resolve(&beside(run), &all)?;
+    if Path::new(&config.model.path) == beside(run) {
+        let model = beside(Path::new(&config.log.run_dir));
         write_model(&model)?;
+        config.model.path = model.display().to_string();
     }
     Ok(config)
+}
+
+/// Where the model of the run in the folder `run` lies.
+fn beside(run: &Path) -> PathBuf {
+    PathBuf::from(format!("{}-model", run.display()))
+}
+
+/// Removes the model that [`config`] wrote for a run that could not start: one that has no folder. What else lies beside the
+/// model's files stays.
+pub fn forget(config: &Config) {
+    let (run, model) = (Path::new(&config.log.run_dir), Path::new(&config.model.path));
+    if run.exists() || model != beside(run) {
+        return;
+    }
+    for (name, bytes) in FILES {
+        let path = model.join(name);
+        if std::fs::read(&path).is_ok_and(|there| there == bytes) {
+            // What cannot be removed does no harm.
+            let _left = std::fs::remove_file(&path);
+        }
+    }
+    let _left = std::fs::remove_dir(model);
+    // `runs`, where the model was all that it held.
+    let _left = model.parent().map(std::fs::remove_dir);
 }
 
 /// The demo's configuration for a model in the folder `model`, which is not written.

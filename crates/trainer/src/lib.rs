@@ -12,6 +12,7 @@
 //! | [`rollout`] | prompts → groups of samples with their log-probabilities |
 //! | [`reward`] | completions → verdicts and rewards; "cannot judge" is a value of its own |
 //! | [`update`] | groups and advantages → micro-batches → loss, gradient, optimizer step |
+//! | [`model_folder`] | whether a path is a model's folder at all |
 //! | [`policy`] | the weights, the optimizer's state, and the decoders that sample and train |
 //!
 //! | around it | |
@@ -29,6 +30,7 @@
 //! | [`plot`] | line plots as SVG |
 //! | [`report`], [`study`] | one HTML file about one or several runs; objectives × settings × seeds, compared |
 //! | [`demo`] | the model and the task that come with the program |
+//! | [`shell`] | arguments of commands that a person is told to type |
 //! | [`random`] | a generator for data order and tasks whose numbers never change |
 //!
 //! The three crates below are reexported, so that the binary needs this one alone.
@@ -41,6 +43,7 @@ pub mod evaluate;
 pub mod journey;
 mod markup;
 pub mod metrics;
+pub mod model_folder;
 pub mod plot;
 pub mod policy;
 pub mod progress;
@@ -54,6 +57,7 @@ pub mod rollout;
 pub mod run_folder;
 pub mod serve;
 pub mod sft;
+pub mod shell;
 pub mod state;
 pub mod study;
 pub mod table;

@@ -8,12 +8,14 @@ mod learned;
 mod learner;
 mod on;
 mod place;
+mod room;
 mod sampler;
 
 use crate::config::{
     Config,
     choice::{Precision, Recompute, Schedule},
 };
+use crate::model_folder;
 #[cfg(test)]
 use crate::ranks::Ranks;
 use crate::ranks::local_rank;
@@ -64,6 +66,7 @@ pub fn load_model(folder: &Path, positions: usize, keys: &'static str) -> Result
 
 /// The structure of the model of `folder`, if it bears sequences of `positions` tokens.
 fn structure(folder: &Path, positions: usize, keys: &'static str) -> Result<ModelConfig, PolicyError> {
+    model_folder::expect(folder)?;
     let structure = ModelConfig::from_folder(folder)?;
     let limit = structure.max_position_embeddings;
     if positions > limit {
@@ -88,11 +91,15 @@ impl Policy {
     ) -> Result<(Self, Vec<String>), PolicyError> {
         let place = select(config.train.device, local_rank())?;
         let mut recompute = None;
+        // Before the weights are read, which takes a while.
+        let structure = structure(folder, positions, keys)?;
+        learned::check_rank(config, &structure, folder)?;
+        if let Chosen::Cpu(_) = &place {
+            room::check(&room::training(config, &structure), room::memory())?;
+        }
         if let Chosen::Cuda(cuda, _) = &place
             && let Some(memory) = cuda.memory()
         {
-            // Before the weights are read, which takes a while.
-            let structure = structure(folder, positions, keys)?;
             let planned = fit::plan(config, &structure, positions, cuda.describe(), memory)?;
             if let Some(training) = planned.training {
                 cuda.keep_logits(training.logit_bytes);
@@ -115,6 +122,9 @@ impl Policy {
         device: Wanted,
     ) -> Result<(Self, Vec<String>), PolicyError> {
         let place = select(device, local_rank())?;
+        if let Chosen::Cpu(_) = &place {
+            room::check(&room::sampling(&structure(folder, positions, keys)?), room::memory())?;
+        }
         let (model, unused) = load_model(folder, positions, keys)?;
         Ok((Self::new(folder, model, positions, place, Learning::nothing())?, unused))
     }

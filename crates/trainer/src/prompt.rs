@@ -4,6 +4,7 @@ use crate::config::{
     choice::{Chat, Overlong},
 };
 use crate::data::{Dataset, Message, Problem};
+use crate::model_folder::{self, ModelFolderError};
 use std::path::Path;
 use surefoot_engine::chat::{self, ChatError, ChatTemplate, Ending};
 use surefoot_engine::tokenizer::{Tokenizer, TokenizerError};
@@ -20,6 +21,9 @@ pub struct Prompt {
 /// Why a prompt could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum PromptError {
+    /// The path is no model folder.
+    #[error(transparent)]
+    Model(#[from] ModelFolderError),
     /// The tokenizer's files or a text.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
@@ -86,6 +90,7 @@ impl Prompter {
     /// # Errors
     /// [`PromptError`] names the file.
     pub fn load(folder: &Path, config: &Config) -> Result<Self, PromptError> {
+        model_folder::expect(folder)?;
         let template = match config.prompt.chat {
             Chat::Never => None,
             Chat::Auto => ChatTemplate::load(folder)?,

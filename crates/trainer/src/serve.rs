@@ -13,6 +13,7 @@ pub mod api;
 mod http;
 mod worker;
 
+use crate::model_folder::{self, ModelFolderError};
 use crate::policy::{Policy, PolicyError};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -34,6 +35,9 @@ const PATIENCE: Duration = Duration::from_millis(20);
 /// Why a server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
+    /// The path is no model folder.
+    #[error(transparent)]
+    Model(#[from] ModelFolderError),
     /// The model's structure.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -75,6 +79,7 @@ impl Server {
     /// # Errors
     /// [`ServeError`] names the file or the address.
     pub fn open(folder: &Path, address: &str, device: Wanted) -> Result<Self, ServeError> {
+        model_folder::expect(folder)?;
         let listener =
             TcpListener::bind(address).map_err(|source| ServeError::Listen { address: address.to_string(), source })?;
         let positions = ModelConfig::from_folder(folder)?.max_position_embeddings;

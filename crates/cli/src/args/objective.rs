@@ -114,10 +114,10 @@ pub struct Curve {
     #[arg(long, value_enum, requires = "objective", default_value_t = Sign::Both)]
     pub sign: Sign,
     /// Least ratio
-    #[arg(long, requires = "objective", default_value_t = 0.1)]
+    #[arg(long, conflicts_with = "figure", default_value_t = 0.1, allow_negative_numbers = true)]
     pub from: f64,
     /// Greatest ratio
-    #[arg(long, requires = "objective", default_value_t = 10.0)]
+    #[arg(long, conflicts_with = "figure", default_value_t = 10.0, allow_negative_numbers = true)]
     pub to: f64,
     /// File to write; without it, stdout
     #[arg(long)]

@@ -19,7 +19,7 @@ const BESIDE: f64 = 1e-9;
 pub fn run(args: &Curve) -> anyhow::Result<Exit> {
     let sheet = match args.figure {
         Some(figure) => figures::sheet(figure)?,
-        None if args.objective.is_empty() => figures::sheet(crate::args::Figure::All)?,
+        None if args.objective.is_empty() => figures::all(range(args)?)?,
         None => chosen(args)?,
     };
     let text = match args.format {
@@ -33,9 +33,15 @@ pub fn run(args: &Curve) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn chosen(args: &Curve) -> anyhow::Result<Sheet> {
+/// The ratios that a picture goes from and to.
+fn range(args: &Curve) -> anyhow::Result<(f64, f64)> {
     let (from, to) = (positive("--from", args.from)?, positive("--to", args.to)?);
     anyhow::ensure!(from < to, "--from is {from} and --to is {to}; the first must be less");
+    Ok((from, to))
+}
+
+fn chosen(args: &Curve) -> anyhow::Result<Sheet> {
+    let (from, to) = range(args)?;
     let objectives: Vec<Objective> = args.objective.iter().map(|text| parse(text)).collect::<anyhow::Result<_>>()?;
     let signs: &[bool] = match args.sign {
         Sign::Positive => &[true],

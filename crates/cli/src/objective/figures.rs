@@ -24,18 +24,21 @@ const HAZARDS: [(&str, &str, &str, &str); 4] = [
     ("3.0", "0.8", "3.0", "0.8"),
 ];
 
+/// Ratios of the sheet of all objectives.
+const RATIOS: (f64, f64) = (0.1, 10.0);
+
 /// The figure of this name.
 pub fn sheet(figure: Figure) -> anyhow::Result<Sheet> {
     match figure {
-        Figure::All => all(),
+        Figure::All => all(RATIOS),
         Figure::Mhpo2 => modulator(),
         Figure::Mhpo3 => hazard(),
         Figure::Dgpo2 => probability_weights(),
     }
 }
 
-fn all() -> anyhow::Result<Sheet> {
-    let (from, to) = (0.1, 10.0);
+/// Every objective, from one ratio to another.
+pub fn all((from, to): (f64, f64)) -> anyhow::Result<Sheet> {
     let mut panels = Vec::new();
     let guide = Objective::named("is")?;
     for recipe in RECIPES.iter().filter(|recipe| !SAME_AS_GRPO.contains(&recipe.key)) {

@@ -13,6 +13,9 @@ use crate::output;
 /// Bytes that are read at once, and so about the rows that are judged together.
 const CHUNK: usize = 1 << 18;
 
+/// UTF-8's mark of the byte order.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// A line of stdin.
 struct Line {
     /// Counted from 1.
@@ -34,6 +37,11 @@ pub fn run(options: &Options, explain: bool, max_line: u64) -> anyhow::Result<Ex
         while lines.is_empty() || stdin.buffer().contains(&b'\n') {
             let Some((bytes, cut)) = read_line(&mut stdin, max_line).context("cannot read stdin")? else { break };
             number += 1;
+            // As some editors write it before the first line, and as `data.train` takes it.
+            let bytes = match bytes.strip_prefix(BYTE_ORDER_MARK) {
+                Some(rest) if number == 1 => rest.to_vec(),
+                _ => bytes,
+            };
             if !bytes.trim_ascii().is_empty() {
                 lines.push(Line { number, bytes, cut });
             }

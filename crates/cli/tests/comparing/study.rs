@@ -206,16 +206,59 @@ fn a_wrong_study_is_refused_before_any_run() {
     }
 }
 
+/// One of two runs reaches its last step: the other one is no success, and has no difference at the end.
 #[test]
-fn a_run_that_a_detector_ended_is_finished() {
+fn a_run_that_a_detector_ended_counts_as_collapsed() {
     let at = tempfile::tempdir().unwrap();
     let at = at.path();
     tiny_config(at);
-    let study = "config = \"tiny.toml\"\nobjectives = [\"mhpo\"]\nseeds = [1]\nset = [\"stop.length_min=1000\"]\n";
+    let study = "config = \"tiny.toml\"\nobjectives = [\"mhpo\"]\nseeds = [1]\n[[setting]]\nname = \"ended\"\n\
+        set = [\"stop.length_min=1000\"]\n[[setting]]\nname = \"whole\"\n";
     fs::write(at.join("s.toml"), study).unwrap();
-    for said in ["finished mhpo.seed-1 (1 of 1)", "1 runs, 1 finished"] {
+    let early = "ended early at step 3 by stop.length_min";
+    for said in ["finished mhpo.whole.seed-1 (", "2 runs, 2 finished"] {
         let (code, table, stderr) = ended(at, &["study", "s.toml"]);
-        assert!(code == 0 && stderr.contains(said) && table.contains("| mhpo |"), "{code} {stderr}");
-        assert_eq!(lines(at, "mhpo.seed-1"), 3, "three steps in a row end it");
+        assert!(code == 0 && stderr.contains(said), "{code} {stderr}");
+        assert!(stderr.contains(&format!("mhpo.ended.seed-1: {early}; it counts as collapsed")), "{stderr}");
+        assert!(!stderr.contains("finished mhpo.ended.seed-1"), "{stderr}");
+        assert_eq!(lines(at, "mhpo.ended.seed-1"), 3, "three steps in a row end it");
+        let cells = |row: &str| -> Vec<String> {
+            let line = table.lines().find(|line| line.starts_with(row)).unwrap();
+            line.trim_matches('|').split(" | ").map(|cell| cell.trim().to_string()).collect()
+        };
+        let (row, whole) = (cells("| mhpo, ended |"), cells("| mhpo, whole |"));
+        assert_eq!([&row[1], &row[3], &row[4], &row[6]], ["1 of 1", "–", "–", "1 of 1"], "{table}");
+        assert!(whole[4] != "–" && whole[6].ends_with(" of 1"), "{table}");
+        let page = fs::read_to_string(at.join("studies/s/table.md")).unwrap();
+        let line = page.lines().find(|line| line.starts_with("| mhpo.ended.seed-1 |")).unwrap();
+        assert!(line.ends_with("| yes | step 3, stop.length_min |"), "{line}");
+        let line = page.lines().find(|line| line.starts_with("| mhpo.whole.seed-1 |")).unwrap();
+        assert!(line.ends_with("| no |"), "{line}");
     }
+}
+
+#[test]
+fn a_table_says_which_runs_have_other_settings() {
+    let at = tempfile::tempdir().unwrap();
+    let at = at.path();
+    tiny_config(at);
+    let study = |sets: &str, seeds: &str| {
+        let text = format!("config = \"tiny.toml\"\nobjectives = [\"grpo\"]\nseeds = {seeds}\nset = [{sets}]\n");
+        fs::write(at.join("s.toml"), text).unwrap();
+    };
+    study("", "[1]");
+    assert_eq!(ended(at, &["study", "s.toml"]).0, 0);
+    let file = at.join("studies/s/table.md");
+    let before = fs::read_to_string(&file).unwrap();
+    study("\"train.steps=5\"", "[1]");
+    let (code, _, stderr) = ended(at, &["study", "s.toml", "--table"]);
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("grpo.seed-1 holds a run with other settings (train.steps is 4 there"), "{stderr}");
+    assert!(!stderr.contains("no run is finished yet"), "{stderr}");
+    assert!(stderr.contains("s/table.md is of an earlier study"), "{stderr}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), before);
+    // A run that is only missing is no error.
+    study("", "[1, 2]");
+    let (code, table, stderr) = ended(at, &["study", "s.toml", "--table"]);
+    assert!(code == 0 && table.contains("| grpo | 1 of 2 |") && stderr.contains("has not begun"), "{stderr}");
 }

@@ -79,7 +79,13 @@ fn models() {
     with_model(|model| fs::remove_file(model.join("tokenizer.json")).unwrap(), &["model/tokenizer.json: cannot read"]);
     with_model(|model| fs::write(model.join("tokenizer.json"), "{}").unwrap(), &["model/tokenizer.json: "]);
     let tiny = Tiny::new();
-    refused(&tiny, &["model.path=nowhere"], &["nowhere/", "cannot read"]);
+    refused(&tiny, &["model.path=Org/Name-1B"], &["there is no folder Org/Name-1B; models are not downloaded"]);
+    tiny.finish("done", &["train.steps=1"]);
+    let run = tiny.path("done").display().to_string();
+    let wanted = format!("{run} is a run; its newest checkpoint is {run}/checkpoints/step-1");
+    refused(&tiny, &[&format!("model.path={run:?}")], &[&wanted]);
+    let file = tiny.path("config.toml");
+    refused(&tiny, &[&format!("model.path={file:?}")], &["config.toml is a file; a model is a folder", "model import"]);
     refused(&tiny, &["rollout.max_new_tokens=300"], &["316 tokens", "was made for 256", "rollout.max_new_tokens"]);
 }
 
@@ -120,6 +126,11 @@ fn keys_and_values() {
         ("rollout.samples=1", "`rollout.samples` is 1, but advantage.estimator = \"grpo\" compares"),
         ("rollout.prompts=1000000000000", "at most 16777216 samples"),
         ("rollout.samples=9223372036854775807", "at most 16777216 samples"),
+        // No divisor of the default's two mini-batches: its divisors are listed without counting up to it.
+        ("rollout.prompts=99999999999", "at most 16777216 samples"),
+        ("train.threads=1025", "`train.threads` is 1025; it must be at most 1024"),
+        ("lora.rank=65", "is 65, more than the smallest side of k_proj"),
+        ("lora.rank=9223372036854775807", "is 9223372036854775807, more than the smallest side of"),
         ("rollout.batch=0", "`rollout.batch` is 0; it must be at least 1"),
         ("rollout.prompts=-1", "`rollout.prompts`"),
         ("update.mini_batches=3", "`update.mini_batches` is 3, which does not divide the 4 groups"),
@@ -151,7 +162,12 @@ fn generate_and_resume() {
     copy_model(&model);
     let model = model.to_str().unwrap();
     for (arguments, wanted) in [
-        (vec!["generate", "--prompt", "1+1=", "--model", "nowhere"], "nowhere/"),
+        (vec!["generate", "--prompt", "1+1=", "--model", "nowhere"], "there is no folder nowhere; models are not"),
+        (vec!["serve", "--port", "0", "--model", "nowhere"], "there is no folder nowhere; models are not"),
+        (vec!["eval", "--data", "task:addition", "--model", "nowhere"], "there is no folder nowhere; models are not"),
+        (vec!["model", "info", "nowhere"], "there is no folder nowhere; models are not"),
+        (vec!["model", "init", "nowhere", "to"], "there is no folder nowhere; models are not"),
+        (vec!["model", "import", model, "to"], "model: expected a GGUF file, found a folder"),
         (vec!["generate", "--prompt", "", "--model", model], "is empty"),
         (vec!["generate", "--prompt", "1", "--model", model, "--max-new-tokens", "18446744073709551615"], "--max-new-"),
         (vec!["generate", "--prompt", "1", "--model", model, "--max-new-tokens", "256"], "257 tokens"),
@@ -159,6 +175,14 @@ fn generate_and_resume() {
         (vec!["generate", "--prompt", "1", "--model", model, "--samples", "1000000000000"], "--samples"),
         (vec!["generate", "--prompt", "1", "--model", model, "--temperature", "inf"], "--temperature"),
         (vec!["generate", "--prompt", "1", "--model", model, "--temperature", "1e-40"], "--temperature"),
+        (
+            vec!["generate", "--prompt", "1", "--model", model, "--temperature", "-1"],
+            "--temperature is -1; it must be 0",
+        ),
+        (
+            vec!["generate", "--prompt", "1", "--model", model, "--threads", "99999"],
+            "threads are 99999; the most are 1024",
+        ),
         (vec!["train", "--resume", model], "holds no run (no config.toml)"),
         (vec!["train", "--resume", "nowhere"], "nowhere holds no run (no config.toml)"),
         (vec!["train", "nowhere.toml"], "nowhere.toml"),
@@ -179,6 +203,34 @@ fn what_the_summary_says_to_type_next_works() {
         let (code, stderr) = ended(&surefoot(command.replace("\"…\"", "12+34=").split(' ')).output().unwrap());
         assert_eq!(code, Some(0), "{command}: {stderr}");
     }
+}
+
+/// Folders with blanks and quotes, as a shell reads them.
+#[cfg(unix)]
+#[test]
+fn what_is_said_to_type_next_can_be_pasted() {
+    let tiny = Tiny::new();
+    let run = "it's a $HOME run";
+    let pasted = |command: &str, code: i32| {
+        let path = Path::new(env!("CARGO_BIN_EXE_surefoot")).parent().unwrap().to_str().unwrap();
+        let path = format!("{path}:{}", std::env::var("PATH").unwrap());
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", command]).env("PATH", path).env("CUDA_VISIBLE_DEVICES", "");
+        let (found, stderr) = ended(&shell.output().unwrap());
+        assert_eq!(found, Some(code), "{command}: {stderr}");
+        stderr
+    };
+    let (code, stderr) = ended(&tiny.train(run, &["train.steps=1"]).output().unwrap());
+    assert_eq!(code, Some(0), "{stderr}");
+    let next: Vec<&str> = stderr.lines().filter_map(|line| line.strip_prefix("  surefoot ")).collect();
+    assert_eq!(next.len(), 3, "{stderr}");
+    for command in next {
+        pasted(&format!("surefoot {command}"), 0);
+    }
+    // The same folder again: how to go on with what it holds.
+    let (_, stderr) = ended(&tiny.train(run, &[]).output().unwrap());
+    let resume = stderr.split('`').nth(1).unwrap();
+    pasted(&format!("surefoot train {resume}"), 0);
 }
 
 #[test]

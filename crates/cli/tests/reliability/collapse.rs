@@ -19,6 +19,18 @@ fn a_collapse_ends_the_run_with_a_code_of_its_own() {
         last.ends_with(&format!("surefoot train --resume {} --set stop.length_min=LIMIT", tiny.path("run").display()))
     );
     assert!(latest(&tiny.path("run")).unwrap().ends_with("step-4"));
+    // More steps alone would end at once: what is proposed goes on.
+    let next = stderr.lines().find_map(|line| line.strip_prefix("  surefoot train ")).unwrap();
+    assert!(next.ends_with(" --set stop.after=4"), "{stderr}");
+    let (code, stderr) = ended(
+        &crate::tiny::surefoot([&["train"], &next.split(' ').collect::<Vec<_>>()[..]].concat()).output().unwrap(),
+    );
+    // Four more steps with completions as short.
+    assert_eq!(code, Some(5), "{stderr}");
+    assert!(latest(&tiny.path("run")).unwrap().ends_with("step-8"), "{stderr}");
+    // They were the last, so more are needed as well.
+    let next = stderr.lines().find_map(|line| line.strip_prefix("  surefoot train ")).unwrap();
+    assert!(next.ends_with(" --set stop.after=8 --set train.steps=16"), "{stderr}");
 }
 
 #[test]

@@ -235,6 +235,8 @@ fn the_server_says_what_it_cannot_do() {
         ("{", "no JSON"),
         ("{}", "`prompt` must be a text or a list of token ids"),
         (r#"{"prompt": [99999999]}"#, "token ids below"),
+        (r#"{"prompt": ["1+1=", "2+2="]}"#, "one prompt a request: send each in a request of its own"),
+        (r#"{"prompt": [[1, 2], [3]]}"#, "one prompt a request: send each in a request of its own"),
         (r#"{"prompt": "12+34=", "stream": true}"#, "`stream` must be false"),
         (r#"{"prompt": "12+34=", "temperature": -1}"#, "`temperature` must be"),
         (r#"{"prompt": "12+34=", "max_tokens": 100000000}"#, "positions"),

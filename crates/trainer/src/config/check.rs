@@ -19,6 +19,9 @@ const LOWEST_TEMPERATURE: f64 = 1e-3;
 /// Samples of a step; more do not fit any memory, and a slip of the keyboard is likelier.
 const MOST_SAMPLES: usize = 1 << 24;
 
+/// Threads of the machines that there are, and more; a slip of the keyboard is likelier.
+pub const MOST_THREADS: usize = 1024;
+
 /// Parts of an update; each has a gradient of its own.
 const MOST_SHARDS: usize = 1 << 16;
 
@@ -81,6 +84,8 @@ fn within(found: &mut Found, key: &'static str, value: f64, allowed: bool, rule:
 fn shared(config: &Config, found: &mut Found) {
     let Config { train, model, data, prompt, optimizer, update, checkpoint, .. } = config;
     positive(found, "train.steps", train.steps as usize);
+    let threads = train.threads;
+    within(found, "train.threads", threads as f64, threads <= MOST_THREADS, &format!("at most {MOST_THREADS}"));
     if model.path.is_empty() {
         found.push(("model.path", "is not set: name the folder of a Hugging Face model".to_string()));
     }
@@ -199,6 +204,14 @@ fn eval(config: &Config, found: &mut Found) {
     let rule = format!("0 (the most probable token), or at least {LOWEST_TEMPERATURE}");
     within(found, "eval.temperature", temperature, allowed, &rule);
     within(found, "eval.top_p", top_p, top_p > 0.0 && top_p <= 1.0, "greater than 0 and at most 1 (1 is off)");
+    let evaluates = config.purpose == Purpose::Eval || eval.every > 0;
+    if evaluates && temperature == 0.0 && eval.samples > 1 {
+        let samples = eval.samples;
+        let message = format!(
+            "is {samples}: all {samples} samples of a problem are the same with eval.temperature = 0; take 1, or another temperature"
+        );
+        found.push(("eval.samples", message));
+    }
     if eval.limit == Some(0) {
         found.push(("eval.limit", "is 0, which leaves no problem; leave it out to use every one".to_string()));
     }
@@ -291,13 +304,21 @@ fn advantage(config: &Config, found: &mut Found) {
     }
 }
 
+/// Every divisor of `number`, in order.
+fn divisors(number: usize) -> Vec<usize> {
+    let small: Vec<usize> = (1..=number.isqrt()).filter(|n| number.is_multiple_of(*n)).collect();
+    let large = small.iter().rev().map(|n| number / n).filter(|n| *n > number.isqrt());
+    small.iter().copied().chain(large).collect()
+}
+
 fn update(config: &Config, found: &mut Found) {
     let (update, rollout) = (&config.update, &config.rollout);
     positive(found, "update.mini_batches", update.mini_batches);
     positive(found, "update.epochs", update.epochs);
-    if update.mini_batches > 0 && rollout.prompts > 0 && !rollout.prompts.is_multiple_of(update.mini_batches) {
-        let divisors: Vec<String> =
-            (1..=rollout.prompts).filter(|n| rollout.prompts.is_multiple_of(*n)).map(|n| n.to_string()).collect();
+    // More prompts than a step can have are told of already.
+    let possible = (1..=MOST_SAMPLES).contains(&rollout.prompts);
+    if update.mini_batches > 0 && possible && !rollout.prompts.is_multiple_of(update.mini_batches) {
+        let divisors: Vec<String> = divisors(rollout.prompts).iter().map(usize::to_string).collect();
         found.push((
             "update.mini_batches",
             format!(
@@ -331,4 +352,16 @@ fn update(config: &Config, found: &mut Found) {
         regularizer.entropy_coefficient >= 0.0,
         "0 (off) or more",
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::divisors;
+
+    #[test]
+    fn divisors_are_all_and_in_order() {
+        for number in [1, 2, 9, 12, 36, 97, 720] {
+            assert_eq!(divisors(number), (1..=number).filter(|n| number % n == 0).collect::<Vec<_>>(), "{number}");
+        }
+    }
 }

@@ -21,9 +21,11 @@ pub mod stages;
 mod table;
 
 use crate::ranks::launched;
+use crate::shell;
 use std::path::Path;
 
 pub use behavior::{Correction, Server};
+pub use check::MOST_THREADS;
 pub use differ::Difference;
 pub use entry::{Entry, Mismatch};
 pub use error::{ConfigError, Origin, Problem, ProblemKind};
@@ -156,7 +158,7 @@ pub struct Config {
 impl Config {
     /// The command that goes on with the run in the folder `run`, with as many processes as there are now.
     pub fn resume_command(&self, run: &Path) -> String {
-        let command = format!("surefoot {} --resume {}", self.purpose.command(), run.display());
+        let command = format!("surefoot {} --resume {}", self.purpose.command(), shell::argument(run));
         match launched() {
             1 => command,
             ranks => format!("mpirun -n {ranks} {command}"),

@@ -25,7 +25,7 @@ stage! {
         steps: u64 = 100, "ours";
         /// Seed of everything that is random: order of the data, sampling, fresh weights.
         seed: u64 = 42, "DGPO B.3";
-        /// Threads; 0 takes every core. The result does not depend on it.
+        /// Threads, at most 1024; 0 takes every core. The result does not depend on it.
         threads: usize = 0, "ours";
         /// What computes: `cpu`, `cuda` or `cuda:1` (the GPU of that number), or `auto`: a GPU where there is one. `--device` goes before it.
         device: Wanted = Wanted::Auto, "ours";
@@ -45,7 +45,7 @@ stage! {
 stage! {
     /// Low-rank adapters: what learns instead of the model's own weights.
     Lora in "lora" {
-        /// Rank of the adapters; 0 is off. Checkpoints then hold the sum as a model, and the adapters for `peft` in `adapter/`.
+        /// Rank of the adapters, at most the smallest side of the matrices that get them; 0 is off. Checkpoints then hold the sum as a model, and the adapters for `peft` in `adapter/`.
         rank: usize = 0, "verl `model.lora_rank`";
         /// The product of the adapters is scaled by this over the rank.
         alpha: f64 = 16.0, "verl `model.lora_alpha`";
@@ -248,7 +248,7 @@ stage! {
         data: Vec<String> = Vec::new(), "none";
         /// Completions a problem: the k of Avg@k and the greatest of Pass@k.
         samples: usize = 32, "MHPO 4.1, DGPO 4.1: Avg@32, Pass@32";
-        /// Temperature; 0 takes the most probable token, with which one sample is enough.
+        /// Temperature; 0 takes the most probable token, with which `eval.samples` must be 1: all would be the same.
         temperature: f64 = 0.6, "DeepSeek-R1's evaluation, which DGPO's models come from";
         /// Nucleus: the smallest set of tokens with this probability; 1 is off.
         top_p: f64 = 0.95, "as `eval.temperature`";

@@ -69,11 +69,11 @@ pub enum EvaluateError {
         path: PathBuf,
     },
     /// The folder belongs to another model or other settings.
-    #[error("{} holds an evaluation with another {differs}; choose another --out, or remove it", path.display())]
+    #[error("{} holds an evaluation with other settings ({differs}); choose another --out, or remove it", path.display())]
     OtherSettings {
         /// The folder.
         path: PathBuf,
-        /// Names of what differs.
+        /// What differs, with both values.
         differs: String,
     },
     /// Nothing to compare.

@@ -105,11 +105,17 @@ impl Settings {
         let value = |settings: &Settings| serde_json::to_value(settings).unwrap_or_default();
         let (own, there) = (value(self), value(&there));
         let keys = own.as_object().into_iter().flat_map(|keys| keys.keys());
-        let differs: Vec<&str> =
-            keys.filter(|key| own[key.as_str()] != there[key.as_str()]).map(String::as_str).collect();
+        let differ = keys.filter(|key| own[key.as_str()] != there[key.as_str()]);
+        let differs: Vec<String> = differ
+            .map(|key| match key.as_str() {
+                // Lists of many values, and fingerprints, which nobody knows.
+                "benchmarks" | "weights" => format!("the {key} are others"),
+                key => format!("{key} is {} there and {} here", there[key], own[key]),
+            })
+            .collect();
         match differs.is_empty() {
             true => Ok(()),
-            false => Err(EvaluateError::OtherSettings { path: folder.to_path_buf(), differs: differs.join(", ") }),
+            false => Err(EvaluateError::OtherSettings { path: folder.to_path_buf(), differs: differs.join("; ") }),
         }
     }
 }

@@ -1,4 +1,5 @@
 //! Why a policy cannot be loaded, stored, or used.
+use crate::model_folder::ModelFolderError;
 use surefoot_engine::config::ConfigError;
 use surefoot_engine::device::DeviceError;
 use surefoot_engine::folder::FolderError;
@@ -7,6 +8,9 @@ use surefoot_engine::lora::PeftError;
 /// Why a policy could not be loaded or stored.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
+    /// The path is no model folder.
+    #[error(transparent)]
+    Model(#[from] ModelFolderError),
     /// `config.json`.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -26,6 +30,24 @@ pub enum PolicyError {
         folder: String,
         /// What is wrong.
         message: String,
+    },
+    /// Adapters of a higher rank than a matrix that they are added to can have.
+    #[error(
+        "lora.rank is {rank}, more than the smallest side of {module} ({outputs} × {inputs}) of {folder}; take at most {}, or leave \
+         {module} out of lora.targets",
+        outputs.min(inputs)
+    )]
+    Rank {
+        /// The model folder.
+        folder: String,
+        /// The rank.
+        rank: usize,
+        /// The matrix.
+        module: &'static str,
+        /// Its outputs.
+        outputs: usize,
+        /// Its inputs.
+        inputs: usize,
     },
     /// Sequences longer than the model was made for.
     #[error(

@@ -8,7 +8,7 @@ use surefoot_engine::cpu::{Cpu, parallel::Threading};
 use surefoot_engine::decoder::{Decoder, Frozen, Trained};
 use surefoot_engine::device::Device;
 use surefoot_engine::layout::Layout;
-use surefoot_engine::lora::{Adapters, Base, Lora, Scratch};
+use surefoot_engine::lora::{Adapters, Base, Lora, MODULES, Scratch};
 use surefoot_engine::model::Model;
 
 /// Folder of the adapters in a checkpoint.
@@ -70,6 +70,29 @@ impl Learning {
     pub fn elements(config: &Config, structure: &ModelConfig) -> usize {
         let layout = Layout::new(structure);
         adapters(config, &layout).map_or(layout.len, |adapters| adapters.len())
+    }
+}
+
+/// That the adapters of `[lora]` are narrower than the matrices of the model of `folder` that they are added to: wider ones would
+/// learn more parameters than the matrices have, and say nothing that these could not.
+pub(super) fn check_rank(config: &Config, structure: &ModelConfig, folder: &Path) -> Result<(), PolicyError> {
+    let ModelConfig { hidden_size: hidden, intermediate_size: ffn, head_dim, .. } = *structure;
+    let (queries, keys) = (structure.num_attention_heads * head_dim, structure.num_key_value_heads * head_dim);
+    let sides = |module: &str| match module {
+        "q_proj" => (queries, hidden),
+        "k_proj" | "v_proj" => (keys, hidden),
+        "o_proj" => (hidden, queries),
+        "gate_proj" | "up_proj" => (ffn, hidden),
+        _ => (hidden, ffn),
+    };
+    let targets = MODULES.into_iter().filter(|module| config.lora.targets.iter().any(|target| target == module));
+    let sides = targets.map(|module| (module, sides(module)));
+    match sides.min_by_key(|(_, (outputs, inputs))| *outputs.min(inputs)) {
+        Some((module, (outputs, inputs))) if config.lora.rank > outputs.min(inputs) => {
+            let folder = folder.display().to_string();
+            Err(PolicyError::Rank { folder, rank: config.lora.rank, module, outputs, inputs })
+        }
+        _ => Ok(()),
     }
 }
 

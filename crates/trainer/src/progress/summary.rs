@@ -2,13 +2,27 @@
 
 use super::number::{seconds, short};
 use super::warnings::{mean_of_first, mean_of_last, warnings, window};
+use crate::collapse::Collapse;
 use crate::config::{Config, Purpose};
-use crate::journey::Outcome;
+use crate::journey::{Ending, Outcome};
 use crate::metrics::Metric;
 use crate::metrics::definition::{
     REWARD_CORRECT, REWARD_MEAN, ROLLOUT_ENTROPY, ROLLOUT_LENGTH_MEAN, ROLLOUT_TOKENS, SFT_LOSS, TIME_STEP,
     UPDATE_TOKENS,
 };
+use crate::shell::argument;
+
+/// What a resume has to set to go on with a run that ended so.
+fn sets(config: &Config, ending: &Ending) -> String {
+    let steps = config.train.steps;
+    let more = format!(" --set train.steps={}", steps.saturating_mul(2));
+    match ending {
+        // It would end at once: its detector has to look away from the steps that it has seen.
+        Ending::Collapsed(Collapse { step, .. }) if *step < steps => format!(" --set stop.after={step}"),
+        Ending::Collapsed(Collapse { step, .. }) => format!(" --set stop.after={step}{more}"),
+        Ending::Finished | Ending::Stopped => more,
+    }
+}
 
 /// The closing text of a run: metrics from beginning to end, warnings, and the next commands.
 pub fn summary(config: &Config, outcome: &Outcome) -> String {
@@ -53,10 +67,9 @@ pub fn summary(config: &Config, outcome: &Outcome) -> String {
     }
     text.push_str("\nnext:\n");
     if let Some(checkpoint) = best.as_ref().map(|(path, _)| path).or(checkpoint.as_ref()) {
-        text.push_str(&format!("  surefoot generate --model {} --prompt \"…\"\n", checkpoint.display()));
+        text.push_str(&format!("  surefoot generate --model {} --prompt \"…\"\n", argument(checkpoint)));
     }
-    text.push_str(&format!("  surefoot report {}\n", run.display()));
-    let more = config.train.steps.saturating_mul(2);
-    text.push_str(&format!("  {} --set train.steps={more}\n", config.resume_command(run)));
+    text.push_str(&format!("  surefoot report {}\n", argument(run)));
+    text.push_str(&format!("  {}{}\n", config.resume_command(run), sets(config, &outcome.ending)));
     text
 }

@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::shell::argument;
 use surefoot_engine::folder::FileError;
 
 /// Why a run folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RunFolderError {
     /// A new run in the folder of another.
-    #[error("{} holds a run already; go on with `--resume {}`, or choose another log.run_dir", path.display(), path.display())]
+    #[error("{} holds a run already; go on with `--resume {}`, or choose another log.run_dir", path.display(), argument(path))]
     Exists {
         /// The folder.
         path: PathBuf,

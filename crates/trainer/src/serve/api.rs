@@ -70,6 +70,13 @@ impl Asked {
         }
         let prompt = match &body["prompt"] {
             Value::String(text) => tokenizer.encode_document(text).map_err(|error| (400, error.to_string()))?,
+            Value::Array(prompts) if prompts.iter().any(|prompt| prompt.is_string() || prompt.is_array()) => {
+                let count = prompts.len();
+                let message = format!(
+                    "`prompt` is a list of {count}; this server takes one prompt a request: send each in a request of its own"
+                );
+                return Err((400, message));
+            }
             Value::Array(ids) => ids
                 .iter()
                 .map(|id| id.as_u64().filter(|id| *id < tokenizer.id_count() as u64).map(|id| id as u32))

@@ -1,5 +1,6 @@
 //! What a run came to, from its metrics.
 
+use crate::collapse::Collapse;
 use crate::metrics::{Metric, Record, definition as m};
 
 /// A gradient norm of so many times the run's median is a spike.
@@ -12,12 +13,15 @@ pub(super) const COLLAPSED: f64 = 0.5;
 pub struct Outcome {
     /// Greatest mean of the score over a window of consecutive steps, or the best evaluation.
     pub best: f64,
-    /// Mean of the score over the last window, or the last evaluation.
-    pub latest: f64,
+    /// Mean of the score over the last window, or the last evaluation; `None` for a run that was ended before its last step:
+    /// what it would have come to is not known.
+    pub latest: Option<f64>,
     /// Steps whose greatest gradient norm is beyond 5 medians.
     pub spikes: usize,
-    /// Whether the last score is below half of the best.
+    /// Whether a detector of `[stop]` ended the run, or its last score is below half of the best.
     pub collapsed: bool,
+    /// The detector that ended it.
+    pub ended: Option<Collapse>,
     /// Updates that were skipped because something was not finite.
     pub skipped: f64,
 }
@@ -33,8 +37,9 @@ pub(super) fn is_evaluation(metric: Metric) -> bool {
 }
 
 impl Outcome {
-    /// What a run with these metrics came to; `None` without a finite score.
-    pub fn of(records: &[Record], score: Metric) -> Option<Self> {
+    /// What a run of `steps` with these metrics came to, which a detector `ended` or which made them all; `None` without a
+    /// finite score.
+    pub fn of(records: &[Record], score: Metric, steps: u64, ended: Option<Collapse>) -> Option<Self> {
         let finite =
             |metric: Metric| records.iter().filter_map(move |r| r.get(metric)).filter(|value| value.is_finite());
         let scores: Vec<f64> = finite(score).collect();
@@ -47,22 +52,25 @@ impl Outcome {
         let median = norms.get(norms.len() / 2).copied().unwrap_or(0.0);
         Some(Outcome {
             best,
-            latest,
+            latest: ended.is_none_or(|ended| ended.step >= steps).then_some(latest),
             spikes: norms.iter().filter(|norm| **norm > SPIKE * median).count(),
-            collapsed: best > 0.0 && latest < COLLAPSED * best,
+            collapsed: ended.is_some() || (best > 0.0 && latest < COLLAPSED * best),
+            ended,
             skipped: finite(m::UPDATE_SKIPPED_STEPS).sum(),
         })
     }
 
-    /// `Latest − Best`, as in MHPO Table 4: 0 for a run that ends at its best.
-    pub fn delta(&self) -> f64 {
-        self.latest - self.best
+    /// `Latest − Best`, as in MHPO Table 4: 0 for a run that ends at its best. A run that was ended early has none: after a few
+    /// steps it would be near 0 because there are few windows, and not because the run kept what it had.
+    pub fn delta(&self) -> Option<f64> {
+        Some(self.latest? - self.best)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::Outcome;
+    use crate::collapse::Collapse;
     use crate::metrics::{Record, definition as m};
 
     fn records(scores: &[f64], norms: &[f64]) -> Vec<Record> {
@@ -80,10 +88,11 @@ mod tests {
         // Twenty steps make windows of two.
         let mut scores = [0.2; 20];
         (scores[9], scores[10], scores[19]) = (0.8, 0.6, 0.4);
-        let outcome = Outcome::of(&records(&scores, &[1.0; 20]), m::REWARD_CORRECT).unwrap();
-        assert!((outcome.best - 0.7).abs() < 1e-12 && (outcome.latest - 0.3).abs() < 1e-12, "{outcome:?}");
-        assert!((outcome.delta() + 0.4).abs() < 1e-12 && outcome.collapsed && outcome.spikes == 0, "{outcome:?}");
-        assert_eq!(Outcome::of(&records(&[f64::NAN], &[1.0]), m::REWARD_CORRECT), None);
+        let outcome = Outcome::of(&records(&scores, &[1.0; 20]), m::REWARD_CORRECT, 20, None).unwrap();
+        assert!((outcome.best - 0.7).abs() < 1e-12 && (outcome.latest.unwrap() - 0.3).abs() < 1e-12, "{outcome:?}");
+        assert!((outcome.delta().unwrap() + 0.4).abs() < 1e-12 && outcome.collapsed, "{outcome:?}");
+        assert_eq!(outcome.spikes, 0);
+        assert_eq!(Outcome::of(&records(&[f64::NAN], &[1.0]), m::REWARD_CORRECT, 1, None), None);
     }
 
     #[test]
@@ -92,14 +101,25 @@ mod tests {
         for (record, score) in records.iter_mut().skip(1).step_by(2).zip([0.25, 0.75, 0.5].into_iter().cycle()) {
             record.set(m::EVAL_AVG, score);
         }
-        let outcome = Outcome::of(&records, m::EVAL_AVG).unwrap();
-        assert_eq!((outcome.best, outcome.latest, outcome.delta()), (0.75, 0.5, -0.25));
-        assert_eq!(Outcome::of(&records[..1], m::EVAL_AVG), None);
+        let outcome = Outcome::of(&records, m::EVAL_AVG, 60, None).unwrap();
+        assert_eq!((outcome.best, outcome.latest, outcome.delta()), (0.75, Some(0.5), Some(-0.25)));
+        assert_eq!(Outcome::of(&records[..1], m::EVAL_AVG, 60, None), None);
     }
 
     #[test]
     fn spikes_are_counted_against_the_median() {
-        let outcome = Outcome::of(&records(&[0.5; 5], &[2.0, 10.1, 1.0, 9.9, 2.0]), m::REWARD_CORRECT).unwrap();
+        let outcome =
+            Outcome::of(&records(&[0.5; 5], &[2.0, 10.1, 1.0, 9.9, 2.0]), m::REWARD_CORRECT, 5, None).unwrap();
         assert_eq!((outcome.spikes, outcome.collapsed), (1, false));
+    }
+
+    #[test]
+    fn a_run_that_was_ended_has_no_last_score() {
+        let metric = m::REWARD_MEAN;
+        let ended = Collapse { key: "reward_min", metric, step: 1, value: 0.1, limit: 0.2, patience: 1 };
+        let of = |steps| Outcome::of(&records(&[0.5], &[1.0]), m::REWARD_CORRECT, steps, Some(ended)).unwrap();
+        assert_eq!((of(9).best, of(9).latest, of(9).delta(), of(9).collapsed), (0.5, None, None, true));
+        // In its last step it has made all.
+        assert_eq!((of(1).latest, of(1).delta(), of(1).collapsed), (Some(0.5), Some(0.0), true));
     }
 }

@@ -1,13 +1,13 @@
 //! How far a run of a study is, from its folder alone.
 
 use super::{Cell, StudyError};
-use crate::collapse::Detectors;
+use crate::collapse::{Collapse, Detectors};
 use crate::config::{Config, Purpose};
 use crate::metrics;
 use crate::run_folder::{Checkpoints, RunFolder};
 
 /// How far a run is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum State {
     /// It has no folder yet.
     New,
@@ -18,8 +18,17 @@ pub enum State {
         /// The process.
         owner: String,
     },
-    /// All its steps are done, or a detector of `[stop]` ended it.
+    /// All its steps are done.
     Finished,
+    /// A detector of `[stop]` ended it: there is nothing to do, and it is no success.
+    Ended(Collapse),
+}
+
+impl State {
+    /// Whether nothing of the run is left to do.
+    pub fn is_over(&self) -> bool {
+        matches!(self, State::Finished | State::Ended(_))
+    }
 }
 
 /// Keys that change nothing about what a run learns.
@@ -47,13 +56,18 @@ impl Cell {
         }
         let readable = metrics::read_what_is_whole(&self.run.join("metrics.jsonl")).unwrap_or_default();
         let records = &readable.records;
-        // A run that a detector of [stop] ended is as finished as one that made all its steps.
-        let ended = |step| step >= self.config.train.steps || Detectors::new(&there.stop, records).verdict().is_some();
-        let last = records.last().map(|record| record.step).filter(|step| ended(*step));
+        // Where a detector has its say after the last step too, so does a run.
+        let collapse = Detectors::new(&there.stop, records).verdict();
+        let over = |step| step >= self.config.train.steps || collapse.is_some();
+        let last = records.last().map(|record| record.step).filter(|step| over(*step));
         // Checkpoints may have been removed to save room; what is there but not the last was left by a kill.
         let kept = Checkpoints::at(&self.run.join("checkpoints")).latest().ok().flatten();
         let whole = |last| kept.is_none_or(|(step, _)| step >= last);
-        Ok(if last.is_some_and(whole) { State::Finished } else { State::Begun })
+        Ok(match (last.is_some_and(whole), collapse) {
+            (false, _) => State::Begun,
+            (true, None) => State::Finished,
+            (true, Some(collapse)) => State::Ended(collapse),
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::outcome::{COLLAPSED, SPIKE, is_evaluation};
 use super::{Cell, Estimate, Outcome, Plan, State};
+use crate::collapse::Collapse;
 use crate::metrics::Metric;
 use crate::report::{Group, Report, RunData};
 
@@ -14,13 +15,19 @@ pub struct Table {
     pub runs: Vec<Vec<String>>,
     /// What could not be read, and what is not finished.
     pub notices: Vec<String>,
+    /// Runs that a detector of `[stop]` ended, and where.
+    pub ended: Vec<String>,
+    /// Runs whose folders hold something else than the study asks for, which are left out.
+    pub others: usize,
     groups: Vec<Group>,
     score: Metric,
     name: String,
 }
 
 const SUMMARY: [&str; 7] = ["objective", "runs", "Best", "Latest", "Δ", "gradient spikes a run", "collapsed"];
-const RUNS: [&str; 7] = ["run", "steps", "Best", "Latest", "Δ", "gradient spikes", "collapsed"];
+const RUNS: [&str; 8] = ["run", "steps", "Best", "Latest", "Δ", "gradient spikes", "collapsed", "ended early"];
+/// What stands where there is no number.
+const NONE: &str = "–";
 
 impl Table {
     /// Reads the run folders of a study, and nothing else. Runs that are not finished are named and left out.
@@ -29,6 +36,8 @@ impl Table {
             summary: Vec::new(),
             runs: Vec::new(),
             notices: Vec::new(),
+            ended: Vec::new(),
+            others: 0,
             groups: Vec::new(),
             score: plan.score,
             name: plan.name.clone(),
@@ -42,22 +51,27 @@ impl Table {
     fn row(&mut self, row: &str, cells: &[&Cell]) {
         let (mut outcomes, mut runs) = (Vec::new(), Vec::new());
         for cell in cells {
-            match cell.state() {
-                Ok(State::Finished) => {}
+            let ended = match cell.state() {
+                Ok(State::Finished) => None,
+                Ok(State::Ended(collapse)) => Some(collapse),
                 Ok(state) => {
                     let what = if state == State::New { "has not begun" } else { "is not finished" };
                     self.notices.push(format!("{}: {what}; left out", cell.name));
                     continue;
                 }
                 Err(error) => {
+                    self.others += 1;
                     self.notices.push(format!("{}: left out: {error}", cell.name));
                     continue;
                 }
+            };
+            if let Some(Collapse { key, step, .. }) = ended {
+                self.ended.push(format!("{}: ended early at step {step} by stop.{key}", cell.name));
             }
             // The first of the seeds stands for the samples and tokens of all.
             let data = if runs.is_empty() { RunData::read(&cell.run) } else { RunData::read_metrics(&cell.run) };
             self.notices.extend(data.notices.iter().map(|notice| format!("{}: {notice}", cell.name)));
-            match Outcome::of(&data.records, self.score) {
+            match Outcome::of(&data.records, self.score, cell.config.train.steps, ended) {
                 Some(outcome) => {
                     self.runs.push(one(&cell.name, data.records.len(), &outcome));
                     outcomes.push(outcome);
@@ -66,19 +80,23 @@ impl Table {
             }
             runs.push(data);
         }
-        let estimate = |value: fn(&Outcome) -> f64| {
-            let values: Vec<f64> = outcomes.iter().map(value).collect();
-            Estimate::of(&values).map_or_else(|| "–".to_string(), |estimate| estimate.text())
+        let estimate = |value: fn(&Outcome) -> Option<f64>| {
+            let values: Vec<f64> = outcomes.iter().filter_map(value).collect();
+            match Estimate::of(&values) {
+                None => NONE.to_string(),
+                Some(estimate) if values.len() == outcomes.len() => estimate.text(),
+                Some(estimate) => format!("{} ({} of {})", estimate.text(), values.len(), outcomes.len()),
+            }
         };
         let collapsed = outcomes.iter().filter(|outcome| outcome.collapsed).count();
         let spikes = outcomes.iter().map(|outcome| outcome.spikes).sum::<usize>() as f64 / outcomes.len().max(1) as f64;
         self.summary.push(vec![
             row.to_string(),
             format!("{} of {}", outcomes.len(), cells.len()),
-            estimate(|outcome| outcome.best),
+            estimate(|outcome| Some(outcome.best)),
             estimate(|outcome| outcome.latest),
             estimate(Outcome::delta),
-            if outcomes.is_empty() { "–".to_string() } else { format!("{spikes:.1}") },
+            if outcomes.is_empty() { NONE.to_string() } else { format!("{spikes:.1}") },
             format!("{collapsed} of {}", outcomes.len()),
         ]);
         if !runs.is_empty() {
@@ -95,7 +113,8 @@ impl Table {
         };
         format!(
             "Mean ± half the 95% interval over seeds (Student's t). Score: {}, {}. {score}; Δ = Latest − Best (MHPO Table 4). Spike: \
-             a step whose greatest gradient norm is beyond {SPIKE} times the run's median. Collapsed: Latest below {COLLAPSED} of Best.",
+             a step whose greatest gradient norm is beyond {SPIKE} times the run's median. Collapsed: \
+             ended by a detector of [stop], or Latest below {COLLAPSED} of Best. Latest and Δ are those of the runs that made all their steps.",
             self.score.name, self.score.meaning
         )
     }
@@ -136,10 +155,11 @@ fn one(name: &str, steps: usize, outcome: &Outcome) -> Vec<String> {
         name.to_string(),
         steps.to_string(),
         number(outcome.best),
-        number(outcome.latest),
-        number(outcome.delta()),
+        outcome.latest.map_or_else(|| NONE.to_string(), number),
+        outcome.delta().map_or_else(|| NONE.to_string(), number),
         outcome.spikes.to_string(),
         if outcome.collapsed { "yes" } else { "no" }.to_string(),
+        outcome.ended.map_or_else(|| "no".to_string(), |ended| format!("step {}, stop.{}", ended.step, ended.key)),
     ]
 }
 

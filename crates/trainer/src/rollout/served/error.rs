@@ -8,7 +8,8 @@ use surefoot_engine::folder::FolderError;
 pub enum ServerError {
     /// It failed too often in a row.
     #[error(
-        "{url}: {tries} times in a row no answer, lastly: {last}. See that the server runs and is reached there, then go on with --resume (server.retries, server.timeout_seconds and server.concurrency say how patient the trainer is)"
+        "{url}: {}: {last}. See that the server runs and is reached there, then go on with --resume (server.retries, server.timeout_seconds and server.concurrency say how patient the trainer is)",
+        if *tries == 1 { "no answer".to_string() } else { format!("{tries} times in a row no answer, lastly") }
     )]
     GaveUp {
         /// The address.
@@ -66,4 +67,16 @@ pub enum ServerError {
     /// New weights could not be given their name.
     #[error(transparent)]
     Run(#[from] RunFolderError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ServerError;
+
+    #[test]
+    fn one_try_is_no_row() {
+        let gave_up = |tries| ServerError::GaveUp { url: "http://a".into(), tries, last: "gone".into() }.to_string();
+        assert!(gave_up(1).starts_with("http://a: no answer: gone. See"), "{}", gave_up(1));
+        assert!(gave_up(2).starts_with("http://a: 2 times in a row no answer, lastly: gone. See"), "{}", gave_up(2));
+    }
 }
