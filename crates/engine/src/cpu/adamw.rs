@@ -245,7 +245,7 @@ mod tests {
             }
             w
         };
-        let (without, with) = (trained(&[]), trained(&[0..n]));
+        let (without, with) = (trained(&[]), trained(std::slice::from_ref(&(0..n))));
         let (mut drift, mut exact) = (0.0, 0.0);
         for i in 0..n {
             drift += (f64::from(with[i]) - f64::from(without[i])) * f64::from(start[i]);
