@@ -52,7 +52,11 @@ pub fn verify(gold: &str, answer: &str, options: &Options) -> Report {
 /// ```
 pub fn read_gold(gold: &str, options: &Options) -> Result<String, Why> {
     let mut case = Case { arena: Arena::default(), budget: Budget::new(options.max_steps, options.deadline), options };
-    match case.parse(extract::gold(gold)) {
+    let gold = extract::gold(gold);
+    if extract::is_placeholder(gold) {
+        return Err(Why::NoAnswer);
+    }
+    match case.parse(gold) {
         Ok(forms) => Ok(show::readings(&forms, &case.arena)),
         Err(Stop::Unreadable(why)) => Err(why),
         Err(Stop::Budget) => Err(Why::Invalid("more steps than the budget allows")),
@@ -88,6 +92,9 @@ impl Case<'_> {
     fn judge(&mut self, gold: &str, answer: &str, report: &mut Report) -> Result<Verdict, Verdict> {
         let gold = extract::gold(gold);
         gold.clone_into(&mut report.gold_text);
+        if extract::is_placeholder(gold) {
+            return Err(Verdict::Unparseable { side: Side::Gold, why: Why::NoAnswer });
+        }
         let gold_forms = self.parse(gold);
         if let Ok(forms) = &gold_forms {
             report.gold_form = show::readings(forms, &self.arena);
