@@ -25,7 +25,7 @@ class AdvantageEstimator:
     def __ne__(self, value: object, /) -> bool: ...
     def __new__(cls, name: "str", /, **options: "float | str | bool") -> AdvantageEstimator: ...
     def __repr__(self, /) -> str: ...
-    def compute(self, /, rewards: "npt.ArrayLike", groups: "npt.ArrayLike", *, mask: "npt.ArrayLike | None" = None, offsets: "npt.ArrayLike | None" = None, logp_old: "npt.ArrayLike | None" = None, logp_ref: "npt.ArrayLike | None" = None) -> "npt.NDArray[np.float32]":
+    def compute(self, /, rewards: "npt.ArrayLike", groups: "npt.ArrayLike", *, mask: "npt.ArrayLike | None" = None, offsets: "npt.ArrayLike | None" = None, logp_old: "npt.ArrayLike | None" = None, logp_ref: "npt.ArrayLike | None" = None, penalties: "npt.ArrayLike | None" = None) -> "npt.NDArray[np.float32]":
         """
         The advantages: one a sequence `[N]`, or one a token for reinforce_plus_plus and rloo_normalized.
 
@@ -34,6 +34,7 @@ class AdvantageEstimator:
         - mask: `[N, T]`, or `[T]` with offsets: the tokens, for estimators by token
         - offsets: `[N+1]` boundaries of packed sequences
         - logp_old, logp_ref: of the tokens, for `kl_coefficient`
+        - penalties: what each token costs, where it is known already, instead of `kl_coefficient` times a divergence
         """
     @property
     def name(self, /) -> str:
@@ -318,6 +319,12 @@ class Verifier:
     def read_gold(self, /, gold: "str") -> "str":
         """
         How a gold answer reads. Raises ValueError where it cannot be read.
+        """
+    def restate(self, /, text: "str") -> "list[str]":
+        """
+        How a text reads and the piece of it that was read, which mean what the text does each by itself, as gold answers and as
+        answers; the text alone where it gives several answers, and nothing where it gives none. Raises ValueError where the answer
+        cannot be read.
         """
     def verify(self, /, gold: "str", answer: "str") -> "Report":
         """
