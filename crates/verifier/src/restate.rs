@@ -54,21 +54,25 @@ impl Reader<'_> {
     /// The piece that answers, and its readings; no piece where the text gives several answers.
     fn piece<'t>(&mut self, text: &'t str) -> Result<(Option<&'t str>, Vec<Form>), Why> {
         let gold = extract::gold(text);
-        if extract::is_refusal(gold) || extract::is_placeholder(gold) {
+        let found = extract(text, Mode::Lenient);
+        let refused = |found: &Extraction<'_>| extract::is_refusal(found.answer());
+        if extract::is_refusal(gold) || extract::is_placeholder(gold) || found.as_ref().is_ok_and(refused) {
             return Err(Why::NoAnswer);
         }
-        let found = extract(text, Mode::Lenient);
         if let Ok(found) = &found
             && (found.answers.iter().any(|answer| *answer != found.answer()) || !found.rivals.is_empty())
         {
             return Ok((None, Vec::new()));
         }
         // A long formula is no sentence of which the last number counts.
-        let whole = found.as_ref().map_or(true, |found| !is_explicit(found.rule) && !extract::is_wordy(gold));
-        let as_gold = self.parse(gold);
-        let why = match (as_gold, found) {
+        let whole = found.as_ref().is_ok_and(|found| !is_explicit(found.rule) && !extract::is_wordy(gold));
+        let why = match (self.parse(gold), found) {
             (Ok(forms), Ok(found)) if whole || found.answer() == gold => return Ok((Some(gold), forms)),
-            (Ok(forms), Err(_)) => return Ok((Some(gold), forms)),
+            // A long formula, or words that are a gold answer; a text that breaks off, or a question, says nothing.
+            (Ok(forms), Err(Why::NoAnswer)) if !extract::is_wordy(gold) || matches!(forms[..], [Form::Text(_)]) => {
+                return Ok((Some(gold), forms));
+            }
+            (_, Err(why)) => return Err(why),
             (as_gold, Ok(found)) => {
                 if let Some(read) = self.found(text, found) {
                     return Ok(read);
@@ -78,7 +82,6 @@ impl Reader<'_> {
                     Err(why) => why,
                 }
             }
-            (Err(why), Err(_)) => why,
         };
         Err(match why {
             Stop::Unreadable(why) => why,
@@ -89,9 +92,6 @@ impl Reader<'_> {
     /// The answer that was found, or that stands in a sentence which does not read as a whole.
     fn found<'t>(&mut self, text: &'t str, found: Extraction<'t>) -> Option<(Option<&'t str>, Vec<Form>)> {
         let answer = found.answer();
-        if extract::is_refusal(answer) {
-            return None;
-        }
         if let Ok(forms) = self.parse(answer) {
             return Some((Some(answer), forms));
         }

@@ -182,7 +182,26 @@ fn texts_are_restated() {
     for hedge in ["\\boxed{5} or \\boxed{72}", "\\boxed{5} or 72", "<answer>5</answer><answer>6</answer>"] {
         assert_eq!(said(hedge), Some(vec![hedge.to_owned()]));
     }
-    for nothing in ["", "I do not know", "I do not know.", "N/A", "unknown", "[invalid]", "\\boxed{", "x ++ ("] {
+    assert_eq!(
+        said("the two lines meet in no point of the plane"),
+        Some(vec![
+            "\\boxed{\\text{the two lines meet in no point of the plane}}".to_owned(),
+            "\\boxed{the two lines meet in no point of the plane}".to_owned()
+        ])
+    );
+    for nothing in [
+        "",
+        "I do not know",
+        "I do not know.",
+        "The final answer is: I do not know.",
+        "N/A",
+        "unknown",
+        "[invalid]",
+        "\\boxed{",
+        "x ++ (",
+        "<think>\\boxed{72}",
+        "How many clips did she sell altogether if 72 were sold?",
+    ] {
         assert_eq!(said(nothing), None, "{nothing}");
     }
 }
