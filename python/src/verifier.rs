@@ -1,13 +1,13 @@
 //! The class `Verifier`.
 
 use std::num::NonZero;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use surefoot_verifier::{Boxes, Format, Mode, Options, Percent, Rounding, extract, read_gold, verify};
+use surefoot_verifier::{Boxes, Format, Mode, Options, Percent, Rounding, Why, extract, read_gold, restate, verify};
 
 use crate::array::value_error;
 use crate::options::hash;
@@ -16,6 +16,8 @@ use crate::text::Text;
 
 /// Pairs that a thread takes at a time: some hundred microseconds of work.
 const CHUNK: usize = 32;
+/// How long a signal such as Ctrl-C may wait.
+const SIGNALS: Duration = Duration::from_millis(50);
 
 /// Judges answers against gold answers. It holds no state: any number of threads may call one, it pickles, and a
 /// process that was forked may go on using it.
@@ -111,7 +113,7 @@ impl Verifier {
         }
         let cores = || std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
         let threads = threads.unwrap_or_else(cores).get().min(golds.len().div_ceil(CHUNK)).max(1);
-        Ok(py.detach(|| judge(&golds, &answers, &self.0, threads)))
+        py.detach(|| judge(&golds, &answers, &self.0, threads))
     }
 
     /// Whether an answer is found in the text: with a `format`, whether the text has that form.
@@ -133,7 +135,19 @@ impl Verifier {
             let found = extract(&text, self.0.mode)?;
             Ok((found.answer().to_owned(), read_gold(found.answer(), &self.0)?))
         })
-        .map_err(|why: surefoot_verifier::Why| value_error(why))
+        .map_err(|why: Why| value_error(why))
+    }
+
+    /// How a text reads and the piece of it that was read, which mean what the text does each by itself, as gold answers and as
+    /// answers; the text alone where it gives several answers, and nothing where it gives none. Raises ValueError where the answer
+    /// cannot be read.
+    #[pyo3(signature = (text: "str") -> "list[str]")]
+    fn restate(&self, py: Python<'_>, text: Text) -> PyResult<Vec<String>> {
+        match py.detach(|| restate(&text, &self.0)) {
+            Ok(texts) => Ok(texts),
+            Err(Why::NoAnswer) => Ok(Vec::new()),
+            Err(why) => Err(value_error(why)),
+        }
     }
 
     /// Every option with its present value.
@@ -174,28 +188,46 @@ impl Verifier {
 }
 
 /// Judges pairs on so many threads, which live for this call alone: a pool would not survive a fork of the process.
-fn judge(golds: &[Text], answers: &[Text], options: &Options, threads: usize) -> Vec<Report> {
+///
+/// The calling thread runs Python's signal handlers in between: where one raises, all threads stop, and its exception is returned.
+fn judge(golds: &[Text], answers: &[Text], options: &Options, threads: usize) -> PyResult<Vec<Report>> {
     let next = AtomicUsize::new(0);
+    let stopped = AtomicBool::new(false);
     let done = Mutex::new(Vec::with_capacity(golds.len().div_ceil(CHUNK)));
-    let work = || {
+    let work = |interrupted: &mut dyn FnMut() -> bool| {
         loop {
             let start = next.fetch_add(CHUNK, Ordering::Relaxed);
             if start >= golds.len() {
-                break;
+                return;
             }
             let end = (start + CHUNK).min(golds.len());
-            let pairs = golds[start..end].iter().zip(&answers[start..end]);
-            let reports: Vec<Report> = pairs.map(|(gold, answer)| verify(gold, answer, options).into()).collect();
+            let mut reports: Vec<Report> = Vec::with_capacity(end - start);
+            for (gold, answer) in golds[start..end].iter().zip(&answers[start..end]) {
+                if interrupted() {
+                    return;
+                }
+                reports.push(verify(gold, answer, options).into());
+            }
             done.lock().unwrap_or_else(PoisonError::into_inner).push((start, reports));
         }
     };
+    let mut raised = Ok(());
+    let mut asked = Instant::now();
     std::thread::scope(|scope| {
         for _ in 1..threads {
-            scope.spawn(work);
+            scope.spawn(|| work(&mut || stopped.load(Ordering::Relaxed)));
         }
-        work();
+        work(&mut || {
+            if raised.is_ok() && asked.elapsed() >= SIGNALS {
+                raised = Python::attach(|py| py.check_signals());
+                asked = Instant::now();
+                stopped.store(raised.is_err(), Ordering::Relaxed);
+            }
+            raised.is_err()
+        });
     });
+    raised?;
     let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_unstable_by_key(|(start, _)| *start);
-    done.into_iter().flat_map(|(_, reports)| reports).collect()
+    Ok(done.into_iter().flat_map(|(_, reports)| reports).collect())
 }

@@ -328,6 +328,12 @@ class Verifier:
         """
         How a gold answer reads. Raises ValueError where it cannot be read.
         """
+    def restate(self, /, text: "str") -> "list[str]":
+        """
+        How a text reads and the piece of it that was read, which mean what the text does each by itself, as gold answers and as
+        answers; the text alone where it gives several answers, and nothing where it gives none. Raises ValueError where the answer
+        cannot be read.
+        """
     def verify(self, /, gold: "str", answer: "str") -> "Report":
         """
         Judges whether the text `answer` gives the gold answer.

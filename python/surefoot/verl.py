@@ -25,6 +25,7 @@ from verl.workers.config import ActorConfig
 from verl.workers.config.actor import PolicyLossConfig as VerlPolicyLossConfig
 
 import surefoot
+from surefoot.rewards import judge
 from surefoot.torch import policy_loss
 
 __all__ = ["AlgorithmConfig", "PolicyLossConfig", "compute_score"]
@@ -264,13 +265,13 @@ _VERIFIER = surefoot.Verifier(deadline_ms=None)
 
 
 def compute_score(
-    data_source: str, solution_str: str, ground_truth: str, extra_info: Any = None, **_: Any
+    data_source: str, solution_str: str, ground_truth: Any, extra_info: Any = None, **_: Any
 ) -> dict[str, Any]:
     """verl's custom reward function: 1 for a correct answer, else 0, with the verdict beside it.
 
-    verl has no reward that says "cannot judge": such a sample gets 0, and `judged` is False, which verl averages over each
-    data source in validation.
+    `ground_truth` may be a list of alternatives. verl has no reward that says "cannot judge": such a sample, also one whose ground
+    truth is missing, gets 0, and `judged` is False, which verl averages over each data source in validation.
     """
-    report = _VERIFIER.verify(str(ground_truth), solution_str)
+    (report,) = judge(_VERIFIER, [ground_truth], [solution_str])
     correct = bool(report)
     return {"score": float(correct), "acc": correct, "judged": report.judged, "pred": report.answer}

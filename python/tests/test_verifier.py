@@ -4,15 +4,18 @@ import csv
 import multiprocessing
 import os
 import pickle
+import signal
 import threading
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import surefoot
 from surefoot import Verifier
-from surefoot.math_verify import ExprExtractionConfig, LatexExtractionConfig, parse, verify
-from surefoot.rewards import AccuracyReward, FormatReward, OverlongReward, accuracy_reward
+from surefoot.math_verify import parse, verify
+from surefoot.rewards import AccuracyReward, FormatReward, OverlongReward, accuracy_reward, text_of
 
 CASES = Path(__file__).resolve().parents[2] / "crates" / "verifier" / "cases"
 
@@ -44,13 +47,28 @@ def test_a_report_says_why():
     assert (report.rule, report.answer, report.answer_form, report.decision) == (
         "boxed",
         "0.5",
-        "1/2",
+        "0.5",
         "exact arithmetic",
     )
     cut = surefoot.verify("1/2", r"so \boxed{0.")
     assert (bool(cut), cut.verdict, cut.side, cut.judged) == (False, "unparseable", "answer", True)
     assert "the text ends inside" in cut.reason
     assert not surefoot.verify("1/2 ++ (", "0.5").judged
+
+
+def test_half_a_surrogate_pair_does_not_stop_the_batch():
+    texts = ["\ud83d so 5", "\udc00", "\U0001f600 so \\boxed{5}", "5"]
+    assert [report.verdict for report in surefoot.verify_batch(["5"] * 4, texts)] == [
+        "correct",
+        "unparseable",
+        "correct",
+        "correct",
+    ]
+    assert (
+        surefoot.verify("5", texts[0])
+        and Verifier().finds_answer(texts[0])
+        and accuracy_reward(texts[:1], solution=["5"])
+    )
 
 
 def test_options_and_their_errors():
@@ -95,27 +113,89 @@ def test_threads():
     assert len(found) == 2 * len(threads) and all(found)
 
 
-def test_in_the_shape_of_math_verify():
-    for gold, answer, expected in [
-        ("$\\frac{1}{2}$", "The answer is $\\boxed{0.5}$.", True),
-        ("$\\{1,3\\} \\cup \\{2,4\\}$", "$\\{1,2,3,4\\}$", True),
-        ("\\boxed{72}", "#### 72", True),
-        ("so the answer is $x+1$", "$1+x$", True),
-        ("72", "I think it is 73.", False),
-        ("(C)", "The answer is C", True),
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_signal_ends_a_batch(threads):
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(number, frame):
+        raise Interrupted
+
+    # Without the handler some ten seconds.
+    golds, answers = [r"\int_0^1 \sin(\frac{1}{x}) dx"] * 20_000, ["1"] * 20_000
+    previous = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        start = time.monotonic()
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        with pytest.raises(Interrupted):
+            surefoot.verify_batch(golds, answers, threads=threads, deadline_ms=None)
+        assert time.monotonic() - start < 1.5
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+def test_what_was_read_can_be_said_again():
+    verifier = Verifier()
+    assert verifier.restate(r"so \boxed{\frac{\sqrt3}{2}}") == ["sqrt(3)/2", r"\frac{\sqrt3}{2}"]
+    assert verifier.restate("I do not know") == verifier.restate("") == []
+    with pytest.raises(ValueError, match="expected"):
+        verifier.restate("1/2 ++ (")
+    report = surefoot.verify(r"2\sqrt{3}", "3")
+    assert report.gold_form == "2·sqrt(3)" and not surefoot.verify(report.gold_form, "3")
+
+
+def test_a_missing_gold_answer_is_not_judged():
+    texts = [r"\boxed{5}", r"\boxed{None}", "", "I do not know"]
+    for missing in (None, float("nan"), np.nan, np.float32("nan"), "", "N/A", "[invalid]", "unknown", [], [None]):
+        assert accuracy_reward(texts, solution=[missing] * 4) == [None] * 4, missing
+    assert accuracy_reward([""], solution=["1/2 ++ ("]) == [None]
+    logged = {}
+    accuracy_reward(texts, solution=[None, "5", ["5", "6"], 7.0], log_extra=logged.__setitem__)
+    assert logged["solution"] == ["", "5", "5; or 6", "7"] and logged["answer"][0] == "5"
+
+
+def test_several_gold_answers_are_alternatives():
+    golds = [
+        ["5", "3"],
+        ("5", "3"),
+        np.array(["5", "3"]),
+        np.array([5, 3]),
+        ["3", "1/2 ++ ("],
+        {3},
+        3,
+        3.0,
+        np.int64(3),
+    ]
+    assert accuracy_reward(["so 3"] * 9, solution=golds) == [1.0] * 9
+    assert accuracy_reward(["so 4"] * 9, solution=golds) == [0.0] * 4 + [None] + [0.0] * 4
+    with pytest.raises(TypeError, match="column `solution`: a gold answer is a dict, expected a text, a number"):
+        accuracy_reward(["so 3"], solution=[{"answer": "3"}])
+
+
+def test_the_answer_is_what_the_assistant_says():
+    call = {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "sum"}}]}
+    tool = {"role": "tool", "content": "42"}
+    parts = [
+        {"type": "text", "text": "The answer is "},
+        {"type": "image_url", "image_url": "x"},
+        {"type": "text", "text": "7."},
+    ]
+    for chat, text in [
+        ([call, tool], ""),
+        ([call, tool, {"role": "assistant", "content": "so 43"}], "so 43"),
+        ([{"role": "assistant", "content": "so 43"}, {"role": "user", "content": "42"}], "so 43"),
+        ([{"role": "assistant", "content": parts}], "The answer is 7."),
+        ([{"content": "so 43"}], "so 43"),
+        ([{"role": "assistant", "content": None}], ""),
+        ([{"role": "assistant"}], ""),
+        ([], ""),
+        ("so 43", "so 43"),
     ]:
-        assert verify(parse(gold), parse(answer)) is expected, (gold, answer)
-    config = [LatexExtractionConfig(boxed_match_priority=0), ExprExtractionConfig()]
-    parsed = parse("so \\boxed{2/4}", extraction_config=config, extraction_mode="first_match", parsing_timeout=None)
-    assert parsed == ["1/2", "so \\boxed{2/4}"] or parsed == ["1/2", "2/4"]
-    assert pickle.loads(pickle.dumps(parsed)) == parsed and verify("1/2", pickle.loads(pickle.dumps(parsed)))
-    assert parse("") == [] and not verify(parse(""), parse("1"))
-    with pytest.raises(ValueError):
-        parse("", raise_on_error=True)
-    with pytest.raises(ValueError, match="gold"):
-        verify("1/2 ++ (", "1", raise_on_error=True)
-    assert verify(["3", "4"], "4") and verify("4", ["3", "4"])
-    assert verify("\\pi", "3.1416", float_rounding=4) and not verify("\\pi", "3.1416")
+        assert text_of(chat) == text
+    assert accuracy_reward(
+        [[call, tool], [], [{"role": "assistant", "content": parts}]], solution=["42", "42", "7"]
+    ) == [0.0, 0.0, 1.0]
 
 
 def test_rewards_have_trls_signature():

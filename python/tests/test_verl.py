@@ -317,7 +317,12 @@ def test_compute_score_as_verl_loads_it():
     right = score(data_source="math", solution_str=r"so \boxed{0.5}", ground_truth="1/2", extra_info={})
     assert right == {"score": 1.0, "acc": True, "judged": True, "pred": "0.5"}
     assert score(data_source="math", solution_str="so 2", ground_truth="1/2")["score"] == 0.0
-    assert not score(data_source="math", solution_str="2", ground_truth="1/2 ++ (")["judged"]
+    for unknown in ("1/2 ++ (", None, float("nan"), "", "N/A", []):
+        unjudged = score(data_source="math", solution_str=r"\boxed{None}", ground_truth=unknown)
+        assert unjudged == {"score": 0.0, "acc": False, "judged": False, "pred": "None"}, unknown
+    for several in (["5", "3"], np.array(["5", "3"])):
+        assert score(data_source="math", solution_str="so 3", ground_truth=several)["score"] == 1.0
+        assert score(data_source="math", solution_str="so 4", ground_truth=several)["judged"]
 
 
 def environment(**more):

@@ -20,22 +20,24 @@ use Dim::{Amount, Angle, Current, Length, Mass, Money, Temperature, Time};
 const DIMS: usize = 8;
 
 /// A product of powers of known units. Words that name no unit ("apples") leave it unknown.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Unit {
     dims: [i8; DIMS],
     /// Size in base units; currencies other than dollars have no known size and their own name.
     factor: RBig,
     /// Name of a currency or of a unit without a common size.
     kind: &'static str,
+    /// The names and powers as they were written, `km·h^{-1}`: other names of the same unit stand for it as well.
+    spelling: String,
 }
 
 impl Unit {
     pub(crate) fn degree() -> Self {
-        named("degree").unwrap_or_else(Unit::none)
+        named("degree").unwrap_or_else(Unit::none).spelled("°")
     }
 
     pub(crate) fn none() -> Self {
-        Unit { dims: [0; DIMS], factor: RBig::ONE, kind: "" }
+        Unit { dims: [0; DIMS], factor: RBig::ONE, kind: "", spelling: String::new() }
     }
 
     pub(crate) fn is_degree(&self) -> bool {
@@ -56,7 +58,27 @@ impl Unit {
         if !other.kind.is_empty() {
             self.kind = other.kind;
         }
+        if !self.spelling.is_empty() {
+            self.spelling.push('·');
+        }
+        self.spelling.push_str(&other.spelling);
+        if power != 1 {
+            self.spelling.push_str(&format!("^{{{power}}}"));
+        }
         Some(self)
+    }
+
+    /// The sign of a currency, which stands before its number.
+    pub(crate) fn sign(&self) -> Option<char> {
+        self.spelling.chars().next().filter(|sign| !sign.is_alphabetic() && *sign != '°')
+    }
+
+    pub(crate) fn spelling(&self) -> &str {
+        &self.spelling
+    }
+
+    fn spelled(self, spelling: impl Into<String>) -> Self {
+        Unit { spelling: spelling.into(), ..self }
     }
 }
 
@@ -64,7 +86,7 @@ fn unit(dims: &[(Dim, i8)], numerator: u64, denominator: u64) -> Option<Unit> {
     let mut all = [0; DIMS];
     dims.iter().for_each(|&(dim, power)| all[dim as usize] = power);
     let factor = RBig::from_parts(IBig::from(numerator), UBig::from(denominator));
-    Some(Unit { dims: all, factor, kind: "" })
+    Some(Unit { dims: all, factor, kind: "", spelling: String::new() })
 }
 
 fn kind(dim: Dim, kind: &'static str) -> Option<Unit> {
@@ -82,7 +104,7 @@ fn parsecs(number: u64) -> Option<Unit> {
 
 /// The currency of a sign.
 pub(crate) fn currency(sign: char) -> Option<Unit> {
-    match sign {
+    let unit = match sign {
         '$' => unit(&[(Money, 1)], 1, 1),
         '¢' => unit(&[(Money, 1)], 1, 100),
         '€' => kind(Money, "euro"),
@@ -90,11 +112,16 @@ pub(crate) fn currency(sign: char) -> Option<Unit> {
         '¥' => kind(Money, "yen"),
         '₹' => kind(Money, "rupee"),
         _ => kind(Money, "other currency"),
-    }
+    };
+    unit.map(|unit| unit.spelled(sign))
 }
 
 /// A unit by its name or symbol.
 pub(crate) fn named(word: &str) -> Option<Unit> {
+    known(word).map(|unit| unit.spelled(word))
+}
+
+fn known(word: &str) -> Option<Unit> {
     let lower = word.to_ascii_lowercase();
     let stem = if lower.len() > 3 { lower.strip_suffix('s').unwrap_or(&lower) } else { &lower };
     match word {

@@ -52,7 +52,11 @@ pub fn verify(gold: &str, answer: &str, options: &Options) -> Report {
 /// ```
 pub fn read_gold(gold: &str, options: &Options) -> Result<String, Why> {
     let mut case = Case { arena: Arena::default(), budget: Budget::new(options.max_steps, options.deadline), options };
-    match case.parse(extract::gold(gold)) {
+    let gold = extract::gold(gold);
+    if extract::is_placeholder(gold) {
+        return Err(Why::NoAnswer);
+    }
+    match case.parse(gold) {
         Ok(forms) => Ok(show::readings(&forms, &case.arena)),
         Err(Stop::Unreadable(why)) => Err(why),
         Err(Stop::Budget) => Err(Why::Invalid("more steps than the budget allows")),
@@ -88,12 +92,17 @@ impl Case<'_> {
     fn judge(&mut self, gold: &str, answer: &str, report: &mut Report) -> Result<Verdict, Verdict> {
         let gold = extract::gold(gold);
         gold.clone_into(&mut report.gold_text);
-        let gold_forms = self.parse(gold);
+        let placeholder = extract::is_placeholder(gold);
+        let gold_forms = if placeholder { Err(Stop::Unreadable(Why::NoAnswer)) } else { self.parse(gold) };
         if let Ok(forms) = &gold_forms {
             report.gold_form = show::readings(forms, &self.arena);
         }
-        let mut found =
-            extract(answer, self.options.mode).map_err(|why| Verdict::Unparseable { side: Side::Answer, why })?;
+        // A gold answer that cannot be read makes every verdict a guess, also of a text without an answer.
+        let nothing = |why: Why| match &gold_forms {
+            Err(Stop::Unreadable(why)) => Verdict::Unparseable { side: Side::Gold, why: why.clone() },
+            _ => Verdict::Unparseable { side: Side::Answer, why },
+        };
+        let mut found = extract(answer, self.options.mode).map_err(nothing)?;
         if found.rule == Rule::Whole
             && let Err(Stop::Unreadable(_)) = self.parse(found.answer())
             && let Some(statement) = extract::in_prose(answer)
@@ -103,12 +112,16 @@ impl Case<'_> {
         report.rule = Some(found.rule);
         report.answer_text = shown(&found, self.options.max_answer_bytes);
         if !extract::is_refusal(gold) && found.answers.iter().all(|answer| extract::is_refusal(answer)) {
-            return Err(Verdict::Unparseable { side: Side::Answer, why: Why::NoAnswer });
+            return Err(nothing(Why::NoAnswer));
         }
         let gold_forms = match gold_forms {
             Ok(forms) => forms,
             // What cannot be read can still be the same text.
-            Err(_) if found.answers.iter().all(|answer| same_text(gold, answer)) && found.rivals.is_empty() => {
+            Err(_)
+                if !placeholder
+                    && found.answers.iter().all(|answer| same_text(gold, answer))
+                    && found.rivals.is_empty() =>
+            {
                 report.decision = Some(Decision::Text);
                 return Ok(Verdict::Correct);
             }

@@ -12,7 +12,7 @@ use crate::expr::{Arena, Constant, Function, Id, Node, build_small};
 /// Atoms beyond this number are given up.
 const MAX_ATOMS: usize = 60;
 /// Exponents up to this are multiplied out.
-const MAX_POWER: i64 = 400;
+const MAX_POWER: u64 = 400;
 /// Factors up to this are taken out of roots and logarithms.
 const MAX_FACTOR: u32 = 2_000;
 /// Steps that one attempt at a normal form may take.
@@ -148,7 +148,7 @@ impl Forms<'_> {
     }
 
     fn powi(&self, a: &Fraction, n: i64, budget: &mut Budget) -> Outcome<Fraction> {
-        if n.abs() > MAX_POWER && (a.top.terms.len() > 1 || a.bottom.terms.len() > 1) {
+        if n.unsigned_abs() > MAX_POWER && (a.top.terms.len() > 1 || a.bottom.terms.len() > 1) {
             return Err(Stop::Budget);
         }
         let size = u32::try_from(n.unsigned_abs()).map_err(|_| Stop::Budget)?;

@@ -9,7 +9,7 @@ mod tags;
 
 use std::fmt;
 
-pub(crate) use refusal::is_refusal;
+pub(crate) use refusal::{is_placeholder, is_refusal};
 
 use crate::options::{Format, Mode};
 use crate::verdict::Why;
@@ -193,6 +193,11 @@ fn hash_lines(text: &str) -> Vec<&str> {
 /// What a short text states, where the whole of it could not be read: only prose has a last statement.
 pub(crate) fn in_prose(text: &str) -> Option<Extraction<'_>> {
     if spans::is_prose(text) { last_statement(text).ok() } else { None }
+}
+
+/// Whether a text has more words than an answer that is no sentence.
+pub(crate) fn is_wordy(text: &str) -> bool {
+    spans::prose_words(text) > spans::MAX_BARE_WORDS
 }
 
 /// The answer in a gold text: behind `####`, in a box, or the text itself.

@@ -45,3 +45,17 @@ pub(crate) fn is_refusal(text: &str) -> bool {
         words.strip_prefix(beginning).is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric()))
     })
 }
+
+/// Whether a gold answer says that there is none, as tables do: "N/A", "unknown", "[invalid]". "None" is an answer, the empty set.
+pub(crate) fn is_placeholder(gold: &str) -> bool {
+    let plain = gold.trim().strip_prefix("\\text{").and_then(|inner| inner.strip_suffix('}')).unwrap_or(gold).trim();
+    if plain.len() > 12 {
+        return false;
+    }
+    let plain = plain.to_lowercase();
+    let bracketed = plain.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
+    match bracketed {
+        Some(inner) => matches!(inner, "invalid" | "unknown" | "missing" | "none" | "null" | "nan" | "n/a"),
+        None => matches!(plain.as_str(), "n/a" | "unknown" | "null" | "nan" | "<na>" | "tbd"),
+    }
+}

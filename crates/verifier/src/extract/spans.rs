@@ -6,7 +6,7 @@ const PAIRS: [(&str, &str); 4] = [("$$", "$$"), ("\\[", "\\]"), ("\\(", "\\)"), 
 /// A whole text this long or shorter, in one line, may be the answer itself.
 const MAX_BARE: usize = 240;
 /// ... and holds no more words than this, beside its mathematics.
-const MAX_BARE_WORDS: usize = 5;
+pub(super) const MAX_BARE_WORDS: usize = 5;
 
 /// Strips spaces, markdown emphasis, one pair of formula signs and a final full stop.
 pub(super) fn unwrap(text: &str) -> &str {
@@ -59,7 +59,7 @@ pub(super) fn is_prose(text: &str) -> bool {
 }
 
 /// Words outside of LaTeX commands and braces.
-fn prose_words(text: &str) -> usize {
+pub(super) fn prose_words(text: &str) -> usize {
     let words = text.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';'));
     words
         .filter(|word| word.len() >= 2 && word.chars().all(|c| c.is_alphabetic() || matches!(c, '.' | '\'' | ':')))

@@ -18,6 +18,7 @@ impl Lexer<'_> {
         self.at += letters;
         match name {
             "begin" | "end" => return self.environment(name == "begin", start),
+            "name" => return self.named(start),
             "R" | "Z" | "N" | "Q" | "C" => {
                 if let Some(set) = named_set(name.as_bytes()[0]) {
                     self.push(Tok::Set(set), start);
@@ -116,6 +117,18 @@ impl Lexer<'_> {
             self.depth = self.depth.saturating_sub(1);
             self.push(Tok::End, start);
         }
+        Ok(())
+    }
+
+    /// `\name{dy/dx}`: a variable whose name the parser put together, as [`crate::show`] spells it.
+    fn named(&mut self, start: usize) -> Outcome<()> {
+        let inside = self.text[self.at..].strip_prefix('{').and_then(|rest| Some(&rest[..rest.find('}')?]));
+        let Some(name) = inside.filter(|name| !name.is_empty() && !name.contains('{')) else {
+            return Err(Stop::Unreadable(Why::Syntax { at: start, expected: "\\name{…} with a name in it" }));
+        };
+        self.at += name.len() + 2;
+        let name = self.arena.name(name);
+        self.push(Tok::Symbol(name), start);
         Ok(())
     }
 

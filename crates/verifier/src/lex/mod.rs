@@ -10,6 +10,7 @@ mod unicode;
 
 use crate::budget::{Budget, Outcome};
 use crate::expr::Arena;
+pub(crate) use names::is_greek;
 use token::{Bracket, Lexed, Rel, Tok, Token};
 
 /// Splits an answer into tokens. `join_commas` reads `100,200` as one number.

@@ -60,7 +60,7 @@ pub(super) fn word(word: &str) -> Option<Tok> {
 }
 
 /// Greek letters, by command or plain name.
-pub(super) fn is_greek(word: &str) -> bool {
+pub(crate) fn is_greek(word: &str) -> bool {
     const GREEK: [&str; 47] = [
         "alpha",
         "beta",

@@ -81,6 +81,11 @@ impl Parser<'_> {
 
     fn closed(&mut self, open: Bracket, close: Bracket, form: Form, separated: bool) -> Outcome<Part> {
         let closed = (open == Bracket::Square, close == Bracket::Square);
+        // `(5m) + 3`: what is calculated with has variables; as a length of 5 metres it would lose its unit here.
+        let measured = |value: &Value| value.unit.as_ref().is_some_and(|unit| !unit.is_degree());
+        if self.reading.letter_units && matches!(&form, Form::Value(value) if measured(value)) {
+            return self.error("a number without a unit");
+        }
         Ok(match (open, form) {
             (Bracket::Floor | Bracket::Ceil, Form::Value(value)) => {
                 let function = if open == Bracket::Floor { Function::Floor } else { Function::Ceil };

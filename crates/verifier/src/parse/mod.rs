@@ -22,7 +22,7 @@ use crate::lex::lex;
 use crate::lex::token::{Lexed, Tok, Token};
 use crate::verdict::Why;
 
-pub(crate) use words::number_word;
+pub(crate) use words::{MONTHS, number_word};
 
 /// Deepest nesting of brackets and arguments.
 pub(crate) const MAX_DEPTH: usize = 60;

@@ -371,7 +371,11 @@ impl Parser<'_> {
 
     /// `\angle ABC`, `\triangle ABC`: the sign with the letters behind it is one name.
     fn figure(&mut self) -> Outcome<Id> {
-        let mut name = self.word().trim_start_matches('\\').to_owned();
+        let mut name = match self.word() {
+            "∠" => "angle".to_owned(),
+            "△" | "▵" => "triangle".to_owned(),
+            command => command.trim_start_matches('\\').to_owned(),
+        };
         self.next();
         let braced = self.eat(Tok::Open(Bracket::Brace));
         let start = self.at;

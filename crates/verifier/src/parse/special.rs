@@ -8,7 +8,7 @@ use dashu_int::{IBig, UBig};
 use dashu_ratio::RBig;
 
 /// Largest argument of Γ that is worked out.
-const MAX_GAMMA: i64 = 170;
+const MAX_GAMMA: u64 = 170;
 /// `ζ(2k) = π^{2k}·a/b` (Euler).
 const ZETA: [(i64, u64); 6] = [(1, 6), (1, 90), (1, 945), (1, 9450), (1, 93555), (691, 638_512_875)];
 
@@ -34,7 +34,8 @@ impl Parser<'_> {
 
     /// Γ of a positive whole number, or of half of an odd one: `Γ(x) = (x−1)·Γ(x−1)`, `Γ(1) = 1`, `Γ(1/2) = √π`.
     fn gamma(&mut self, value: &RBig) -> Outcome<Option<Id>> {
-        let Some(twice) = build_small(&(value * RBig::from(2))).filter(|twice| twice.abs() <= 2 * MAX_GAMMA) else {
+        let Some(twice) = build_small(&(value * RBig::from(2))).filter(|twice| twice.unsigned_abs() <= 2 * MAX_GAMMA)
+        else {
             return Ok(None);
         };
         let whole = twice % 2 == 0;

@@ -144,6 +144,8 @@ impl Parser<'_> {
                     let factor = self.value(factor)?;
                     total = self.arena.call2(Function::Mod, total, factor, self.budget)?;
                 }
+                // The `dx` of an integral, which is no factor of its body.
+                Tok::Differential(_) => self.next(),
                 _ if self.factor_ahead() => {
                     let part = self.factor()?;
                     let factor = self.value(part)?;
@@ -189,6 +191,8 @@ impl Parser<'_> {
             Tok::Open(Bracket::Square) if self.outward => false,
             // "42 (forty-two)"
             Tok::Open(Bracket::Round) if self.token(0).spaced && self.token(1).tok == Tok::Word => false,
+            // `3 (mod 7)`
+            Tok::Open(Bracket::Round) if self.token(1).tok == Tok::Mod => false,
             Tok::Open(_) => true,
             Tok::Bar => self.bars == 0 && self.curly == 0,
             // `(2)3`, `\frac{1}{2}3` and `n 2^n` are products; `2 3` is nothing.

@@ -157,6 +157,8 @@ impl Parser<'_> {
         let start = self.token(0).start as usize;
         let rest: String = self.text[start..]
             .chars()
+            // "A·m" is a unit.
+            .take_while(|c| c.is_ascii_alphabetic() || matches!(c, '.' | ' '))
             .take(5)
             .filter(|c| c.is_ascii_alphabetic())
             .map(|c| c.to_ascii_lowercase())
@@ -251,7 +253,7 @@ impl Parser<'_> {
         if braced {
             self.eat(Tok::Close(Bracket::Brace));
         }
-        exponent.filter(|e| e.abs() <= 12).map(|e| if negative { -e } else { e })
+        exponent.filter(|e| e.unsigned_abs() <= 12).map(|e| if negative { -e } else { e })
     }
 
     /// Words, and numbers in words' company that only describe: "cm^2", "days".
@@ -300,7 +302,7 @@ impl Parser<'_> {
                 Node::Pow(base, exponent) => {
                     let exponent =
                         self.arena.rational(exponent).and_then(build_small).and_then(|e| i8::try_from(e).ok());
-                    match exponent.filter(|e| e.abs() <= 6) {
+                    match exponent.filter(|e| e.unsigned_abs() <= 6) {
                         Some(exponent) => parts.push((base, power.saturating_mul(exponent))),
                         None => return Ok(()),
                     }

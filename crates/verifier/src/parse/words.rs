@@ -8,7 +8,7 @@ use crate::lex::number::in_base;
 use crate::lex::token::{NamedSet, Rel, Tok};
 use dashu_ratio::RBig;
 
-const MONTHS: [&str; 12] = [
+pub(crate) const MONTHS: [&str; 12] = [
     "january",
     "february",
     "march",
