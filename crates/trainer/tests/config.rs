@@ -139,6 +139,7 @@ fn impossible_values_are_refused_where_they_stand() {
         ("[reward]\nname = \"overlong\"\noverlong_buffer = 9999\n", "is 9999, more than rollout.max_new_tokens = 2048"),
         ("[reward]\nformat_bonus = 0.1\n", "did you mean `reward.weights`?"),
         ("[reward]\ncommand = \"./judge\"\n", "has no effect"),
+        ("[reward]\ncolumns = \"extra_info\"\n", "`reward.columns` has no effect: reward.name does not name `command`"),
         ("[prompt]\ntemplate = \"Solve it\"\n", "must contain {problem}"),
         ("[optimizer]\nbetas = [0.9, 1.0]\n", "`optimizer.betas` is 1"),
         ("[advantage]\nweight = \"std\"\n", "`advantage.weight` does not fit: weight = \"std\" multiplies"),
@@ -175,6 +176,14 @@ fn weights_and_difficulties_must_fit_the_files() {
     assert!(message.contains("`data.weights` holds 0; each must be greater than 0"), "{message}");
     let message = refused("", &["data.train=task:addition", "data.difficulty_key=level"]);
     assert!(message.contains("names the column `level`, which the built-in task `task:addition` lacks"), "{message}");
+    let program = ["reward.name=command", "reward.command=./judge", "reward.columns=tests"];
+    for data in [&["data.train=task:addition"][..], &["eval.data=sums=task:addition", "eval.every=1"]] {
+        let message = refused("", &[&program[..], data].concat());
+        assert!(
+            message.contains("`reward.columns` names `tests`, which the built-in task `task:addition` lacks"),
+            "{message}"
+        );
+    }
 }
 
 #[test]

@@ -233,6 +233,9 @@ fn reward(config: &Config, found: &mut Found) {
         }
         _ => {}
     }
+    if !named(RewardName::Command) && !reward.columns.is_empty() {
+        found.push(("reward.columns", "has no effect: reward.name does not name `command`".to_string()));
+    }
     let formless = reward.format == AnswerFormat::Any;
     let math = named(RewardName::Math) || named(RewardName::MathPm1);
     if reward.strict && (formless || !math) {
