@@ -6,6 +6,7 @@
 mod compare;
 mod error;
 mod estimate;
+pub(crate) mod held_out;
 mod majority;
 mod problem;
 mod score;

@@ -5,7 +5,7 @@ use super::gather::Gatherer;
 use super::reference::Reference;
 use crate::config::Config;
 use crate::data::{DataError, Dataset, Order, Row, Wanted};
-use crate::evaluate::{Benchmark, EvaluateError};
+use crate::evaluate::{Benchmark, EvaluateError, held_out};
 use crate::journey::{Journey, Start};
 use crate::metrics::MetricsError;
 use crate::policy::PolicyError;
@@ -129,6 +129,7 @@ impl Run {
         let order = Order::of(&config.data, &data.marks, data.fingerprint(), config.train.seed)?;
         let benchmarks = if config.eval.every > 0 { Benchmark::load_all(&config, &prompter)? } else { Vec::new() };
         notes.extend(Benchmark::notes(&benchmarks, config.prompt.max_tokens));
+        notes.extend(held_out::notes(&benchmarks, &data.rows));
         let longest = if benchmarks.is_empty() { 0 } else { config.eval_tokens() };
         let positions = config.prompt.max_tokens + config.rollout.max_new_tokens.max(longest);
         let keys = "prompt.max_tokens, rollout.max_new_tokens or eval.max_new_tokens";
