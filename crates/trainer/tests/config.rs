@@ -158,11 +158,28 @@ fn impossible_values_are_refused_where_they_stand() {
         ),
         ("[stop]\nratio_max = 1\n", "`stop.ratio_max` is 1; it must be greater than 1"),
         ("[stop]\nreward_drop = 0\n", "`stop.reward_drop` is 0; it must be greater than 0"),
+        ("[stop]\nlength_min = 2049\n", "`stop.length_min` is 2049, more than rollout.max_new_tokens = 2048"),
+        ("[lora]\nalpha = 32\n", "dir/run.toml:6: `lora.alpha` has no effect: lora.rank is 0"),
+        ("[lora]\ntargets = [\"q_proj\"]\n", "`lora.targets` has no effect: lora.rank is 0"),
+        (
+            "[advantage]\nestimator = \"dr_grpo\"\nweight = \"std\"\nweight_bound = 2\n",
+            "`advantage.weight_bound` has no effect without advantage.weight = \"clip-filter\"",
+        ),
+        ("[eval]\ndata = \"d.jsonl\"\n", "`eval.data` has no effect: eval.every is 0"),
+        ("[eval]\nevery = 5\n", "`eval.every` is 5, and eval.data names no benchmark"),
         ("[advantage]\nkl_coefficient = -1\n", "`advantage.kl_coefficient` is -1; it must be 0 (off) or more"),
         ("[optimizer]\nbase_parameters = 0\n", "`optimizer.base_parameters` is 0; it must be at least 1"),
     ] {
         let message = refused(text, &[]);
         assert!(message.contains(expected), "expected {expected:?} in {message:?}");
+    }
+    for text in [
+        "[stop]\nlength_min = 2048\n",
+        "[lora]\nrank = 4\nalpha = 32\ntargets = [\"q_proj\"]\n",
+        "[advantage]\nestimator = \"dr_grpo\"\nweight = \"clip-filter\"\nweight_bound = 2\n",
+        "[eval]\ndata = \"d.jsonl\"\nevery = 5\n",
+    ] {
+        train(&format!("{LEAST}{text}"), &[]).unwrap_or_else(|error| panic!("{text}: {error}"));
     }
     let message = train("", &[]).expect_err("nothing is given");
     assert!(message.contains("`model.path` is not set") && message.contains("`data.train` is not set"), "{message}");

@@ -136,7 +136,9 @@ fn evaluations_are_the_score_where_every_run_makes_them() {
     let (_, rewards, stderr) = ended(at, &["study", "s.toml", "--table"]);
     assert!(rewards != table && stderr.contains("Score: reward/correct"), "{stderr}");
     // A run without evaluations has no such score.
-    let mixed = format!("{study}[[setting]]\nname = \"a\"\n[[setting]]\nname = \"b\"\nset = [\"eval.every=0\"]\n");
+    let mixed = format!(
+        "{study}[[setting]]\nname = \"a\"\n[[setting]]\nname = \"b\"\nset = [\"eval.every=0\", \"eval.data=[]\"]\n"
+    );
     fs::write(at.join("s.toml"), format!("score = \"eval/avg\"\n{mixed}")).unwrap();
     let (code, _, stderr) = ended(at, &["study", "s.toml", "--table"]);
     assert!(
@@ -211,7 +213,7 @@ fn a_run_that_a_detector_ended_is_finished() {
     let at = tempfile::tempdir().unwrap();
     let at = at.path();
     tiny_config(at);
-    let study = "config = \"tiny.toml\"\nobjectives = [\"mhpo\"]\nseeds = [1]\nset = [\"stop.length_min=1000\"]\n";
+    let study = "config = \"tiny.toml\"\nobjectives = [\"mhpo\"]\nseeds = [1]\nset = [\"stop.length_min=5\"]\n";
     fs::write(at.join("s.toml"), study).unwrap();
     for said in ["finished mhpo.seed-1 (1 of 1)", "1 runs, 1 finished"] {
         let (code, table, stderr) = ended(at, &["study", "s.toml"]);
