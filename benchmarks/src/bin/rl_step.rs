@@ -147,7 +147,7 @@ fn one(
         .map(|(i, (completion, sample))| {
             let p = i / arguments.samples;
             let tokens = sample.tokens.len();
-            Judgement { problem: &prompts[p].text, gold: &rows[p].answer, completion, tokens }
+            Judgement { problem: &prompts[p].text, gold: &rows[p].answer, columns: None, completion, tokens }
         })
         .collect();
     rewarder.score(&judgements)?;

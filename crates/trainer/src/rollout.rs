@@ -194,6 +194,7 @@ pub fn judgements<'a>(groups: &'a [Group], rows: &'a [(usize, &'a Row)]) -> Vec<
         samples.map(move |(completion, sample)| crate::reward::Sample {
             problem: &group.prompt.text,
             gold: &row.answer,
+            columns: row.columns.as_deref(),
             completion,
             tokens: sample.tokens.len(),
         })

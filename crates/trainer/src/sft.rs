@@ -39,6 +39,7 @@ impl SftRun {
         let source = Path::new(&config.model.path);
         let prompter = Prompter::load(source, &config)?;
         let mut data = Dataset::load(&config.data, Wanted::Target(config.sft.target_key.as_deref()))?;
+        notes.extend(data.notes());
         let rows = data.rows.len();
         let fingerprint = data.fingerprint();
         let mut examples = Vec::with_capacity(rows);

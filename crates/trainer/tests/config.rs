@@ -139,6 +139,7 @@ fn impossible_values_are_refused_where_they_stand() {
         ("[reward]\nname = \"overlong\"\noverlong_buffer = 9999\n", "is 9999, more than rollout.max_new_tokens = 2048"),
         ("[reward]\nformat_bonus = 0.1\n", "did you mean `reward.weights`?"),
         ("[reward]\ncommand = \"./judge\"\n", "has no effect"),
+        ("[reward]\ncolumns = \"extra_info\"\n", "`reward.columns` has no effect: reward.name does not name `command`"),
         ("[prompt]\ntemplate = \"Solve it\"\n", "must contain {problem}"),
         ("[optimizer]\nbetas = [0.9, 1.0]\n", "`optimizer.betas` is 1"),
         ("[advantage]\nweight = \"std\"\n", "`advantage.weight` does not fit: weight = \"std\" multiplies"),
@@ -157,11 +158,27 @@ fn impossible_values_are_refused_where_they_stand() {
         ),
         ("[stop]\nratio_max = 1\n", "`stop.ratio_max` is 1; it must be greater than 1"),
         ("[stop]\nreward_drop = 0\n", "`stop.reward_drop` is 0; it must be greater than 0"),
+        ("[stop]\nlength_min = 2049\n", "`stop.length_min` is 2049, more than rollout.max_new_tokens = 2048"),
+        ("[lora]\nalpha = 32\n", "dir/run.toml:6: `lora.alpha` has no effect: lora.rank is 0"),
+        ("[lora]\ntargets = [\"q_proj\"]\n", "`lora.targets` has no effect: lora.rank is 0"),
+        (
+            "[advantage]\nestimator = \"dr_grpo\"\nweight = \"std\"\nweight_bound = 2\n",
+            "`advantage.weight_bound` has no effect without advantage.weight = \"clip-filter\"",
+        ),
+        ("[eval]\nevery = 5\n", "`eval.every` is 5, and eval.data names no benchmark"),
         ("[advantage]\nkl_coefficient = -1\n", "`advantage.kl_coefficient` is -1; it must be 0 (off) or more"),
         ("[optimizer]\nbase_parameters = 0\n", "`optimizer.base_parameters` is 0; it must be at least 1"),
     ] {
         let message = refused(text, &[]);
         assert!(message.contains(expected), "expected {expected:?} in {message:?}");
+    }
+    for text in [
+        "[stop]\nlength_min = 2048\n",
+        "[lora]\nrank = 4\nalpha = 32\ntargets = [\"q_proj\"]\n",
+        "[advantage]\nestimator = \"dr_grpo\"\nweight = \"clip-filter\"\nweight_bound = 2\n",
+        "[eval]\ndata = \"d.jsonl\"\nevery = 5\n",
+    ] {
+        train(&format!("{LEAST}{text}"), &[]).unwrap_or_else(|error| panic!("{text}: {error}"));
     }
     let message = train("", &[]).expect_err("nothing is given");
     assert!(message.contains("`model.path` is not set") && message.contains("`data.train` is not set"), "{message}");
@@ -175,6 +192,14 @@ fn weights_and_difficulties_must_fit_the_files() {
     assert!(message.contains("`data.weights` holds 0; each must be greater than 0"), "{message}");
     let message = refused("", &["data.train=task:addition", "data.difficulty_key=level"]);
     assert!(message.contains("names the column `level`, which the built-in task `task:addition` lacks"), "{message}");
+    let program = ["reward.name=command", "reward.command=./judge", "reward.columns=tests"];
+    for data in [&["data.train=task:addition"][..], &["eval.data=sums=task:addition", "eval.every=1"]] {
+        let message = refused("", &[&program[..], data].concat());
+        assert!(
+            message.contains("`reward.columns` names `tests`, which the built-in task `task:addition` lacks"),
+            "{message}"
+        );
+    }
 }
 
 #[test]

@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
-use surefoot_trainer::config::Data;
-use surefoot_trainer::config::choice::Incomplete;
-use surefoot_trainer::data::{DataError, Dataset, Order, Problem, Wanted};
+use surefoot_trainer::config::choice::{Duplicates, Incomplete, RewardName};
+use surefoot_trainer::config::{Data, Reward};
+use surefoot_trainer::data::{DataError, Dataset, Message, Order, Problem, Wanted};
 
 fn load(text: &str, wanted: Wanted<'_>) -> Result<Dataset, DataError> {
     let folder = tempfile::tempdir().unwrap();
@@ -84,6 +84,60 @@ fn texts_to_learn_are_found() {
     assert!(load(r#"{"messages": [{"role": "user", "content": "u"}]}"#, Wanted::Target(None)).is_err());
 }
 
+/// What `surefoot sft` asks the model, and what it learns of it.
+fn learned(row: &str) -> Vec<(Problem, String)> {
+    let dataset = load(row, Wanted::Target(None)).unwrap();
+    dataset.rows.into_iter().map(|row| (row.problem, row.answer)).collect()
+}
+
+fn chat(messages: &[(&str, &str)]) -> Problem {
+    let message = |(role, content): &(&str, &str)| Message { role: (*role).into(), content: (*content).into() };
+    Problem::Chat(messages.iter().map(message).collect())
+}
+
+#[test]
+fn conversational_pairs_teach_the_turns_of_the_assistant() {
+    let pair =
+        r#"{"prompt": [{"role": "user", "content": "u"}], "completion": [{"role": "assistant", "content": "a"}]}"#;
+    assert_eq!(learned(pair), [(chat(&[("user", "u")]), "a".into())]);
+    let turns = r#"{"prompt": [{"role": "user", "content": "u"}], "completion": [{"role": "assistant", "content": "a"}, {"role": "user", "content": "v"}, {"role": "assistant", "content": "b"}]}"#;
+    let second = chat(&[("user", "u"), ("assistant", "a"), ("user", "v")]);
+    assert_eq!(learned(turns), [(chat(&[("user", "u")]), "a".into()), (second, "b".into())]);
+    let text = r#"{"prompt": "p", "completion": [{"role": "assistant", "content": "a"}]}"#;
+    assert_eq!(learned(text), [(Problem::Text("p".into()), "a".into())]);
+    for (row, message) in [
+        (
+            r#"{"prompt": [{"role": "user", "content": "u"}], "completion": [{"role": "user", "content": "v"}]}"#,
+            "`completion` must be a text, or messages of which the last is the assistant's, found messages that end with another",
+        ),
+        (
+            r#"{"prompt": "p", "completion": [{"role": "assistant", "content": "a"}, {"role": "assistant", "content": "b"}]}"#,
+            "`completion` must be a text or one message where the problem is a text, found several messages",
+        ),
+        (
+            r#"{"prompt": "p", "completion": [{"role": "assistant"}]}"#,
+            "found a list with an object without a text `content`",
+        ),
+        (
+            r#"{"prompt": "p", "completion": [["a"]]}"#,
+            "`completion` must be a text or a number, found a list with a list",
+        ),
+        (r#"{"prompt": [], "completion": "c"}"#, "`prompt` must be a text or a list of messages, found an empty list"),
+    ] {
+        let found = load(row, Wanted::Target(None)).unwrap_err().to_string();
+        assert!(found.ends_with(message), "{found}");
+    }
+}
+
+#[test]
+fn an_array_is_not_json_lines() {
+    let one = "[{\"problem\": \"p\", \"answer\": \"1\"}]\n";
+    for text in [one.to_string(), one.replace(",", ",\n"), format!("\n  {one}").replace('{', "\n{")] {
+        let found = refused(&text);
+        assert!(found.contains(": expected JSON Lines (one object a line), found an array"), "{found}");
+    }
+}
+
 #[test]
 fn broken_files_name_the_line() {
     let good = "{\"problem\": \"p\", \"answer\": \"1\"}\n";
@@ -109,6 +163,14 @@ fn broken_files_name_the_line() {
         refused("{\"problem\": \"p\", \"answer\": {}}")
             .contains("`answer` must be a text or a number, found an object")
     );
+    assert!(
+        refused("{\"problem\": \"p\", \"answer\": [1, {}]}")
+            .contains("`answer` must be a text or a number, found a list with an object")
+    );
+    assert!(
+        refused("{\"problem\": [\"p\"], \"answer\": 1}")
+            .contains("each with a `role` and a text `content`, found a list with a text")
+    );
     let long = "a long way ".repeat(10);
     assert!(
         refused(&format!("{{\"problem\": \"p\", \"solution\": \"{long}\"}}"))
@@ -132,6 +194,95 @@ fn duplicates_are_left_out_and_counted() {
     let row = "{\"problem\": \"p\", \"answer\": \"1\"}\n";
     let dataset = load(&format!("{row}{row}{{\"problem\": \"p\", \"answer\": \"2\"}}\n{row}"), Wanted::Answer).unwrap();
     assert_eq!((dataset.rows.len(), dataset.duplicates), (2, 2));
+}
+
+#[test]
+fn duplicates_are_kept_where_they_are_wanted() {
+    let row = "{\"problem\": \"p\", \"answer\": \"1\"}\n";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.jsonl");
+    std::fs::write(&path, format!("{row}{row}{row}")).unwrap();
+    let mut data = Data { train: vec![path.to_string_lossy().into_owned()], ..Data::default() };
+    let dropped = Dataset::load(&data, Wanted::Answer).unwrap();
+    data.duplicates = Duplicates::Keep;
+    let kept = Dataset::load(&data, Wanted::Answer).unwrap();
+    assert_eq!((dropped.rows.len(), kept.rows.len(), kept.duplicates), (1, 3, 0));
+    assert_ne!(dropped.fingerprint(), kept.fingerprint(), "a run on the one is not resumed on the other");
+    assert_eq!(dropped.notes(), ["2 rows left out: equal to an earlier one (data.duplicates = \"keep\" keeps them)"]);
+    assert!(kept.notes().is_empty());
+}
+
+/// What `reward.name` asks of rows.
+fn asked(names: &[RewardName], columns: &[&str]) -> Reward {
+    Reward { name: names.to_vec(), columns: columns.iter().map(ToString::to_string).collect(), ..Reward::default() }
+}
+
+#[test]
+fn only_a_reward_that_reads_answers_needs_them() {
+    let rows =
+        "{\"problem\": \"p\"}\n{\"problem\": \"q\", \"answer\": {\"a\": 1}}\n{\"problem\": \"r\", \"answer\": 3}\n";
+    use RewardName::{Command, Exact, Format, Math, Overlong};
+    for free in [&[Command][..], &[Format], &[Overlong, Command]] {
+        let dataset = load(rows, Wanted::of(&asked(free, &[]), &Data::default())).unwrap();
+        assert_eq!(dataset.rows.iter().map(|row| row.answer.as_str()).collect::<Vec<_>>(), ["", "", "3"], "{free:?}");
+        assert_eq!(dataset.incomplete, 0);
+    }
+    for bound in [&[Math][..], &[Command, Exact]] {
+        let message = load(rows, Wanted::of(&asked(bound, &[]), &Data::default())).unwrap_err().to_string();
+        assert!(message.contains("rows.jsonl:1: no answer: expected `answer`"), "{message}");
+    }
+    // A name that is given is meant: a row without it must not pass.
+    let data = Data { answer_key: Some("gold".into()), ..Data::default() };
+    let program = asked(&[Command], &[]);
+    assert_eq!(Wanted::of(&program, &data), Wanted::Columns { answer: true, named: &[] });
+}
+
+#[test]
+fn a_reward_program_gets_the_columns_of_its_rows() {
+    let rows = "{\"prompt\": \"p\", \"answer\": \"1\", \"extra_info\": {\"index\": 7}, \"tests\": [1, null]}\n{\"prompt\": \"p\", \"answer\": \"1\", \"extra_info\": null}\n";
+    let columns = |wanted| {
+        let dataset = load(rows, wanted).unwrap();
+        dataset.rows.into_iter().map(|row| row.columns.map(String::from)).collect::<Vec<_>>()
+    };
+    let lines: Vec<_> = rows.lines().map(|line| Some(line.replace(": ", ":").replace(", ", ","))).collect();
+    let program = asked(&[RewardName::Command], &[]);
+    assert_eq!(columns(Wanted::of(&program, &Data::default())), lines);
+    let named = asked(&[RewardName::Command], &["extra_info"]);
+    let wanted = Wanted::of(&named, &Data::default());
+    assert_eq!(
+        columns(wanted),
+        [r#"{"extra_info":{"index":7}}"#, r#"{"extra_info":null}"#].map(|text| Some(text.into()))
+    );
+    assert_eq!(columns(Wanted::Answer), [None], "nobody asks, and the rows are alike");
+    let print = |wanted| load(rows, wanted).unwrap().fingerprint();
+    assert_ne!(print(wanted), print(Wanted::Answer));
+    let missing = asked(&[RewardName::Command], &["extra_info", "tests"]);
+    let message = load(rows, Wanted::of(&missing, &Data::default())).unwrap_err().to_string();
+    assert!(
+        message.contains("rows.jsonl:2: reward.columns names `tests`, and the row has only the keys `prompt`, `answer`, `extra_info` (null)"),
+        "{message}"
+    );
+}
+
+#[test]
+fn columns_of_parquet_are_passed_on() {
+    let read = |names: &[&str]| {
+        let reward = asked(&[RewardName::Command], names);
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files/dapo.parquet");
+        let data = Data { train: vec![path.to_string_lossy().into_owned()], ..Data::default() };
+        let dataset = Dataset::load(&data, Wanted::of(&reward, &data)).map_err(|error| error.to_string())?;
+        Ok::<_, String>(dataset.rows[1].columns.clone().unwrap())
+    };
+    let all: serde_json::Value = serde_json::from_str(&read(&[]).unwrap()).unwrap();
+    let keys: Vec<&String> = all.as_object().unwrap().keys().collect();
+    assert!(
+        ["prompt", "data_source", "reward_model", "extra_info"].iter().all(|key| keys.contains(&&key.to_string())),
+        "{keys:?}"
+    );
+    assert_eq!(all["reward_model"]["ground_truth"], "4");
+    let one: serde_json::Value = serde_json::from_str(&read(&["data_source"]).unwrap()).unwrap();
+    assert_eq!(one, serde_json::json!({"data_source": all["data_source"]}));
+    assert!(read(&["extra"]).unwrap_err().contains("dapo.parquet row 1: reward.columns names `extra`"));
 }
 
 #[test]

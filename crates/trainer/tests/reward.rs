@@ -9,8 +9,10 @@ use surefoot_trainer::reward::{Judged, Rewarder, Sample, Verdict};
 const LIMIT: usize = 100;
 
 fn score(config: &Reward, pairs: &[(&str, &str)]) -> Judged {
-    let samples: Vec<Sample<'_>> =
-        pairs.iter().map(|(gold, completion)| Sample { problem: "p", gold, completion, tokens: 3 }).collect();
+    let samples: Vec<Sample<'_>> = pairs
+        .iter()
+        .map(|(gold, completion)| Sample { problem: "p", gold, columns: None, completion, tokens: 3 })
+        .collect();
     Rewarder::new(config, LIMIT, 2).unwrap().score(&samples).unwrap()
 }
 
@@ -87,7 +89,7 @@ fn a_long_completion_pays_for_its_last_tokens() {
         (100, vec![1.0, 0.1], [0.94, 0.92, 0.91, 0.9]),
     ] {
         let config = Reward { name: name.clone(), weights, overlong_buffer: buffer, ..Reward::default() };
-        let sample = |tokens| Sample { problem: "p", gold: "1", completion: "1", tokens };
+        let sample = |tokens| Sample { problem: "p", gold: "1", columns: None, completion: "1", tokens };
         let judged = Rewarder::new(&config, LIMIT, 2).unwrap().score(&[60, 80, 90, 100].map(sample)).unwrap();
         for (reward, expected) in judged.rewards().into_iter().flatten().zip(expected) {
             assert!((reward - expected).abs() < 1e-6, "{reward} instead of {expected} with a buffer of {buffer}");
@@ -107,6 +109,7 @@ fn texts_and_countdown_are_judged() {
 
 #[cfg(unix)]
 mod program {
+    use std::path::Path;
     use std::time::Instant;
 
     use super::*;
@@ -218,7 +221,7 @@ echo "{{\"id\": $id, \"reward\": $reward}}"; done"#
     #[test]
     fn a_hopeless_program_is_not_asked_to_the_end() {
         let config = Reward { max_error_share: 0.1, start_seconds: 0.0, ..program("sleep 60") };
-        let sample = Sample { problem: "p", gold: "1", completion: "c", tokens: 1 };
+        let sample = Sample { problem: "p", gold: "1", columns: None, completion: "c", tokens: 1 };
         let started = Instant::now();
         let message = Rewarder::new(&config, LIMIT, 1).unwrap().score(&[sample; 300]).unwrap_err().to_string();
         assert!(message.contains("gave no answer within 500ms"), "{message}");
@@ -250,10 +253,87 @@ echo "{{\"id\": $id, \"reward\": $reward}}"; done"#
         assert_eq!(judged.counts().failed, 1);
     }
 
+    /// The blocks of Python of docs/rewards.md: a program, and two other functions for it.
+    fn documented() -> Vec<String> {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/rewards.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        page.split("```python\n").skip(1).map(|rest| rest.split("```").next().unwrap().to_string()).collect()
+    }
+
+    /// Rewards of `completions` for one row with `columns`, by a program of docs/rewards.md and these `my_rewards`.
+    fn by_python(source: &str, my_rewards: &str, columns: &str, completions: &[&str]) -> Judged {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("reward.py");
+        std::fs::write(&path, source).unwrap();
+        std::fs::write(folder.path().join("my_rewards.py"), my_rewards).unwrap();
+        let command = vec!["python3".to_string(), path.to_string_lossy().into_owned()];
+        let waits = Reward { command, timeout_seconds: 30.0, start_seconds: 60.0, ..program("") };
+        let sample = |completion| Sample { problem: "p", gold: "", columns: Some(columns), completion, tokens: 3 };
+        let samples: Vec<_> = completions.iter().copied().map(sample).collect();
+        Rewarder::new(&waits, LIMIT, 2).unwrap().score(&samples).unwrap()
+    }
+
+    #[test]
+    fn the_programs_of_the_page_work() {
+        if std::process::Command::new("python3").arg("--version").output().is_err() {
+            println!("skipped the programs of docs/rewards.md: python3 is not there");
+            return;
+        }
+        let blocks = documented();
+        let [program, trl, verl] = &blocks[..] else { panic!("three blocks of Python, found {}", blocks.len()) };
+        let row = r#"{"prompt": "Name a planet and a moon.", "words": ["Mars", "Phobos"]}"#;
+        let judged = by_python(program, "", row, &["Mars has Phobos", "Mars, »naïve«\n", "none"]);
+        assert_eq!(judged.rewards(), [1.0, 0.5, 0.0].map(Some), "{judged:?}");
+        let judged = by_python(program, "", "{}", &["Mars"]);
+        assert_eq!(judged.first_failure(), Some("the reward program says: KeyError: 'words'"));
+        let (opening, rest) = program.split_once("def reward").unwrap();
+        let (_, serving) = rest.split_once("\n\n\n").unwrap();
+        let with = |function: &str| format!("{opening}{function}\n\n{serving}");
+        let function = "def accuracy_reward(prompts, completions, solution, **kwargs):\n    print('noise')\n    \
+                        texts = [c if isinstance(c, str) else c[0]['content'] for c in completions]\n    \
+                        return [float(t == s) + 10 * isinstance(p, list) for t, s, p in zip(texts, solution, prompts)]\n";
+        let texts = by_python(&with(trl), function, r#"{"prompt": "p", "solution": "4"}"#, &["4", "5"]);
+        assert_eq!(texts.rewards(), [1.0, 0.0].map(Some), "{texts:?}");
+        let row = r#"{"prompt": [{"role": "user", "content": "p"}], "solution": "4"}"#;
+        assert_eq!(by_python(&with(trl), function, row, &["4", "5"]).rewards(), [11.0, 10.0].map(Some));
+        let function = "def compute_score(data_source, solution_str, ground_truth, extra_info=None):\n    \
+                        return {'score': (solution_str == ground_truth) * extra_info['index'], 'acc': 1}\n";
+        let row = r#"{"data_source": "d", "reward_model": {"ground_truth": "4"}, "extra_info": {"index": 7}}"#;
+        assert_eq!(by_python(&with(verl), function, row, &["4", "5"]).rewards(), [7.0, 0.0].map(Some));
+    }
+
+    /// What stands in a request, as the page says.
+    #[test]
+    fn a_request_is_one_line_with_the_row() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("requests");
+        let config = Reward { workers: 1, ..program(&format!("tee {path:?} | {}", answering(":"))) };
+        let columns = Some(r#"{"extra_info":{"index":7},"text":"a\nb"}"#);
+        let samples = [("4", columns), ("", None)].map(|(gold, columns)| Sample {
+            problem: "two\nlines",
+            gold,
+            columns,
+            completion: "c1",
+            tokens: 3,
+        });
+        let judged = Rewarder::new(&config, LIMIT, 1).unwrap().score(&samples).unwrap();
+        assert_eq!(judged.counts().scored, 2, "{judged:?}");
+        let requests = std::fs::read_to_string(&path).unwrap();
+        let requests: Vec<serde_json::Value> =
+            requests.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let common = |id, answer: serde_json::Value, columns: serde_json::Value| {
+            serde_json::json!({
+                "id": id, "problem": "two\nlines", "answer": answer, "completion": "c1", "tokens": 3, "columns": columns
+            })
+        };
+        let row = serde_json::json!({"extra_info": {"index": 7}, "text": "a\nb"});
+        assert_eq!(requests, [common(0, "4".into(), row), common(1, serde_json::Value::Null, serde_json::json!({}))]);
+    }
+
     #[test]
     fn too_many_failures_stop_the_run() {
         let config = Reward { max_error_share: 0.4, ..program("exit 3") };
-        let sample = Sample { problem: "p", gold: "1", completion: "c", tokens: 1 };
+        let sample = Sample { problem: "p", gold: "1", columns: None, completion: "c", tokens: 1 };
         let message = Rewarder::new(&config, LIMIT, 1).unwrap().score(&[sample; 4]).unwrap_err().to_string();
         assert!(
             message.starts_with("4 of 4 rewards failed, more than reward.max_error_share = 0.4 allows"),

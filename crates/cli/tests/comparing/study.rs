@@ -136,7 +136,9 @@ fn evaluations_are_the_score_where_every_run_makes_them() {
     let (_, rewards, stderr) = ended(at, &["study", "s.toml", "--table"]);
     assert!(rewards != table && stderr.contains("Score: reward/correct"), "{stderr}");
     // A run without evaluations has no such score.
-    let mixed = format!("{study}[[setting]]\nname = \"a\"\n[[setting]]\nname = \"b\"\nset = [\"eval.every=0\"]\n");
+    let mixed = format!(
+        "{study}[[setting]]\nname = \"a\"\n[[setting]]\nname = \"b\"\nset = [\"eval.every=0\", \"eval.data=[]\"]\n"
+    );
     fs::write(at.join("s.toml"), format!("score = \"eval/avg\"\n{mixed}")).unwrap();
     let (code, _, stderr) = ended(at, &["study", "s.toml", "--table"]);
     assert!(
@@ -213,7 +215,7 @@ fn a_run_that_a_detector_ended_counts_as_collapsed() {
     let at = at.path();
     tiny_config(at);
     let study = "config = \"tiny.toml\"\nobjectives = [\"mhpo\"]\nseeds = [1]\n[[setting]]\nname = \"ended\"\n\
-        set = [\"stop.length_min=1000\"]\n[[setting]]\nname = \"whole\"\n";
+        set = [\"stop.length_min=5\"]\n[[setting]]\nname = \"whole\"\n";
     fs::write(at.join("s.toml"), study).unwrap();
     let early = "ended early at step 3 by stop.length_min";
     for said in ["finished mhpo.whole.seed-1 (", "2 runs, 2 finished"] {

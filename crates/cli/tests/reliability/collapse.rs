@@ -5,7 +5,7 @@ use std::fs;
 use crate::tiny::{Finished, Tiny, done, ended, latest};
 
 /// Completions have five tokens at most.
-const SHORT: [&str; 2] = ["stop.length_min=100", "stop.patience=4"];
+const SHORT: [&str; 2] = ["stop.length_min=5", "stop.patience=4"];
 
 #[test]
 fn a_collapse_ends_the_run_with_a_code_of_its_own() {
@@ -14,7 +14,7 @@ fn a_collapse_ends_the_run_with_a_code_of_its_own() {
     assert_eq!(code, Some(5), "{stderr}");
     let last = stderr.lines().last().unwrap();
     let wanted = "ended early by stop.length_min: rollout/length_mean is ";
-    assert!(last.starts_with(wanted) && last.contains(" in step 4, below 100, 4 steps in a row. "), "{last}");
+    assert!(last.starts_with(wanted) && last.contains(" in step 4, below 5, 4 steps in a row. "), "{last}");
     assert!(
         last.ends_with(&format!("surefoot train --resume {} --set stop.length_min=LIMIT", tiny.path("run").display()))
     );

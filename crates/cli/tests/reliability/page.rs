@@ -105,7 +105,7 @@ fn stops(table: &mut Table) {
     let output = table.tiny.go_on("killed").args(["--set", "train.steps=4"]).output().unwrap();
     let after = "`--resume` after SIGKILL, or after the system's memory ended";
     table.row(after, &output, |line| line.starts_with("resuming"));
-    let short = ["stop.length_min=100"];
+    let short = ["stop.length_min=5"];
     table.run("A collapse that a detector of `[stop]` sees", "collapse", &short);
 }
 
@@ -115,7 +115,8 @@ fn disks(table: &mut Table) {
     let (run, config) = (tiny.path("disk").display().to_string(), tiny.path("config.toml").display().to_string());
     let checkpoint = limited(8192, &["train", "--resume", &run, "--set", "train.steps=8"]);
     let set = format!("log.run_dir={:?}", tiny.path("small-disk"));
-    let rollout = limited(4, &["train", &config, "--set", &set]);
+    // So many samples that their file is the first one beyond the limit.
+    let rollout = limited(16, &["train", &config, "--set", &set, "--set", "rollout.samples=512"]);
     let (model, out) = (demo_model().display().to_string(), tiny.path("evaluated").display().to_string());
     let data = "task:addition,rows=90,digits=2,style=plain";
     let evaluation = ["eval", "--model", &model, "--data", data, "--samples", "4", "--out", &out];

@@ -4,7 +4,7 @@ use surefoot_engine::lora::MODULES;
 use surefoot_objectives::advantage::{Estimator, Weight};
 
 use super::choice::{AnswerFormat, RewardName, Schedule};
-use super::{Config, Lora, Purpose, nearest};
+use super::{Advantage, Config, Lora, Purpose, nearest};
 
 mod behavior;
 mod data;
@@ -144,6 +144,12 @@ fn shared(config: &Config, found: &mut Found) {
 fn lora(config: &Config, found: &mut Found) {
     let Lora { rank, alpha, targets } = &config.lora;
     if *rank == 0 {
+        let unused = Lora::default();
+        for (key, set) in [("lora.alpha", *alpha != unused.alpha), ("lora.targets", *targets != unused.targets)] {
+            if set {
+                found.push((key, "has no effect: lora.rank is 0, which makes no adapters".to_string()));
+            }
+        }
         return;
     }
     within(found, "lora.alpha", *alpha, *alpha > 0.0, "greater than 0");
@@ -215,6 +221,7 @@ fn eval(config: &Config, found: &mut Found) {
     if eval.limit == Some(0) {
         found.push(("eval.limit", "is 0, which leaves no problem; leave it out to use every one".to_string()));
     }
+    // `eval.data` alone is for `surefoot eval` with the same file.
     if config.purpose == Purpose::Train && eval.every > 0 && eval.data.is_empty() {
         let wanted = format!("is {}, and eval.data names no benchmark", eval.every);
         found.push(("eval.every", wanted));
@@ -245,6 +252,9 @@ fn reward(config: &Config, found: &mut Found) {
             found.push(("reward.command", "has no effect: reward.name does not name `command`".to_string()))
         }
         _ => {}
+    }
+    if !named(RewardName::Command) && !reward.columns.is_empty() {
+        found.push(("reward.columns", "has no effect: reward.name does not name `command`".to_string()));
     }
     let formless = reward.format == AnswerFormat::Any;
     let math = named(RewardName::Math) || named(RewardName::MathPm1);
@@ -283,7 +293,11 @@ fn advantage(config: &Config, found: &mut Found) {
     }
     let kl = advantage.kl_coefficient;
     within(found, "advantage.kl_coefficient", kl, kl >= 0.0, "0 (off) or more");
-    within(found, "advantage.weight_bound", advantage.weight_bound, advantage.weight_bound >= 1.0, "at least 1");
+    let bound = advantage.weight_bound;
+    within(found, "advantage.weight_bound", bound, bound >= 1.0, "at least 1");
+    if advantage.weight != Weight::ClipFilter && bound != Advantage::default().weight_bound {
+        found.push(("advantage.weight_bound", "has no effect without advantage.weight = \"clip-filter\"".to_string()));
+    }
     let key = if advantage.weight == Weight::Equal { "advantage.estimator" } else { "advantage.weight" };
     if let Err(error) = config.advantage_estimator() {
         found.push((key, format!("does not fit: {error}")));

@@ -99,6 +99,16 @@ choice! {
 }
 
 choice! {
+    /// What happens to a row that is equal to an earlier one.
+    Duplicates {
+        /// It is left out, and the number left out is reported.
+        Drop = "drop",
+        /// It is trained on as often as it is there.
+        Keep = "keep",
+    }
+}
+
+choice! {
     /// Whether the tokenizer's chat template is applied to a problem.
     Chat {
         /// When the tokenizer has a template.
@@ -207,6 +217,16 @@ choice! {
         Answer = "answer",
         /// A last line `#### 72`.
         Hashes = "hashes",
+    }
+}
+
+impl RewardName {
+    /// Whether it compares a completion with the gold answer.
+    pub const fn reads_answer(self) -> bool {
+        match self {
+            RewardName::Math | RewardName::MathPm1 | RewardName::Exact | RewardName::Countdown => true,
+            RewardName::Format | RewardName::Overlong | RewardName::Command => false,
+        }
     }
 }
 

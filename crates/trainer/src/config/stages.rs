@@ -10,8 +10,8 @@ use surefoot_objectives::ReferenceEstimator;
 use surefoot_objectives::advantage::{Estimator, Std, Weight};
 
 use super::choice::{
-    AnswerFormat, Best, Chat, DataFormat, Incomplete, OnNonfinite, Overlong, Precision, Preset, Recompute, RewardName,
-    Schedule, Truncated,
+    AnswerFormat, Best, Chat, DataFormat, Duplicates, Incomplete, OnNonfinite, Overlong, Precision, Preset, Recompute,
+    RewardName, Schedule, Truncated,
 };
 use super::table::stage;
 
@@ -65,8 +65,10 @@ stage! {
         problem_key: Option<String> = None, "ours";
         /// Column that holds the answer, where it has none of the usual names.
         answer_key: Option<String> = None, "ours";
-        /// What happens to a row without an answer.
+        /// What happens to a row without an answer (for `sft`, without a text to learn), where a reward reads it: all but `format`, `overlong` and `command` do, and `command` where `data.answer_key` is set.
         incomplete: Incomplete = Incomplete::Error, "ours: a wrong column name must not pass";
+        /// What happens to a row that is equal to an earlier one (in problem and answer, and in the columns that a reward program gets). `drop` leaves it out and says how many there were. Evaluations always leave them out.
+        duplicates: Duplicates = Duplicates::Drop, "ours: DAPO-Math-17k holds each of its rows a hundred times";
         /// Only the first so many rows of all files together.
         limit: Option<usize> = None, "verl `data.train_max_samples`";
         /// A new order in each epoch, drawn from `train.seed`; `false` keeps the order of the files.
@@ -135,8 +137,10 @@ stage! {
         strict: bool = false, "ours";
         /// Last tokens of `rollout.max_new_tokens` over which `overlong` falls from 0 to -1; 0 is a fifth of them.
         overlong_buffer: usize = 0, "DAPO 3.4: 4096 of 20480";
-        /// Program and arguments of the `command` reward: reads JSON lines, writes JSON lines.
+        /// Program and arguments of the `command` reward: reads JSON lines, writes JSON lines, as [rewards.md](rewards.md) says.
         command: Vec<String> = Vec::new(), "none";
+        /// Columns of the data that the program gets beside problem and answer; empty is all of them. They stay in memory, so name those that it needs where rows are large.
+        columns: Vec<String> = Vec::new(), "TRL, verl: all";
         /// Processes of the `command` reward; 0 is one a thread.
         workers: usize = 0, "ours";
         /// Seconds after which one answer of the `command` reward counts as an error and its process is started anew.
@@ -231,6 +235,8 @@ stage! {
 
 stage! {
     /// Supervised fine-tuning (`surefoot sft` only).
+    ///
+    /// A row is one of three: a problem (as above, a text or messages) with a text to learn in `completion`, `response`, `solution` or `answer`; a conversational pair as TRL's, `prompt` and `completion` both lists of messages, where each turn of the assistant in the completion is learned after all that stands before it, as a row of its own; or `messages`, a conversation whose last message, the assistant's, is learned. Messages need a model with a chat template.
     Sft in "sft" {
         /// Rows an update.
         batch: usize = 16, "ours";

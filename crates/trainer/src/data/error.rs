@@ -62,6 +62,12 @@ pub enum DataError {
         /// What stands there.
         found: &'static str,
     },
+    /// A file that is one JSON array.
+    #[error("{place}: expected JSON Lines (one object a line), found an array; `jq -c '.[]' FILE` makes lines of it")]
+    Array {
+        /// Where it begins.
+        place: Place,
+    },
     /// A row without a problem.
     #[error("{place}: no problem: expected {expected}, found the keys {found}")]
     NoProblem {
@@ -122,7 +128,19 @@ pub enum DataError {
         /// What it may be.
         expected: &'static str,
         /// What it is.
-        found: &'static str,
+        found: String,
+    },
+    /// A row without a column that the user's reward program is to get.
+    #[error(
+        "{place}: reward.columns names `{key}`, and the row has only the keys {found}; correct the name, or leave reward.columns out to pass on what each row has"
+    )]
+    NoColumn {
+        /// Where.
+        place: Place,
+        /// The key.
+        key: String,
+        /// The keys of the row.
+        found: String,
     },
     /// A parquet file that cannot be decoded.
     #[error("{}: not a readable parquet file: {message}", path.display())]

@@ -15,6 +15,7 @@ pub(super) fn read(path: &Path, columns: &Columns<'_>, take: &mut Take<'_>) -> R
     let unreadable = |source| DataError::Read { path: path.to_path_buf(), source };
     let mut reader = BufReader::with_capacity(1 << 18, File::open(path).map_err(unreadable)?);
     let mut line = Vec::new();
+    let mut first = true;
     for number in 1.. {
         line.clear();
         if reader.read_until(b'\n', &mut line).map_err(unreadable)? == 0 {
@@ -26,6 +27,11 @@ pub(super) fn read(path: &Path, columns: &Columns<'_>, take: &mut Take<'_>) -> R
             continue;
         }
         let place = || Place::Line(path.to_path_buf(), number);
+        // Whether on one line or over many, an array is a whole file in another format, not a broken row.
+        if first && bytes.trim_ascii_start().starts_with(b"[") {
+            return Err(DataError::Array { place: place() });
+        }
+        first = false;
         let value: Value = serde_json::from_slice(bytes)
             .map_err(|error| DataError::NotJson { place: place(), message: reason(&error) })?;
         let Value::Object(row) = value else {

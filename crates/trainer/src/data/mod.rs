@@ -7,6 +7,8 @@ pub mod order;
 mod parquet;
 mod row;
 mod solution;
+mod target;
+mod wanted;
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -15,11 +17,12 @@ use std::path::{Path, PathBuf};
 pub use error::{DataError, Place};
 pub(crate) use guard::guarded;
 pub use order::{Order, Position};
-pub use row::{Columns, Message, Problem, Row, Wanted};
+pub use row::{Columns, Message, Problem, Row};
 pub use solution::answer_in;
+pub use wanted::Wanted;
 
 use crate::config::Data;
-use crate::config::choice::{DataFormat, Incomplete};
+use crate::config::choice::{DataFormat, Duplicates, Incomplete};
 use crate::tasks::TaskSpec;
 
 /// Prefix of `data.train` entries that name a built-in task.
@@ -32,7 +35,8 @@ pub struct Dataset {
     pub rows: Vec<Row>,
     /// Where each row comes from, and how hard it is.
     pub marks: Vec<Mark>,
-    /// Rows left out because an equal one stands before them (DAPO-Math-17k repeats each of its rows a hundred times).
+    /// Rows left out because an equal one stands before them (`data.duplicates = "drop"`; DAPO-Math-17k repeats each of its rows a
+    /// hundred times).
     pub duplicates: usize,
     /// Rows left out because they have no answer (`data.incomplete = "drop"`).
     pub incomplete: usize,
@@ -47,11 +51,11 @@ pub struct Mark {
     pub difficulty: f64,
 }
 
-/// Takes what a row of a file gives, with its difficulty; says whether more rows are wanted.
-type Take<'a> = dyn FnMut(Result<(Row, f64), DataError>) -> Result<bool, DataError> + 'a;
+/// Takes the rows that a row of a file gives, with its difficulty; says whether more are wanted.
+type Take<'a> = dyn FnMut(Result<(Vec<Row>, f64), DataError>) -> Result<bool, DataError> + 'a;
 
 impl Dataset {
-    /// Reads what `[data]` names. `wanted` says what a row must hold: a gold answer, or a text to learn from `target_key`.
+    /// Reads what `[data]` names. `wanted` says what a row must hold.
     ///
     /// ```
     /// use surefoot_trainer::config::Data;
@@ -77,7 +81,7 @@ impl Dataset {
             rows.file = file;
             if let Some(spec) = name.strip_prefix(TASK_PREFIX) {
                 for (problem, answer) in TaskSpec::parse(spec)?.rows() {
-                    rows.take(Ok((Row { problem: Problem::Text(problem), answer }, 0.0)))?;
+                    rows.take(Ok((vec![Row::new(Problem::Text(problem), answer)], 0.0)))?;
                 }
                 continue;
             }
@@ -108,8 +112,22 @@ impl Dataset {
                 }),
             }
             hash.text(&row.answer);
+            row.columns.iter().for_each(|columns| hash.text(columns));
         }
         hash.0
+    }
+
+    /// What a user should know of the rows that were left out.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.incomplete > 0 {
+            notes.push(format!("{} rows left out: no answer", self.incomplete));
+        }
+        if self.duplicates > 0 {
+            let keep = "data.duplicates = \"keep\" keeps them";
+            notes.push(format!("{} rows left out: equal to an earlier one ({keep})", self.duplicates));
+        }
+        notes
     }
 
     /// Leaves only the rows of which `keep`, with one entry a row, says so.
@@ -145,17 +163,13 @@ struct Collector<'a> {
 }
 
 impl Collector<'_> {
-    fn take(&mut self, row: Result<(Row, f64), DataError>) -> Result<bool, DataError> {
+    fn take(&mut self, found: Result<(Vec<Row>, f64), DataError>) -> Result<bool, DataError> {
         if self.full() {
             return Ok(false);
         }
         self.read += 1;
-        match row {
-            Ok((row, difficulty)) if self.seen.insert(digest(&row)) => {
-                self.dataset.rows.push(row);
-                self.dataset.marks.push(Mark { file: self.file, difficulty });
-            }
-            Ok(_) => self.dataset.duplicates += 1,
+        match found {
+            Ok((rows, difficulty)) => rows.into_iter().for_each(|row| self.add(row, difficulty)),
             Err(DataError::NoAnswer { .. } | DataError::NoFinalAnswer { .. })
                 if self.data.incomplete == Incomplete::Drop =>
             {
@@ -164,6 +178,18 @@ impl Collector<'_> {
             Err(error) => return Err(error),
         }
         Ok(!self.full())
+    }
+
+    fn add(&mut self, row: Row, difficulty: f64) {
+        if self.full() {
+            return;
+        }
+        if self.data.duplicates == Duplicates::Drop && !self.seen.insert(digest(&row)) {
+            self.dataset.duplicates += 1;
+            return;
+        }
+        self.dataset.rows.push(row);
+        self.dataset.marks.push(Mark { file: self.file, difficulty });
     }
 
     fn full(&self) -> bool {

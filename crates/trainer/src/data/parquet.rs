@@ -32,7 +32,7 @@ fn decode(path: &Path, columns: &Columns<'_>, take: &mut Take<'_>) -> Result<(),
     if projection.get_fields().is_empty() {
         return Err(DataError::NoProblem {
             place: Place::Row(path.to_path_buf(), 1),
-            expected: columns.all().join(", "),
+            expected: columns.all().unwrap_or_default().join(", "),
             found: schema.get_fields().iter().map(|field| field.name()).collect::<Vec<_>>().join(", "),
         });
     }
@@ -53,6 +53,7 @@ fn decode(path: &Path, columns: &Columns<'_>, take: &mut Take<'_>) -> Result<(),
 /// The schema with only the columns that may be read.
 fn project(schema: &Arc<Type>, columns: &Columns<'_>) -> parquet::errors::Result<Type> {
     let wanted = columns.all();
-    let fields = schema.get_fields().iter().filter(|field| wanted.contains(&field.name())).cloned().collect();
+    let read = |name: &str| wanted.as_ref().is_none_or(|wanted| wanted.contains(&name));
+    let fields = schema.get_fields().iter().filter(|field| read(field.name())).cloned().collect();
     Type::group_type_builder(schema.name()).with_fields(fields).build()
 }

@@ -4,14 +4,25 @@ use serde_json::{Map, Value};
 
 use super::error::{DataError, Place};
 use super::solution::answer_in;
+use super::target;
+use super::wanted::Wanted;
 
 /// A problem with its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Row {
     /// What the model is asked.
     pub problem: Problem,
-    /// The gold answer; for supervised fine-tuning, the text to learn.
+    /// The gold answer, empty where the row has none and no reward reads it; for supervised fine-tuning, the text to learn.
     pub answer: String,
+    /// Columns of the row as a JSON object, where a user's reward program gets them.
+    pub columns: Option<Box<str>>,
+}
+
+impl Row {
+    /// A row without further columns.
+    pub fn new(problem: Problem, answer: String) -> Self {
+        Row { problem, answer, columns: None }
+    }
 }
 
 /// What the model is asked.
@@ -32,15 +43,6 @@ pub struct Message {
     pub content: String,
 }
 
-/// What a row must hold beside its problem.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted<'a> {
-    /// A gold answer.
-    Answer,
-    /// A text to learn, from this column or from the first of the usual ones.
-    Target(Option<&'a str>),
-}
-
 /// Names of the columns, where the configuration gives any, and what is wanted.
 #[derive(Clone, Copy, Debug)]
 pub struct Columns<'a> {
@@ -57,66 +59,70 @@ pub struct Columns<'a> {
 const PROBLEM: &[&str] = &["problem", "prompt", "question"];
 const ANSWER: &[&str] = &["answer", "final_answer", "expected_answer", "ground_truth"];
 const SOLUTION: &[&str] = &["solution"];
-const TARGET: &[&str] = &["completion", "response", "solution", "answer"];
 /// verl's nesting of the gold answer.
 const REWARD_MODEL: &str = "reward_model";
-/// A whole conversation whose last message is the text to learn.
-const MESSAGES: &str = "messages";
 
 impl Columns<'_> {
-    /// Every column that may be read, so that the rest of a parquet file is not decoded.
-    pub(super) fn all(&self) -> Vec<&str> {
-        let mut all = [PROBLEM, ANSWER, SOLUTION, TARGET].concat();
-        all.extend([REWARD_MODEL, MESSAGES]);
+    /// Every column that may be read, so that the rest of a parquet file is not decoded; `None`: all there are.
+    pub(super) fn all(&self) -> Option<Vec<&str>> {
+        let mut all = [PROBLEM, ANSWER, SOLUTION, target::TARGET].concat();
+        all.extend([REWARD_MODEL, target::MESSAGES]);
         all.extend(self.problem);
         all.extend(self.answer);
         all.extend(self.difficulty);
-        if let Wanted::Target(Some(key)) = self.wanted {
-            all.push(key);
+        match self.wanted {
+            Wanted::Columns { named: [], .. } => return None,
+            Wanted::Columns { named, .. } => all.extend(named.iter().map(String::as_str)),
+            Wanted::Target(key) => all.extend(key),
+            Wanted::Answer | Wanted::Problem => {}
         }
-        all
+        Some(all)
     }
 
-    /// Reads one row and its difficulty; `place` is called for its place when something is wrong.
-    pub(super) fn read(&self, row: &Map<String, Value>, place: &dyn Fn() -> Place) -> Result<(Row, f64), DataError> {
-        Ok((self.row(row, place)?, self.difficulty.map_or(Ok(0.0), |key| difficulty(key, row, place))?))
+    /// What one row of a file gives, most often one row, and its difficulty; `place` is called for its place when something is
+    /// wrong.
+    pub(super) fn read(
+        &self,
+        row: &Map<String, Value>,
+        place: &dyn Fn() -> Place,
+    ) -> Result<(Vec<Row>, f64), DataError> {
+        Ok((self.rows(row, place)?, self.difficulty.map_or(Ok(0.0), |key| difficulty(key, row, place))?))
     }
 
-    fn row(&self, row: &Map<String, Value>, place: &dyn Fn() -> Place) -> Result<Row, DataError> {
-        if let (Wanted::Target(None), None, Some(Value::Array(messages))) =
-            (self.wanted, self.problem, row.get(MESSAGES))
-        {
-            return conversation(messages, place);
+    fn rows(&self, row: &Map<String, Value>, place: &dyn Fn() -> Place) -> Result<Vec<Row>, DataError> {
+        if let Wanted::Target(key) = self.wanted {
+            return target::rows(self, key, row, place);
         }
         let problem = self.find_problem(row, place)?;
-        let answer = match self.wanted {
-            Wanted::Answer => self.find_answer(row, place)?,
-            Wanted::Target(key) => {
-                let names = key.map_or(TARGET.to_vec(), |key| vec![key]);
-                let Some((key, value)) = first(row, &names) else {
-                    return Err(DataError::NoAnswer { place: place(), expected: list(&names), found: keys(row) });
-                };
-                text(key, value, place)?
-            }
+        let answer = match self.find_answer(row, place) {
+            // What nobody reads may have any shape.
+            Err(_) if !self.wanted.needs_answer() => String::new(),
+            found => found?,
         };
-        Ok(Row { problem, answer })
+        let columns = match self.wanted {
+            Wanted::Columns { named, .. } => Some(passed_on(named, row, place)?),
+            Wanted::Answer | Wanted::Problem | Wanted::Target(_) => None,
+        };
+        Ok(vec![Row { problem, answer, columns }])
     }
 
-    fn find_problem(&self, row: &Map<String, Value>, place: &dyn Fn() -> Place) -> Result<Problem, DataError> {
+    pub(super) fn find_problem(
+        &self,
+        row: &Map<String, Value>,
+        place: &dyn Fn() -> Place,
+    ) -> Result<Problem, DataError> {
         let names = self.problem.map_or(PROBLEM.to_vec(), |key| vec![key]);
         let Some((key, value)) = first(row, &names) else {
             return Err(DataError::NoProblem { place: place(), expected: list(&names), found: keys(row) });
         };
         match value {
             Value::String(text) => Ok(Problem::Text(text.clone())),
-            Value::Array(items) => {
-                items.iter().map(|item| message(key, item, place)).collect::<Result<_, _>>().map(Problem::Chat)
-            }
+            Value::Array(items) if !items.is_empty() => messages(key, items, place).map(Problem::Chat),
             other => Err(DataError::Shape {
                 place: place(),
                 key: key.into(),
                 expected: "a text or a list of messages",
-                found: kind(other),
+                found: kind(other).into(),
             }),
         }
     }
@@ -164,37 +170,40 @@ fn difficulty(key: &str, row: &Map<String, Value>, place: &dyn Fn() -> Place) ->
     number.filter(|number| number.is_finite()).ok_or_else(|| wrong(value.to_string()))
 }
 
-/// A `messages` row: the last message is the text to learn.
-fn conversation(messages: &[Value], place: &dyn Fn() -> Place) -> Result<Row, DataError> {
-    let mut messages: Vec<Message> =
-        messages.iter().map(|item| message(MESSAGES, item, place)).collect::<Result<_, _>>()?;
-    match messages.pop() {
-        Some(last) if last.role == "assistant" && !messages.is_empty() => {
-            Ok(Row { problem: Problem::Chat(messages), answer: last.content })
-        }
-        _ => Err(DataError::Shape {
-            place: place(),
-            key: MESSAGES.into(),
-            expected: "a conversation that ends with an assistant message",
-            found: "another",
-        }),
+/// The columns of these names, or all, as a JSON object.
+fn passed_on(named: &[String], row: &Map<String, Value>, place: &dyn Fn() -> Place) -> Result<Box<str>, DataError> {
+    if let Some(missing) = named.iter().find(|name| !row.contains_key(*name)) {
+        return Err(DataError::NoColumn { place: place(), key: missing.clone(), found: keys(row) });
     }
+    let wanted = |name: &String| named.is_empty() || named.contains(name);
+    let columns =
+        row.iter().filter(|(name, _)| wanted(name)).map(|(name, value)| (name.clone(), value.clone())).collect();
+    Ok(Value::Object(columns).to_string().into_boxed_str())
+}
+
+/// A conversation.
+pub(super) fn messages(key: &str, items: &[Value], place: &dyn Fn() -> Place) -> Result<Vec<Message>, DataError> {
+    items.iter().map(|item| message(key, item, place)).collect()
 }
 
 fn message(key: &str, item: &Value, place: &dyn Fn() -> Place) -> Result<Message, DataError> {
     match (item.get("role").and_then(Value::as_str), item.get("content").and_then(Value::as_str)) {
         (Some(role), Some(content)) => Ok(Message { role: role.into(), content: content.into() }),
-        _ => Err(DataError::Shape {
+        (role, _) => Err(DataError::Shape {
             place: place(),
             key: key.into(),
             expected: "a text or a list of messages, each with a `role` and a text `content`",
-            found: kind(item),
+            found: match item {
+                Value::Object(_) if role.is_none() => "a list with an object without `role`".into(),
+                Value::Object(_) => "a list with an object without a text `content`".into(),
+                other => format!("a list with {}", kind(other)),
+            },
         }),
     }
 }
 
 /// The first of `names` that the row has and that is neither null nor blank.
-fn first<'r>(row: &'r Map<String, Value>, names: &[&'r str]) -> Option<(&'r str, &'r Value)> {
+pub(super) fn first<'r>(row: &'r Map<String, Value>, names: &[&'r str]) -> Option<(&'r str, &'r Value)> {
     names.iter().find_map(|name| Some((*name, row.get(*name).filter(|value| !is_blank(value))?)))
 }
 
@@ -203,21 +212,24 @@ fn is_blank(value: &Value) -> bool {
 }
 
 /// A value as text: numbers as they are written, lists joined by commas.
-fn text(key: &str, value: &Value, place: &dyn Fn() -> Place) -> Result<String, DataError> {
+pub(super) fn text(key: &str, value: &Value, place: &dyn Fn() -> Place) -> Result<String, DataError> {
+    let wrong = |found| DataError::Shape { place: place(), key: key.into(), expected: "a text or a number", found };
     match value {
-        Value::String(text) => Ok(text.clone()),
-        Value::Number(number) => Ok(number.to_string()),
-        Value::Bool(flag) => Ok(flag.to_string()),
         Value::Array(items) if !items.is_empty() => {
-            let parts: Vec<String> = items.iter().map(|item| text(key, item, place)).collect::<Result<_, _>>()?;
-            Ok(parts.join(", "))
+            let part = |item| plain(item).ok_or_else(|| wrong(format!("a list with {}", kind(item))));
+            Ok(items.iter().map(part).collect::<Result<Vec<_>, _>>()?.join(", "))
         }
-        other => Err(DataError::Shape {
-            place: place(),
-            key: key.into(),
-            expected: "a text or a number",
-            found: kind(other),
-        }),
+        other => plain(other).ok_or_else(|| wrong(kind(other).into())),
+    }
+}
+
+/// A value without parts as text.
+fn plain(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
 }
 
@@ -233,7 +245,7 @@ pub(super) fn kind(value: &Value) -> &'static str {
     }
 }
 
-fn keys(row: &Map<String, Value>) -> String {
+pub(super) fn keys(row: &Map<String, Value>) -> String {
     let shown = |(key, value): (&String, &Value)| match value {
         Value::Null => format!("`{key}` (null)"),
         Value::String(text) if text.trim().is_empty() => format!("`{key}` (empty)"),
@@ -242,6 +254,6 @@ fn keys(row: &Map<String, Value>) -> String {
     row.iter().map(shown).collect::<Vec<_>>().join(", ")
 }
 
-fn list(names: &[&str]) -> String {
+pub(super) fn list(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

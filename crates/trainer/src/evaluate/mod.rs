@@ -6,12 +6,13 @@
 mod compare;
 mod error;
 mod estimate;
+pub(crate) mod held_out;
 mod majority;
 mod problem;
 mod score;
 mod settings;
 
-use crate::config::Config;
+use crate::config::{Config, choice::Duplicates};
 use crate::data::{Dataset, Row, Wanted};
 use crate::policy::Policy;
 use crate::prompt::Prompter;
@@ -68,7 +69,9 @@ impl Benchmark {
             data.train = vec![file.to_string()];
             data.limit = config.eval.limit;
             data.difficulty_key = None;
-            let mut dataset = Dataset::load(&data, Wanted::Answer)?;
+            // A problem that is there twice would count twice, and intervals are about problems.
+            data.duplicates = Duplicates::Drop;
+            let mut dataset = Dataset::load(&data, Wanted::of(&config.reward, &config.data))?;
             let overlong = prompter.keep_short(&mut dataset)?;
             let fingerprint = dataset.fingerprint();
             benchmarks.push(Benchmark {

@@ -1,10 +1,10 @@
 //! A user's own reward: a program that reads JSON lines and writes JSON lines.
 //!
-//! Each process gets one object a line, `{"id": 7, "problem": "…", "answer": "…", "completion": "…", "tokens": 120}`, and
-//! answers with one line: `{"id": 7, "reward": 0.5}`, where it cannot judge `{"id": 7, "error": "why"}`. A process that
-//! crashes, answers with anything else, or takes longer than `reward.timeout_seconds` is ended and replaced; the sample is
-//! tried once more after a crash, and counts as failed after that. The first answer of a process may take
-//! `reward.start_seconds` longer.
+//! `docs/rewards.md` is the protocol for those who write one. Each process gets one object a line, `{"id": 7, "problem": "…",
+//! "answer": "…", "columns": {…}, "completion": "…", "tokens": 120}`, and answers with one line: `{"id": 7, "reward": 0.5}`, where
+//! it cannot judge `{"id": 7, "error": "why"}`. A process that crashes, answers with anything else, or takes longer than
+//! `reward.timeout_seconds` is ended and replaced; the sample is tried once more after a crash, and counts as failed after that.
+//! The first answer of a process may take `reward.start_seconds` longer.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -73,10 +73,7 @@ impl Pool {
     }
 
     fn judge(&self, slot: &mut Option<Worker>, index: usize, sample: &Sample<'_>) -> Outcome {
-        let request = json!({
-            "id": index, "problem": sample.problem, "answer": sample.gold, "completion": sample.completion,
-            "tokens": sample.tokens,
-        });
+        let request = request(index, sample);
         let mut note = String::new();
         for _ in 0..TRIES {
             let worker = match slot {
@@ -87,7 +84,7 @@ impl Pool {
                 },
             };
             let timeout = if worker.is_fresh() { self.first_timeout } else { self.timeout };
-            let reply = worker.ask(format!("{request}\n").into_bytes(), timeout);
+            let reply = worker.ask(request.clone().into_bytes(), timeout);
             match reply {
                 Ok(reply) => {
                     if let Some(outcome) = read(index, &reply) {
@@ -117,4 +114,14 @@ struct Batch<'a> {
     tolerated: usize,
     next: AtomicUsize,
     failed: AtomicUsize,
+}
+
+/// The line that asks for a reward. The columns are JSON already.
+fn request(index: usize, sample: &Sample<'_>) -> String {
+    let answer = Some(sample.gold).filter(|gold| !gold.is_empty());
+    let (problem, answer, completion) = (json!(sample.problem), json!(answer), json!(sample.completion));
+    let (columns, tokens) = (sample.columns.unwrap_or("{}"), sample.tokens);
+    format!(
+        "{{\"id\":{index},\"problem\":{problem},\"answer\":{answer},\"columns\":{columns},\"completion\":{completion},\"tokens\":{tokens}}}\n"
+    )
 }

@@ -25,10 +25,12 @@ pub use judged::{Counts, Judged, Outcome, Verdict};
 /// What is to be rewarded.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample<'a> {
-    /// The problem, for a user's own program.
+    /// The prompt as the model saw it, for a user's own program.
     pub problem: &'a str,
-    /// The gold answer.
+    /// The gold answer; empty where the row has none.
     pub gold: &'a str,
+    /// Columns of the row as a JSON object, for a user's own program.
+    pub columns: Option<&'a str>,
     /// What the model wrote.
     pub completion: &'a str,
     /// Tokens of the completion, the end token included.
@@ -44,7 +46,7 @@ pub struct Sample<'a> {
 ///
 /// let config = Reward { name: vec![RewardName::Exact], ..Reward::default() };
 /// let rewarder = Rewarder::new(&config, 8, 2)?;
-/// let sample = |completion| Sample { problem: "12+34=", gold: "46", completion, tokens: 3 };
+/// let sample = |completion| Sample { problem: "12+34=", gold: "46", columns: None, completion, tokens: 3 };
 /// let judged = rewarder.score(&[sample("46"), sample("64")])?;
 /// assert_eq!(judged.rewards(), [Some(1.0), Some(0.0)]);
 /// # Ok::<(), surefoot_trainer::reward::RewardError>(())

@@ -5,7 +5,7 @@ use super::gather::Gatherer;
 use super::reference::Reference;
 use crate::config::Config;
 use crate::data::{DataError, Dataset, Order, Row, Wanted};
-use crate::evaluate::{Benchmark, EvaluateError};
+use crate::evaluate::{Benchmark, EvaluateError, held_out};
 use crate::journey::{ChangeError, Journey, Start};
 use crate::metrics::MetricsError;
 use crate::policy::PolicyError;
@@ -134,18 +134,17 @@ impl Run {
         let estimator = config.advantage_estimator()?;
         let rewarder = Rewarder::new(&config.reward, config.rollout.max_new_tokens, rayon::current_num_threads())?;
         let prompter = Prompter::load(source, &config)?;
-        let mut data = Dataset::load(&config.data, Wanted::Answer)?;
+        let mut data = Dataset::load(&config.data, Wanted::of(&config.reward, &config.data))?;
         let dropped = prompter.keep_short(&mut data)?;
         if dropped > 0 {
             notes
                 .push(format!("{dropped} rows left out: longer than prompt.max_tokens = {}", config.prompt.max_tokens));
         }
-        if data.incomplete > 0 {
-            notes.push(format!("{} rows left out: no answer", data.incomplete));
-        }
+        notes.extend(data.notes());
         let order = Order::of(&config.data, &data.marks, data.fingerprint(), config.train.seed)?;
         let benchmarks = if config.eval.every > 0 { Benchmark::load_all(&config, &prompter)? } else { Vec::new() };
         notes.extend(Benchmark::notes(&benchmarks, config.prompt.max_tokens));
+        notes.extend(held_out::notes(&benchmarks, &data.rows));
         let longest = if benchmarks.is_empty() { 0 } else { config.eval_tokens() };
         let positions = config.prompt.max_tokens + config.rollout.max_new_tokens.max(longest);
         let keys = "prompt.max_tokens, rollout.max_new_tokens or eval.max_new_tokens";

@@ -6,6 +6,7 @@ use crate::data::TASK_PREFIX;
 
 pub(super) fn check(config: &Config, found: &mut Found) {
     let data = &config.data;
+    passed_on(config, found);
     if config.purpose == Purpose::Eval {
         return;
     }
@@ -24,4 +25,18 @@ pub(super) fn check(config: &Config, found: &mut Found) {
         found
             .push(("data.difficulty_key", format!("names the column `{key}`, which the built-in task `{task}` lacks")));
     }
+}
+
+/// Columns for a reward program come from files.
+fn passed_on(config: &Config, found: &mut Found) {
+    let benchmark = |entry: &'_ String| entry.split_once('=').map_or(entry.clone(), |(_, file)| file.to_string());
+    let train = if config.purpose == Purpose::Train { &config.data.train[..] } else { &[] };
+    let mut entries =
+        train.iter().cloned().chain(config.eval.data.iter().flat_map(|entry| [entry.clone(), benchmark(entry)]));
+    let (Some(column), Some(task)) =
+        (config.reward.columns.first(), entries.find(|entry| entry.starts_with(TASK_PREFIX)))
+    else {
+        return;
+    };
+    found.push(("reward.columns", format!("names `{column}`, which the built-in task `{task}` lacks")));
 }

@@ -30,6 +30,13 @@ pub(super) fn stop(config: &Config, found: &mut Found) {
             within(found, metric, high, high > low, &format!("greater than the least, {low}"));
         }
     }
+    let longest = config.rollout.max_new_tokens;
+    if let Some(low) = stop.length_min.filter(|low| *low > longest as f64) {
+        found.push((
+            "stop.length_min",
+            format!("is {low}, more than rollout.max_new_tokens = {longest}: no completion is that long"),
+        ));
+    }
     for (key, limit) in [("stop.reward_drop", stop.reward_drop), ("stop.grad_norm_max", stop.grad_norm_max)] {
         if let Some(limit) = limit {
             within(found, key, limit, limit > 0.0, "greater than 0");
