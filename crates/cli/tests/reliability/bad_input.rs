@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::tiny::{Tiny, ended, surefoot};
+use crate::tiny::{Tiny, demo_model, ended, surefoot};
 use crate::weights::{copy_model, edit_config};
 
 /// Asserts that a run with `sets` is refused with each part of `wanted` in the message.
@@ -243,4 +243,34 @@ fn a_run_folder_is_not_written_over_and_other_data_are_not_resumed_on() {
     let (code, stderr) = ended(&tiny.go_on("run").args(["--set", other]).output().unwrap());
     assert!(code == Some(2) && stderr.contains("data"), "{stderr}");
     crate::tiny::Finished::read(&tiny.path("run")).assert_equals(&first);
+}
+
+/// What is left out or not held out is no error, and is said.
+#[test]
+fn rows_that_are_left_out_are_counted() {
+    let tiny = Tiny::new();
+    let file = tiny.path("rows.jsonl");
+    let row = |problem| format!("{{\"problem\": \"{problem}\", \"answer\": \"46\"}}\n");
+    fs::write(&file, [row("12+34="), row("12+34="), row("13+33=")].concat()).unwrap();
+    let data = format!("data.train={file:?}");
+    let held_out = tiny.path("held-out.jsonl");
+    fs::write(&held_out, [row("12+34="), row("14+32=")].concat()).unwrap();
+    let benchmark = format!("eval.data={held_out:?}");
+    let sets = [&data, "train.steps=1", &benchmark, "eval.every=1", "eval.samples=1"];
+    let (code, stderr) = ended(&tiny.train("train", &sets).output().unwrap());
+    assert_eq!(code, Some(0), "{stderr}");
+    let left_out = "1 rows left out: equal to an earlier one (data.duplicates = \"keep\" keeps them)";
+    for note in [left_out, "1 of 2 problems of held-out are also in data.train"] {
+        assert!(stderr.contains(note), "expected `{note}` in\n{stderr}");
+    }
+    let kept = [&sets[..], &["data.duplicates=keep"]].concat();
+    let (code, stderr) = ended(&tiny.train("kept", &kept).output().unwrap());
+    assert!(code == Some(0) && !stderr.contains("rows left out"), "{stderr}");
+    let config = tiny.path("sft.toml");
+    let text = format!("[model]\npath = {:?}\n[data]\ntrain = {file:?}\n[train]\nsteps = 1\n", demo_model());
+    fs::write(&config, text).unwrap();
+    let mut sft = surefoot(["sft".as_ref(), config.as_os_str()]);
+    let output = sft.arg("--set").arg(format!("log.run_dir={:?}", tiny.path("sft"))).output().unwrap();
+    let (code, stderr) = ended(&output);
+    assert!(code == Some(0) && stderr.contains(left_out), "{stderr}");
 }
