@@ -6,6 +6,7 @@ mod error;
 mod fit;
 mod learned;
 mod learner;
+mod load;
 mod on;
 mod place;
 mod room;
@@ -15,17 +16,15 @@ use crate::config::{
     Config,
     choice::{Precision, Recompute, Schedule},
 };
-use crate::model_folder;
 #[cfg(test)]
 use crate::ranks::Ranks;
-use crate::ranks::local_rank;
 use crate::rollout::Generate;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use surefoot_engine::batch::Packed;
 use surefoot_engine::config::ModelConfig;
 use surefoot_engine::decoder::Predictions;
-use surefoot_engine::device::{Chosen, DeviceError, Step, TargetGradients, Wanted, select};
+use surefoot_engine::device::{Chosen, DeviceError, Step, TargetGradients};
 use surefoot_engine::folder::Dtype;
 use surefoot_engine::generate::{Request, Sample, Settings};
 use surefoot_engine::model::{self, Model};
@@ -36,6 +35,7 @@ use learner::Learner;
 
 pub use error::PolicyError;
 pub use learner::{BothMoments, Of, Pass};
+pub use load::load_model;
 pub use sampler::Sampler;
 
 /// The policy and its optimizer.
@@ -54,90 +54,7 @@ pub struct Policy {
     learner: Box<dyn Learner>,
 }
 
-/// Loads the model of `folder` for sequences of up to `positions` tokens; `keys` names what sets that length. The second
-/// value lists tensors that were not used.
-///
-/// # Errors
-/// [`PolicyError`] names file and tensor or key.
-pub fn load_model(folder: &Path, positions: usize, keys: &'static str) -> Result<(Model, Vec<String>), PolicyError> {
-    let structure = structure(folder, positions, keys)?;
-    Ok(Model::load(folder, structure)?)
-}
-
-/// The structure of the model of `folder`, if it bears sequences of `positions` tokens.
-fn structure(folder: &Path, positions: usize, keys: &'static str) -> Result<ModelConfig, PolicyError> {
-    model_folder::expect(folder)?;
-    let structure = ModelConfig::from_folder(folder)?;
-    let limit = structure.max_position_embeddings;
-    if positions > limit {
-        let folder = folder.display().to_string();
-        return Err(PolicyError::Positions { folder, needed: positions, limit, keys });
-    }
-    Ok(structure)
-}
-
 impl Policy {
-    /// Loads the model of `folder` for sequences of up to `positions` tokens; `keys` names what sets that length, `config`
-    /// says on which device, what learns and how the optimizer's moments are stored. With `[lora]` the folder is that of
-    /// the base.
-    ///
-    /// # Errors
-    /// [`PolicyError`] names file and tensor or key. The second value lists tensors that were not used.
-    pub fn load(
-        folder: &Path,
-        positions: usize,
-        keys: &'static str,
-        config: &Config,
-    ) -> Result<(Self, Vec<String>), PolicyError> {
-        let place = select(config.train.device, local_rank())?;
-        let mut recompute = None;
-        // Before the weights are read, which takes a while.
-        let structure = structure(folder, positions, keys)?;
-        learned::check_rank(config, &structure, folder)?;
-        if let Chosen::Cpu(_) = &place {
-            room::check(&room::training(config, &structure), room::memory())?;
-        }
-        if let Chosen::Cuda(cuda, _) = &place
-            && let Some(memory) = cuda.memory()
-        {
-            let planned = fit::plan(config, &structure, positions, cuda.describe(), memory)?;
-            if let Some(training) = planned.training {
-                cuda.keep_logits(training.logit_bytes);
-                recompute = Some(if training.recompute { Recompute::Always } else { Recompute::Never });
-            }
-        }
-        let (model, unused) = load_model(folder, positions, keys)?;
-        let learning = Learning::of(config, &model, folder)?;
-        Ok((Self { recompute, ..Self::new(folder, model, positions, place, learning)? }, unused))
-    }
-
-    /// As [`Policy::load`], for sampling alone: without the optimizer's state.
-    ///
-    /// # Errors
-    /// As [`Policy::load`].
-    pub fn for_sampling(
-        folder: &Path,
-        positions: usize,
-        keys: &'static str,
-        device: Wanted,
-    ) -> Result<(Self, Vec<String>), PolicyError> {
-        let place = select(device, local_rank())?;
-        if let Chosen::Cpu(_) = &place {
-            room::check(&room::sampling(&structure(folder, positions, keys)?), room::memory())?;
-        }
-        let (model, unused) = load_model(folder, positions, keys)?;
-        Ok((Self::new(folder, model, positions, place, Learning::nothing())?, unused))
-    }
-
-    /// The model of another folder on the device of this one, for sampling alone.
-    ///
-    /// # Errors
-    /// As [`Policy::load`].
-    pub fn another(&self, folder: &Path) -> Result<Self, PolicyError> {
-        let (model, _) = load_model(folder, self.positions, "nothing")?;
-        Self::new(folder, model, self.positions, self.place.clone(), Learning::nothing())
-    }
-
     fn new(
         folder: &Path,
         model: Model,
@@ -420,6 +337,7 @@ pub fn learning_rate(config: &Config, peak: f64, update: u64, total: u64) -> f64
 mod tests {
     use super::*;
     use crate::config::Purpose;
+    use surefoot_engine::device::Wanted;
 
     /// DGPO A.4: a model of four times the parameters gets half of the rate.
     #[test]

@@ -8,7 +8,7 @@ use surefoot_engine::folder::FolderError;
 pub enum ServerError {
     /// It failed too often in a row.
     #[error(
-        "{url}: {}: {last}. See that the server runs and is reached there, then go on with --resume (server.retries, server.timeout_seconds and server.concurrency say how patient the trainer is)",
+        "{url}: {}: {last}. See that the server runs and is reached there, then give the command again, with --resume once the run has begun (server.retries, server.timeout_seconds and server.concurrency say how patient the trainer is)",
         if *tries == 1 { "no answer".to_string() } else { format!("{tries} times in a row no answer, lastly") }
     )]
     GaveUp {
