@@ -2,6 +2,7 @@
 use super::TrainError;
 use crate::rollout::Group;
 use crate::update::Advantage;
+use std::collections::HashMap;
 use surefoot_engine::generate::Sample;
 use surefoot_objectives::advantage::{AdvantageEstimator, AdvantageValues, Estimator, RewardBatch};
 
@@ -91,6 +92,13 @@ fn boundaries<'a>(samples: impl Iterator<Item = &'a Sample>) -> Vec<usize> {
     offsets
 }
 
+/// Samples of each group.
+fn sizes(ids: impl Iterator<Item = u32>) -> HashMap<u32, usize> {
+    let mut sizes = HashMap::new();
+    ids.for_each(|id| *sizes.entry(id).or_default() += 1);
+    sizes
+}
+
 /// The samples that have a reward and, where they are compared, others in their group that have one.
 struct Counted {
     numbers: Vec<usize>,
@@ -103,14 +111,12 @@ impl Counted {
     fn of(estimator: Estimator, samples: &[&Sample], ids: &[u32], rewards: &[Option<f32>]) -> Self {
         let judged: Vec<(usize, f32)> =
             rewards.iter().enumerate().filter_map(|(number, reward)| reward.map(|reward| (number, reward))).collect();
+        let sampled = sizes(ids.iter().copied());
+        let left = sizes(judged.iter().map(|(number, _)| ids[*number]));
         // A group that was sampled with one sample is an error of the estimator's; one that has one left is none.
-        let alone = |number: usize| {
-            let of_group = |&&id: &&u32| id == ids[number];
-            let judged = judged.iter().filter(|(other, _)| ids[*other] == ids[number]).count();
-            judged == 1 && ids.iter().filter(of_group).count() > 1
-        };
+        let alone = |number: usize| left[&ids[number]] == 1 && sampled[&ids[number]] > 1;
         let counted: Vec<(usize, f32)> =
-            judged.iter().copied().filter(|&(number, _)| !estimator.compares() || !alone(number)).collect();
+            judged.into_iter().filter(|&(number, _)| !estimator.compares() || !alone(number)).collect();
         let numbers: Vec<usize> = counted.iter().map(|(number, _)| *number).collect();
         Self {
             rewards: counted.iter().map(|(_, reward)| *reward).collect(),
