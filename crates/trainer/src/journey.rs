@@ -164,7 +164,7 @@ impl Journey {
         // The line of a step that is pending is written when its evaluation is finished.
         let before = step - u64::from(pending.is_some());
         let left = step < config.train.steps || pending.is_some();
-        notes.extend(changes.note(step, config.train.steps, left)?);
+        notes.extend(changes.note(step, &config, left)?);
         if ranks.is_first() && (left || start == Start::New) {
             changes.keep(&folder, step)?;
             folder.write_config(&config.to_toml())?;

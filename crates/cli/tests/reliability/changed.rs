@@ -25,6 +25,7 @@ fn changes_are_said_and_kept_and_shown_by_replay_and_report() {
     let run = tiny.path("run");
     let (code, said) = resume(&tiny, "run", &["train.steps=3", "objective.name=grpo"]);
     assert_eq!(code, Some(0), "{said}");
+    assert!(!said.contains("schedule"), "{said}");
     let change = "objective.name \"mhpo\" → \"grpo\"";
     assert!(said.contains(&format!("from step 3 on: {change}, train.steps 2 → 3")), "{said}");
     assert!(text(&run, "config.toml").contains("name = \"grpo\""));
@@ -36,6 +37,14 @@ fn changes_are_said_and_kept_and_shown_by_replay_and_report() {
     let page = tiny.path("page.html");
     done(&surefoot(["report"]).arg(&run).arg("--output").arg(&page).output().unwrap());
     assert!(fs::read_to_string(page).unwrap().contains("settings changed after step 2: objective.name"));
+}
+
+#[test]
+fn a_schedule_that_is_stretched_is_said_to_be() {
+    let tiny = Tiny::new();
+    done(&tiny.train("run", &["train.steps=2", "optimizer.schedule=cosine"]).output().unwrap());
+    let (code, said) = resume(&tiny, "run", &["train.steps=3"]);
+    assert!(code == Some(0) && said.contains("the learning rate goes on in the schedule of so many steps"), "{said}");
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! What a resume finds: settings that are other ones now, which may be or not and are recorded, and steps without a checkpoint.
-use crate::config::{Config, Difference};
+use crate::config::{Config, Difference, choice::Schedule};
 use crate::metrics;
 use crate::run_folder::{RunFolder, RunFolderError, atomic};
 use crate::train::TrainError;
@@ -69,14 +69,18 @@ impl Changes {
     ///
     /// # Errors
     /// [`ChangeError::Steps`].
-    pub(super) fn note(&self, step: u64, asked: u64, left: bool) -> Result<Option<String>, ChangeError> {
-        if asked < step && self.settings.iter().any(|change| change.key == "train.steps") {
+    pub(super) fn note(&self, step: u64, config: &Config, left: bool) -> Result<Option<String>, ChangeError> {
+        let (asked, steps) = (config.train.steps, self.settings.iter().any(|change| change.key == "train.steps"));
+        if asked < step && steps {
             return Err(ChangeError::Steps { asked, made: step });
         }
         if self.settings.is_empty() {
             return Ok(None);
         }
-        let changes = list(&self.settings);
+        let mut changes = list(&self.settings);
+        if left && steps && config.optimizer.schedule != Schedule::Constant {
+            changes.push_str("; the learning rate goes on in the schedule of so many steps");
+        }
         Ok(Some(match left {
             true => format!("from step {} on: {changes}", step + 1),
             false => format!("all {step} steps are made, so nothing changes: {changes} (train.steps asks for more)"),
