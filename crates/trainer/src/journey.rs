@@ -164,9 +164,10 @@ impl Journey {
         // The line of a step that is pending is written when its evaluation is finished.
         let before = step - u64::from(pending.is_some());
         let left = step < config.train.steps || pending.is_some();
-        notes.extend(changes.note(step, &config, left)?);
+        changes.after_step = step;
+        notes.extend(changes.note(&config, left)?);
         if ranks.is_first() && (left || start == Start::New) {
-            changes.keep(&folder, step)?;
+            changes.keep(&folder)?;
             folder.write_config(&config.to_toml())?;
         }
         let written = if ranks.is_first() { Some(Written::open(&config, &folder, before)?) } else { None };

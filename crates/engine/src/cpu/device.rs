@@ -4,6 +4,7 @@ use super::attention::{self, Heads, Workspace};
 use super::cache::{self, Cache};
 use super::head::{self, Kept, TargetStatistics};
 use super::linear::{self, Weight};
+use super::memory::HostMemory;
 use super::panel::{pack_rows, panel_len};
 use super::parallel::{Shared, Threading};
 use super::rope::{self, Direction, Table};
@@ -74,11 +75,8 @@ impl Device for Cpu {
         match *group {}
     }
 
-    /// What the system can give out without swapping, where it says so (Linux).
     fn free_memory(&self) -> Option<usize> {
-        let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-        let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-        line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok().map(|kib| kib << 10)
+        HostMemory::now().map(|memory| memory.available)
     }
 
     fn zeros(&self, len: usize) -> Vec<f32> {

@@ -7,6 +7,7 @@ mod device;
 pub mod head;
 pub mod linear;
 pub mod math;
+pub mod memory;
 pub mod norm;
 pub mod panel;
 pub mod parallel;

@@ -165,6 +165,11 @@ impl Config {
         }
     }
 
+    /// Whether a regulariser or the reward asks for a divergence from the reference policy.
+    pub fn needs_reference(&self) -> bool {
+        self.regularizer.reference_coefficient > 0.0 || self.advantage.kl_coefficient > 0.0
+    }
+
     /// Longest completion of an evaluation, in tokens.
     pub fn eval_tokens(&self) -> usize {
         self.eval.max_new_tokens.unwrap_or(self.rollout.max_new_tokens)

@@ -51,7 +51,7 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Those of `config` from the settings `before`.
+    /// Those of `config` from the settings `before`; which step they come after is not known yet.
     ///
     /// # Errors
     /// [`ChangeError::Fixed`].
@@ -65,11 +65,12 @@ impl Changes {
         Ok(Self { after_step: 0, settings })
     }
 
-    /// What is to be said of a resume after `step`, which has something left to do or not.
+    /// What is to be said of a resume after [`Changes::after_step`], which has something left to do or not.
     ///
     /// # Errors
     /// [`ChangeError::Steps`].
-    pub(super) fn note(&self, step: u64, config: &Config, left: bool) -> Result<Option<String>, ChangeError> {
+    pub(super) fn note(&self, config: &Config, left: bool) -> Result<Option<String>, ChangeError> {
+        let step = self.after_step;
         let (asked, steps) = (config.train.steps, self.settings.iter().any(|change| change.key == "train.steps"));
         if asked < step && steps {
             return Err(ChangeError::Steps { asked, made: step });
@@ -87,15 +88,14 @@ impl Changes {
         }))
     }
 
-    /// Adds these to the record of `folder`, as of the steps after `step`.
-    pub(super) fn keep(&self, folder: &RunFolder, step: u64) -> Result<(), RunFolderError> {
+    /// Adds these to the record of `folder`.
+    pub(super) fn keep(&self, folder: &RunFolder) -> Result<(), RunFolderError> {
         if self.settings.is_empty() {
             return Ok(());
         }
         let path = folder.path().join(FILE);
         let mut text = std::fs::read_to_string(&path).unwrap_or_default();
-        let line = serde_json::json!(Changes { after_step: step, ..self.clone() });
-        text.push_str(&format!("{line}\n"));
+        text.push_str(&format!("{}\n", serde_json::json!(self)));
         atomic::write(&path, text.as_bytes()).map_err(RunFolderError::file("write", &path))
     }
 

@@ -31,9 +31,8 @@ pub(super) fn demand(config: &Config, structure: &ModelConfig, positions: usize)
         recompute: config.update.recompute != Recompute::Never,
         logit_bytes: LOGIT_BYTES,
     };
-    let reference = config.regularizer.reference_coefficient > 0.0 || config.advantage.kl_coefficient > 0.0;
     let ahead = samples && config.rollout.staleness > 0;
-    Demand { training: Some(training), sampling, copies: usize::from(reference) + usize::from(ahead) }
+    Demand { training: Some(training), sampling, copies: usize::from(config.needs_reference()) + usize::from(ahead) }
 }
 
 /// A setting that takes less.

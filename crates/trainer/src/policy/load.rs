@@ -6,6 +6,7 @@ use crate::model_folder;
 use crate::ranks::local_rank;
 use std::path::Path;
 use surefoot_engine::config::ModelConfig;
+use surefoot_engine::cpu::memory::HostMemory;
 use surefoot_engine::device::{Chosen, Wanted, select};
 use surefoot_engine::model::Model;
 
@@ -31,6 +32,11 @@ fn structure(folder: &Path, positions: usize, keys: &'static str) -> Result<Mode
     Ok(structure)
 }
 
+/// Bytes that this machine has left and all of them, swap space included.
+fn host() -> Option<(usize, usize)> {
+    HostMemory::now().map(HostMemory::with_swap)
+}
+
 impl Policy {
     /// Loads the model of `folder` for sequences of up to `positions` tokens; `keys` names what sets that length, `config`
     /// says on which device, what learns and how the optimizer's moments are stored. With `[lora]` the folder is that of
@@ -50,7 +56,7 @@ impl Policy {
         let structure = structure(folder, positions, keys)?;
         learned::check_rank(config, &structure, folder)?;
         if let Chosen::Cpu(_) = &place {
-            room::check(&room::training(config, &structure), room::memory())?;
+            room::check(&room::training(config, &structure), host())?;
         }
         if let Chosen::Cuda(cuda, _) = &place
             && let Some(memory) = cuda.memory()
@@ -61,7 +67,7 @@ impl Policy {
                 recompute = Some(if training.recompute { Recompute::Always } else { Recompute::Never });
             }
         }
-        let (model, unused) = load_model(folder, positions, keys)?;
+        let (model, unused) = Model::load(folder, structure)?;
         let learning = Learning::of(config, &model, folder)?;
         Ok((Self { recompute, ..Self::new(folder, model, positions, place, learning)? }, unused))
     }
@@ -77,10 +83,11 @@ impl Policy {
         device: Wanted,
     ) -> Result<(Self, Vec<String>), PolicyError> {
         let place = select(device, local_rank())?;
+        let structure = structure(folder, positions, keys)?;
         if let Chosen::Cpu(_) = &place {
-            room::check(&room::sampling(&structure(folder, positions, keys)?), room::memory())?;
+            room::check(&room::sampling(&structure), host())?;
         }
-        let (model, unused) = load_model(folder, positions, keys)?;
+        let (model, unused) = Model::load(folder, structure)?;
         Ok((Self::new(folder, model, positions, place, Learning::nothing())?, unused))
     }
 

@@ -24,7 +24,7 @@ pub(super) fn training(config: &Config, structure: &ModelConfig) -> Vec<Part> {
     }
     parts.push(("gradient", EXACT.saturating_mul(elements)));
     parts.push(("moments", (2 * moment).saturating_mul(elements)));
-    if config.regularizer.reference_coefficient > 0.0 || config.advantage.kl_coefficient > 0.0 {
+    if config.needs_reference() {
         parts.push(("reference", EXACT.saturating_mul(weights)));
     }
     parts
@@ -52,33 +52,11 @@ pub(super) fn check(parts: &[Part], memory: Option<(usize, usize)>) -> Result<()
     Err(DeviceError::OutOfMemory { device: "this machine".to_string(), wanted, free, total, hint })
 }
 
-/// Bytes that programs can have and all bytes of the machine, swap space included, where the system says so (Linux).
-pub(super) fn memory() -> Option<(usize, usize)> {
-    read(&std::fs::read_to_string("/proc/meminfo").ok()?)
-}
-
-fn read(meminfo: &str) -> Option<(usize, usize)> {
-    let bytes = |key: &str| {
-        let line = meminfo.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
-        line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok()?.checked_mul(1024)
-    };
-    let swap = |key: &str| bytes(key).unwrap_or(0);
-    Some((bytes("MemAvailable")? + swap("SwapFree"), bytes("MemTotal")? + swap("SwapTotal")))
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use crate::config::Purpose;
-
-    const MEMINFO: &str = "MemTotal:        8000 kB\nMemFree:         100 kB\nMemAvailable:    5000 kB\nSwapTotal: 50 kB\nSwapFree: 20 kB\n";
-
-    #[test]
-    fn what_the_system_says_is_read() {
-        assert_eq!(read(MEMINFO), Some((5020 << 10, 8050 << 10)));
-        assert_eq!(read("MemTotal: 8000 kB\n"), None);
-    }
 
     /// The demo has 809 thousand parameters: 3.1 MiB of weights, and three times that for gradient and moments.
     #[test]

@@ -64,9 +64,7 @@ impl RunData {
         {
             run.warnings = warnings(&run.records, config);
         }
-        run.notices.extend(
-            Changes::read(folder).iter().map(|changes| format!("{}: settings changed {changes}", folder.display())),
-        );
+        run.notices.extend(Changes::read(folder).iter().map(|changes| format!("settings changed {changes}")));
         run
     }
 

@@ -19,9 +19,8 @@ impl Reference {
         positions: usize,
         keys: &'static str,
     ) -> Result<Option<Vec<f32>>, PolicyError> {
-        let wanted = config.regularizer.reference_coefficient > 0.0 || config.advantage.kl_coefficient > 0.0;
         let load = || load_model(folder, positions, keys);
-        Ok(if wanted { Some(load()?.0.weights) } else { None })
+        Ok(if config.needs_reference() { Some(load()?.0.weights) } else { None })
     }
 
     /// Hands the weights to the policy.
