@@ -5,7 +5,7 @@ use crate::expr::Arena;
 use crate::extract::{self, Extraction, Rule, extract};
 use crate::form::Form;
 use crate::options::{Mode, Options};
-use crate::parse::parse;
+use crate::parse::parse_within;
 use crate::show;
 use crate::verdict::Why;
 
@@ -44,11 +44,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn parse(&mut self, text: &str) -> Outcome<Vec<Form>> {
-        let limit = self.options.max_answer_bytes;
-        if text.len() > limit {
-            return Err(Stop::Unreadable(Why::TooLong { bytes: text.len(), limit }));
-        }
-        parse(text, &mut self.arena, &mut self.budget)
+        parse_within(text, self.options.max_answer_bytes, &mut self.arena, &mut self.budget)
     }
 
     /// The piece that answers, and its readings; no piece where the text gives several answers.

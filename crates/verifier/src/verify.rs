@@ -6,7 +6,7 @@ use crate::expr::Arena;
 use crate::extract::{self, Extraction, Rule, extract};
 use crate::form::Form;
 use crate::options::{Boxes, Options};
-use crate::parse::parse;
+use crate::parse::parse_within;
 use crate::report::Report;
 use crate::show;
 use crate::verdict::{Decision, Side, Verdict, Why};
@@ -78,11 +78,7 @@ fn unreadable(side: Side) -> impl Fn(Stop) -> Verdict {
 
 impl Case<'_> {
     fn parse(&mut self, text: &str) -> Outcome<Vec<Form>> {
-        let limit = self.options.max_answer_bytes;
-        if text.len() > limit {
-            return Err(Stop::Unreadable(Why::TooLong { bytes: text.len(), limit }));
-        }
-        parse(text, &mut self.arena, &mut self.budget)
+        parse_within(text, self.options.max_answer_bytes, &mut self.arena, &mut self.budget)
     }
 
     fn compare(&mut self, gold: &[Form], answer: &[Form]) -> Outcome<Match> {

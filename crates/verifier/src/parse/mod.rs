@@ -70,8 +70,16 @@ struct Parser<'a> {
     based: bool,
 }
 
+/// As [`parse`], for a text of any length, of which one above `limit` bytes is not read.
+pub(crate) fn parse_within(text: &str, limit: usize, arena: &mut Arena, budget: &mut Budget) -> Outcome<Vec<Form>> {
+    if text.len() > limit {
+        return Err(Stop::Unreadable(Why::TooLong { bytes: text.len(), limit }));
+    }
+    parse(text, arena, budget)
+}
+
 /// All readings of an answer, the most likely first.
-pub(crate) fn parse(text: &str, arena: &mut Arena, budget: &mut Budget) -> Outcome<Vec<Form>> {
+fn parse(text: &str, arena: &mut Arena, budget: &mut Budget) -> Outcome<Vec<Form>> {
     let mut forms = Vec::new();
     if let Some((letter, rest)) = words::lettered(text) {
         forms.push(Form::Choice(letter));
