@@ -8,7 +8,7 @@ use clap::Parser;
 use std::path::Path;
 use surefoot_benchmarks::{Timings, median, report};
 use surefoot_objectives::advantage::{AdvantageValues, RewardBatch};
-use surefoot_trainer::config::{Config, Purpose};
+use surefoot_trainer::config::{Config, Purpose, Size};
 use surefoot_trainer::data::{Dataset, Row, Wanted};
 use surefoot_trainer::engine::device;
 use surefoot_trainer::engine::generate::{Request, Sample, Settings};
@@ -68,11 +68,11 @@ fn config(arguments: &Arguments) -> Result<Config> {
     let never = surefoot_trainer::config::choice::Chat::Never;
     (config.prompt.chat, config.prompt.max_tokens) = (never, 16);
     (config.rollout.prompts, config.rollout.samples) = (arguments.prompts, arguments.samples);
-    (config.rollout.max_new_tokens, config.rollout.batch) = (arguments.max_new_tokens, arguments.batch);
+    (config.rollout.max_new_tokens, config.rollout.batch) = (arguments.max_new_tokens, Size::Of(arguments.batch));
     config.reward.name = vec![surefoot_trainer::config::choice::RewardName::Exact];
     config.optimizer.learning_rate = 1e-7;
     config.update.mini_batches = arguments.mini_batches;
-    config.update.tokens_per_micro_batch = arguments.micro_batch;
+    config.update.tokens_per_micro_batch = Size::Of(arguments.micro_batch);
     Ok(config)
 }
 
@@ -223,7 +223,7 @@ fn rollout(
         sampling: Plan::training(config).sampling,
         seed: config.train.seed,
         max_new_tokens: config.rollout.max_new_tokens,
-        batch: config.rollout.batch.div_ceil(workers),
+        batch: config.rollout.batch.or(policy.sequences()).div_ceil(workers),
         workers,
         stop: &|tokens| !arguments.ignore_eos && stop.ends(tokens),
         progress: &|_| {},

@@ -77,7 +77,7 @@ fn evaluate(config: &Config, folder: &Path, format: Format, ranks: &Ranks) -> an
     let longest = longest.map(|(row, r)| prompter.render(row, &r.problem).map(|prompt| prompt.tokens.len()));
     let longest = longest.collect::<Result<Vec<_>, _>>()?.into_iter().max().unwrap_or(0);
     let positions = longest.saturating_add(config.eval_tokens());
-    let (policy, unused) = Policy::for_sampling(source, positions, "eval.max_new_tokens", config.train.device)?;
+    let (policy, unused) = Policy::for_evaluation(source, positions, "eval.max_new_tokens", config)?;
     note(&policy.device());
     if !unused.is_empty() {
         note(&format!("tensors that the model does not use: {}", unused.join(", ")));

@@ -66,7 +66,7 @@ fn sample(args: &Generate) -> anyhow::Result<Exit> {
         sampling: Sampling { temperature: args.temperature, top_p: args.top_p, top_k: args.top_k },
         seed: args.seed,
         max_new_tokens,
-        batch: args.samples.min(64),
+        batch: args.samples.min(policy.sequences()),
         workers: 1,
         stop: &|tokens| stop.ends(tokens),
         progress: &|_| {},

@@ -2,6 +2,7 @@
 //!
 //! [`Policy`] knows no device: `Learner` (`policy/learner.rs`) is what one has to do, and `On` (`policy/on.rs`) does it over the
 //! operators of any [`surefoot_engine::device::Device`].
+mod at_once;
 mod error;
 mod fit;
 mod learned;
@@ -30,6 +31,7 @@ use surefoot_engine::generate::{Request, Sample, Settings};
 use surefoot_engine::model::{self, Model};
 use surefoot_objectives::bias::scaled_learning_rate;
 
+use at_once::AtOnce;
 use learned::Learning;
 use learner::Learner;
 
@@ -51,6 +53,7 @@ pub struct Policy {
     place: Chosen,
     /// What the plan of a GPU's memory made of `update.recompute`.
     recompute: Option<Recompute>,
+    at_once: AtOnce,
     learner: Box<dyn Learner>,
 }
 
@@ -65,12 +68,29 @@ impl Policy {
         let structure = model.config.clone();
         let learner = place::place(&place, model, positions, learning)?;
         let source = folder.to_path_buf();
-        Ok(Self { source, updates: 0, optimizer_steps: 0, structure, positions, place, recompute: None, learner })
+        let at_once = AtOnce::on(&place);
+        let (updates, optimizer_steps, recompute) = (0, 0, None);
+        Ok(Self { source, updates, optimizer_steps, structure, positions, place, recompute, at_once, learner })
     }
 
-    /// The device and why it was chosen, in one line.
+    /// The device and why it was chosen, in one line, with what a plan of its memory came to.
     pub fn device(&self) -> String {
-        self.place.describe()
+        let device = self.place.describe();
+        match self.recompute {
+            None => device,
+            Some(recompute) => {
+                let AtOnce { tokens, sequences } = self.at_once;
+                let activations = if recompute == Recompute::Never { "kept" } else { "computed again" };
+                format!(
+                    "{device}; {tokens} tokens a micro-batch, activations {activations}, {sequences} sequences at once"
+                )
+            }
+        }
+    }
+
+    /// Most tokens in one forward and backward pass.
+    pub fn tokens_per_micro_batch(&self, config: &Config) -> usize {
+        config.update.tokens_per_micro_batch.or(self.at_once.tokens)
     }
 
     /// The model's structure.
@@ -301,6 +321,10 @@ impl Policy {
 impl Generate for Policy {
     fn workers(&self) -> usize {
         self.learner.workers()
+    }
+
+    fn sequences(&self) -> usize {
+        self.at_once.sequences
     }
 
     fn generate(&self, requests: &[Request], settings: &Settings) -> Result<Vec<Vec<Sample>>, DeviceError> {

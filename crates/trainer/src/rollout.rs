@@ -2,7 +2,7 @@
 pub(crate) mod exchange;
 pub mod served;
 
-use crate::config::Config;
+use crate::config::{Config, Size};
 use crate::data::Row;
 use crate::policy::Sampler;
 use crate::prompt::{Prompt, PromptError, Prompter};
@@ -51,7 +51,7 @@ pub struct Plan<'a> {
     /// Longest completion, in tokens.
     pub max_new_tokens: usize,
     /// Sequences that are decoded together.
-    pub batch: usize,
+    pub batch: Size,
     /// Texts that end a completion.
     pub stop: &'a [String],
     /// Seed of all draws.
@@ -90,6 +90,8 @@ impl<'a> Plan<'a> {
 pub trait Generate: Sync {
     /// Workers that sample side by side.
     fn workers(&self) -> usize;
+    /// Sequences that it decodes together where nobody says how many.
+    fn sequences(&self) -> usize;
     /// Continues every request.
     ///
     /// # Errors
@@ -104,11 +106,17 @@ pub struct Earlier<'a> {
     pub sampler: &'a dyn Sampler,
     /// The weights.
     pub weights: &'a Vec<f32>,
+    /// Sequences that are decoded together where nobody says how many.
+    pub sequences: usize,
 }
 
 impl Generate for Earlier<'_> {
     fn workers(&self) -> usize {
         self.sampler.workers()
+    }
+
+    fn sequences(&self) -> usize {
+        self.sequences
     }
 
     fn generate(&self, requests: &[Request], settings: &Settings) -> Result<Vec<Vec<Sample>>, DeviceError> {
@@ -147,7 +155,7 @@ pub fn rollout(
         seed: plan.seed,
         max_new_tokens: plan.max_new_tokens,
         // Room for more sequences than there are would be taken for nothing.
-        batch: plan.batch.min(rows.len() * samples).div_ceil(workers),
+        batch: plan.batch.or(source.sequences()).min(rows.len() * samples).div_ceil(workers),
         workers,
         stop: &|tokens| stop.ends(tokens),
         progress: watch.progress,

@@ -107,7 +107,7 @@ impl Steps for SftRun {
             let indices = indices.iter().zip(&part_of).filter(|(_, of)| **of == part);
             let indices: Vec<usize> = indices.map(|(index, _)| *index).collect();
             partial.begin(policy, ranks)?;
-            for (packed, targets) in pack(&self.examples, &indices, config.update.tokens_per_micro_batch) {
+            for (packed, targets) in pack(&self.examples, &indices, policy.tokens_per_micro_batch(config)) {
                 let recompute = config.update.recompute;
                 let pass = Pass { batch: &packed, targets: &targets, scale: 1.0, of: Of::Policy, recompute };
                 let found = policy.forward(&pass)?;

@@ -51,7 +51,7 @@ pub(super) fn check(config: &Config) -> Vec<(String, String)> {
             behavior::server(config, &mut found);
         }
         Purpose::Eval => {
-            positive(&mut found, "rollout.batch", config.rollout.batch);
+            positive(&mut found, "rollout.batch", config.rollout.batch.or(1));
             reward(config, &mut found);
             eval(config, &mut found);
             if config.eval.data.is_empty() {
@@ -132,7 +132,7 @@ fn shared(config: &Config, found: &mut Found) {
             "has no effect with schedule = \"constant\"; leave it out or choose \"cosine\" or \"linear\"".to_string(),
         ));
     }
-    positive(found, "update.tokens_per_micro_batch", update.tokens_per_micro_batch);
+    positive(found, "update.tokens_per_micro_batch", update.tokens_per_micro_batch.or(1));
     if let Some(shards) = update.shards {
         let rule = format!("at least 1 and at most {MOST_SHARDS}");
         within(found, "update.shards", shards as f64, (1..=MOST_SHARDS).contains(&shards), &rule);
@@ -174,7 +174,7 @@ fn rollout(config: &Config, found: &mut Found) {
     positive(found, "rollout.prompts", rollout.prompts);
     positive(found, "rollout.samples", rollout.samples);
     positive(found, "rollout.max_new_tokens", rollout.max_new_tokens);
-    positive(found, "rollout.batch", rollout.batch);
+    positive(found, "rollout.batch", rollout.batch.or(1));
     let temperature = rollout.temperature;
     let hint = format!("at least {LOWEST_TEMPERATURE} (training needs samples that differ)");
     let allowed = temperature >= LOWEST_TEMPERATURE && temperature.is_finite();

@@ -17,6 +17,7 @@ mod nearest;
 mod preset;
 pub use nearest::nearest;
 pub mod objective;
+mod size;
 pub mod stages;
 mod table;
 
@@ -30,6 +31,7 @@ pub use differ::Difference;
 pub use entry::{Entry, Mismatch};
 pub use error::{ConfigError, Origin, Problem, ProblemKind};
 pub use objective::{Objective, OptionValue};
+pub use size::Size;
 pub use stages::{
     Advantage, Checkpoint, Data, Eval, Log, Lora, Model, Optimizer, Prompt, Regularizer, Reward, Rollout, Sft, Stop,
     Train, Update,

@@ -13,6 +13,7 @@ use super::choice::{
     AnswerFormat, Best, Chat, DataFormat, Duplicates, Incomplete, OnNonfinite, Overlong, Precision, Preset, Recompute,
     RewardName, Schedule, Truncated,
 };
+use super::size::Size;
 use super::table::stage;
 
 /// Learning rate of `surefoot sft` where the file sets none: TRL's `SFTConfig`.
@@ -113,8 +114,8 @@ stage! {
         top_p: f64 = 1.0, "DGPO B.4";
         /// Only the so many most probable tokens; 0 is off.
         top_k: usize = 0, "TRL `top_k`";
-        /// Sequences that are decoded together.
-        batch: usize = 64, "ours: memory of the key and value cache";
+        /// Sequences that are decoded together. `auto`: 64 on the CPU; on a GPU as many, up to 256, as it has memory for. It changes no sample.
+        batch: Size = Size::Auto, "ours: memory of the key and value cache";
         /// Dynamic sampling: most further rollouts of a step, each for as many new prompts as groups have no signal yet; 0 is off. What is still missing then is filled with groups without signal.
         resample_rounds: usize = 0, "MHPO Algorithm 1 has none; DAPO section 3.2, verl `filter_groups.max_num_gen_batches`";
         /// Asynchronous sampling: the samples of a step come from the weights of so many steps before, and are drawn while those steps make their updates. 0: from the present weights, one after the other.
@@ -218,8 +219,8 @@ stage! {
         mini_batches: usize = 4, "ours; DGPO Table 12 has 16, TRL 1";
         /// Times that a rollout is gone through.
         epochs: usize = 1, "CPGD 5.1";
-        /// Most tokens in one forward and backward pass; a longer sequence goes alone. The result depends on it by rounding only.
-        tokens_per_micro_batch: usize = 1024, "ours: memory; larger ones are no faster on a CPU";
+        /// Most tokens in one forward and backward pass; a longer sequence goes alone. The result depends on it by rounding only. `auto`: 1024 on the CPU, where more are no faster; on a GPU as many, up to 16384, as suit its size.
+        tokens_per_micro_batch: Size = Size::Auto, "ours: memory; verl `ppo_max_token_len_per_gpu` has 16384";
         /// Parts that an update's samples are cut into, whose gradients are summed in a fixed order. Several processes (`mpirun`) share the parts out; the result depends on the number of parts, by rounding, and not on that of processes. Not set: one a process for a new run, and 1 for a run that one process began.
         shards: Option<usize> = None, "ours";
         /// Greatest norm of the gradient; 0 is off.

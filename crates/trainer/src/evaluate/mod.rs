@@ -157,7 +157,8 @@ impl Evaluator<'_> {
             Settings::of(self.config, policy, self.benchmarks)?.claim(folder)?;
         }
         // As many problems at a time as fill every rank's batch a few times.
-        let count = (4 * self.config.rollout.batch).div_ceil(self.config.eval.samples).max(policy.workers());
+        let batch = self.config.rollout.batch.or(policy.sequences());
+        let count = (4 * batch).div_ceil(self.config.eval.samples).max(policy.workers());
         let count = self.ranks.greatest(count as u64)? as usize * self.ranks.size();
         let mut scores = Vec::new();
         for (number, benchmark) in self.benchmarks.iter().enumerate() {

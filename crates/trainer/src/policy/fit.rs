@@ -1,7 +1,8 @@
 //! Whether a run fits into a GPU's memory, and what would make it fit.
+use super::at_once::{AtOnce, settled};
 use super::learned::Learning;
 use crate::config::{
-    Config, Purpose,
+    Config, Purpose, Size,
     choice::{Precision, Recompute},
 };
 use std::fmt::Write;
@@ -18,19 +19,28 @@ const ADAPTER_RANK: usize = 32;
 
 /// What a run of `config` takes, for sequences of up to `positions` tokens.
 pub(super) fn demand(config: &Config, structure: &ModelConfig, positions: usize) -> Demand {
-    let samples = config.purpose != Purpose::Sft && !config.remote();
+    let samples = match config.purpose {
+        Purpose::Sft => false,
+        // An evaluation samples here even where a server samples for the updates.
+        Purpose::Train => !config.remote() || !config.eval.data.is_empty(),
+        Purpose::Eval => true,
+    };
     let sampling = samples.then(|| {
-        let all = config.rollout.prompts * config.rollout.samples;
-        Sampling { sequences: config.rollout.batch.min(all.max(1)), tokens: positions }
+        let all =
+            if config.eval.data.is_empty() { config.rollout.prompts * config.rollout.samples } else { usize::MAX };
+        Sampling { sequences: config.rollout.batch.or(AtOnce::GPU.sequences).min(all.max(1)), tokens: positions }
     });
     let training = Training {
         elements: Learning::elements(config, structure),
         half_moments: config.optimizer.state == Precision::Bf16,
-        rows: config.update.tokens_per_micro_batch.max(positions),
+        rows: config.update.tokens_per_micro_batch.or(AtOnce::GPU.tokens).max(positions),
         // `auto` computes again unless there is room, which `plan` looks for.
         recompute: config.update.recompute != Recompute::Never,
         logit_bytes: LOGIT_BYTES,
     };
+    if config.purpose == Purpose::Eval {
+        return Demand { sampling, ..Demand::default() };
+    }
     let ahead = samples && config.rollout.staleness > 0;
     Demand { training: Some(training), sampling, copies: usize::from(config.needs_reference()) + usize::from(ahead) }
 }
@@ -60,8 +70,8 @@ impl Change {
     fn apply(self, config: &mut Config) {
         match self {
             Self::Recompute => config.update.recompute = Recompute::Always,
-            Self::Rows(rows) => config.update.tokens_per_micro_batch = rows,
-            Self::Sequences(sequences) => config.rollout.batch = sequences,
+            Self::Rows(rows) => config.update.tokens_per_micro_batch = Size::Of(rows),
+            Self::Sequences(sequences) => config.rollout.batch = Size::Of(sequences),
             Self::HalfMoments => config.optimizer.state = Precision::Bf16,
             Self::Adapters => config.lora.rank = ADAPTER_RANK,
         }
@@ -69,7 +79,7 @@ impl Change {
 }
 
 /// Settings of `config` that could take less, the mildest first.
-fn changes(config: &Config, positions: usize) -> Vec<Change> {
+fn changes(config: &Config, structure: &ModelConfig, positions: usize) -> Vec<Change> {
     let halves = |from: usize, least: usize| {
         std::iter::successors(Some(from / 2), |n| Some(n / 2)).take_while(move |n| *n >= least.max(1))
     };
@@ -77,9 +87,9 @@ fn changes(config: &Config, positions: usize) -> Vec<Change> {
     if config.update.recompute == Recompute::Never {
         found.push(Change::Recompute);
     }
-    found.extend(halves(config.update.tokens_per_micro_batch, FEWEST_ROWS.max(positions)).map(Change::Rows));
-    if config.purpose == Purpose::Train && !config.remote() {
-        found.extend(halves(config.rollout.batch, FEWEST_SEQUENCES).map(Change::Sequences));
+    found.extend(halves(config.update.tokens_per_micro_batch.or(0), FEWEST_ROWS.max(positions)).map(Change::Rows));
+    if demand(config, structure, positions).sampling.is_some() {
+        found.extend(halves(config.rollout.batch.or(0), FEWEST_SEQUENCES).map(Change::Sequences));
     }
     if config.optimizer.state != Precision::Bf16 {
         found.push(Change::HalfMoments);
@@ -98,7 +108,7 @@ fn enough(config: &Config, structure: &ModelConfig, positions: usize, free: usiz
         changes.iter().for_each(|change| change.apply(&mut changed));
         demand(&changed, structure, positions).total(structure)
     };
-    let all = changes(config, positions);
+    let all = changes(config, structure, positions);
     let fits = |changes: &[Change]| total(changes) <= free;
     // Adapters are another way to learn: the last resort.
     let settings: Vec<Change> = all.iter().copied().filter(|change| *change != Change::Adapters).collect();
@@ -116,6 +126,15 @@ fn enough(config: &Config, structure: &ModelConfig, positions: usize, free: usiz
     Some((chosen, total))
 }
 
+/// What a run takes and how much it computes at once.
+#[derive(Debug)]
+pub(super) struct Planned {
+    /// The memory.
+    pub demand: Demand,
+    /// Tokens and sequences.
+    pub at_once: AtOnce,
+}
+
 /// What the run takes of the `free` of `total` bytes of `device`: what it needs, and what makes it faster where there is room.
 ///
 /// # Errors
@@ -126,11 +145,15 @@ pub(super) fn plan(
     positions: usize,
     device: &str,
     (free, total): (usize, usize),
-) -> Result<Demand, DeviceError> {
+) -> Result<Planned, DeviceError> {
+    let config = &settled(config, structure, positions, (free, total));
     let demand = demand(config, structure, positions);
     let wanted = demand.total(structure);
     if wanted <= free {
-        return Ok(demand.faster(structure, free, config.update.recompute == Recompute::Auto));
+        let demand = demand.faster(structure, free, config.update.recompute == Recompute::Auto);
+        let (tokens, sequences) = (config.update.tokens_per_micro_batch, config.rollout.batch);
+        let at_once = AtOnce { tokens: tokens.or(AtOnce::GPU.tokens), sequences: sequences.or(AtOnce::GPU.sequences) };
+        return Ok(Planned { demand, at_once });
     }
     let parts: Vec<String> =
         demand.parts(structure).iter().map(|part| format!("{} {}", part.name, Bytes(part.bytes))).collect();
@@ -149,14 +172,14 @@ pub(super) fn plan(
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use surefoot_engine::config::ModelConfig;
 
-    const GIB: usize = 1 << 30;
+    pub const GIB: usize = 1 << 30;
 
     /// Qwen2.5's published sizes.
-    fn qwen(
+    pub fn qwen(
         hidden: usize,
         layers: usize,
         heads: (usize, usize),
@@ -178,8 +201,8 @@ mod tests {
 
     fn run() -> Config {
         let mut config = Config::defaults(Purpose::Train);
-        (config.rollout.batch, config.rollout.prompts, config.rollout.samples) = (256, 128, 8);
-        config.update.tokens_per_micro_batch = 16_384;
+        (config.rollout.batch, config.rollout.prompts, config.rollout.samples) = (Size::Of(256), 128, 8);
+        config.update.tokens_per_micro_batch = Size::Of(16_384);
         config
     }
 
@@ -219,7 +242,7 @@ mod tests {
         let small = qwen(896, 24, (14, 2), 4864, 151_936, true);
         let needed = demand(&run(), &small, 2048).total(&small);
         let found = |config: &Config, free: usize| {
-            let demand = plan(config, &small, 2048, "a GPU", (free, free)).unwrap();
+            let demand = plan(config, &small, 2048, "a GPU", (free, free)).unwrap().demand;
             assert!(demand.total(&small) <= free);
             let training = demand.training.unwrap();
             (training.recompute, training.logit_bytes)

@@ -1,13 +1,15 @@
 //! From a model folder to a policy on a device: what does not fit is refused before the weights are read, which takes a while.
+use super::fit::{self, Planned};
 use super::learned::{self, Learning};
-use super::{Policy, PolicyError, fit, room};
+use super::{Policy, PolicyError, room};
 use crate::config::{Config, choice::Recompute};
 use crate::model_folder;
 use crate::ranks::local_rank;
 use std::path::Path;
 use surefoot_engine::config::ModelConfig;
 use surefoot_engine::cpu::memory::HostMemory;
-use surefoot_engine::device::{Chosen, Wanted, select};
+use surefoot_engine::device::{Chosen, DeviceError, Wanted, select};
+use surefoot_engine::memory::Training;
 use surefoot_engine::model::Model;
 
 /// Loads the model of `folder` for sequences of up to `positions` tokens; `keys` names what sets that length. The second
@@ -37,6 +39,22 @@ fn host() -> Option<(usize, usize)> {
     HostMemory::now().map(HostMemory::with_swap)
 }
 
+/// The plan of a GPU's memory, where the run is on one that says how much it has.
+fn planned(
+    place: &Chosen,
+    config: &Config,
+    structure: &ModelConfig,
+    positions: usize,
+) -> Result<Option<Planned>, DeviceError> {
+    let Chosen::Cuda(cuda, _) = place else { return Ok(None) };
+    let Some(memory) = cuda.memory() else { return Ok(None) };
+    let planned = fit::plan(config, structure, positions, cuda.describe(), memory)?;
+    if let Some(training) = planned.demand.training {
+        cuda.keep_logits(training.logit_bytes);
+    }
+    Ok(Some(planned))
+}
+
 impl Policy {
     /// Loads the model of `folder` for sequences of up to `positions` tokens; `keys` names what sets that length, `config`
     /// says on which device, what learns and how the optimizer's moments are stored. With `[lora]` the folder is that of
@@ -51,25 +69,42 @@ impl Policy {
         config: &Config,
     ) -> Result<(Self, Vec<String>), PolicyError> {
         let place = select(config.train.device, local_rank())?;
-        let mut recompute = None;
         // Before the weights are read, which takes a while.
         let structure = structure(folder, positions, keys)?;
         learned::check_rank(config, &structure, folder)?;
         if let Chosen::Cpu(_) = &place {
             room::check(&room::training(config, &structure), host())?;
         }
-        if let Chosen::Cuda(cuda, _) = &place
-            && let Some(memory) = cuda.memory()
-        {
-            let planned = fit::plan(config, &structure, positions, cuda.describe(), memory)?;
-            if let Some(training) = planned.training {
-                cuda.keep_logits(training.logit_bytes);
-                recompute = Some(if training.recompute { Recompute::Always } else { Recompute::Never });
-            }
-        }
+        let planned = planned(&place, config, &structure, positions)?;
         let (model, unused) = Model::load(folder, structure)?;
         let learning = Learning::of(config, &model, folder)?;
-        Ok((Self { recompute, ..Self::new(folder, model, positions, place, learning)? }, unused))
+        Ok((Self::new(folder, model, positions, place, learning)?.with(planned), unused))
+    }
+
+    /// As [`Policy::load`], for an evaluation by `config`.
+    ///
+    /// # Errors
+    /// As [`Policy::load`].
+    pub fn for_evaluation(
+        folder: &Path,
+        positions: usize,
+        keys: &'static str,
+        config: &Config,
+    ) -> Result<(Self, Vec<String>), PolicyError> {
+        let place = select(config.train.device, local_rank())?;
+        let structure = structure(folder, positions, keys)?;
+        if let Chosen::Cpu(_) = &place {
+            room::check(&room::sampling(&structure), host())?;
+        }
+        let planned = planned(&place, config, &structure, positions)?;
+        let (model, unused) = Model::load(folder, structure)?;
+        Ok((Self::new(folder, model, positions, place, Learning::nothing())?.with(planned), unused))
+    }
+
+    fn with(self, planned: Option<Planned>) -> Self {
+        let Some(Planned { demand, at_once }) = planned else { return self };
+        let recompute = |training: Training| if training.recompute { Recompute::Always } else { Recompute::Never };
+        Self { recompute: demand.training.map(recompute), at_once, ..self }
     }
 
     /// As [`Policy::load`], for sampling alone: without the optimizer's state.

@@ -12,9 +12,6 @@ use surefoot_engine::device::DeviceError;
 use surefoot_engine::generate::{Request, Sample, Settings};
 use surefoot_engine::tokenizer::Tokenizer;
 
-/// Sequences that are decoded together.
-const BATCH: usize = 64;
-
 /// What a connection wants.
 pub(super) enum Job {
     /// Completions.
@@ -94,7 +91,7 @@ impl Worker {
             // A request's seed is the number of its stream.
             seed: 0,
             max_new_tokens: first.max_new_tokens,
-            batch: BATCH.min(samples).div_ceil(workers),
+            batch: self.policy.sequences().min(samples).div_ceil(workers),
             workers,
             stop: &|tokens| ends.ends(tokens),
             progress: &|_| {},

@@ -9,8 +9,8 @@ use super::{Run, TrainError};
 use crate::data::Order;
 use crate::journey::Journey;
 use crate::progress::Progress;
-use crate::rollout::Earlier;
 use crate::rollout::exchange::Sampled;
+use crate::rollout::{Earlier, Generate};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -56,7 +56,7 @@ impl Ahead {
         let threads = rayon::current_num_threads();
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(std::io::Error::other);
         let pool = pool.map_err(TrainError::Thread)?;
-        let sampler = journey.policy.sampler();
+        let (sampler, sequences) = (journey.policy.sampler(), journey.policy.sequences());
         let (jobs, todo) = channel::<Job>();
         let (tell, done) = channel();
         let stop = Arc::new(AtomicBool::new(false));
@@ -64,7 +64,7 @@ impl Ahead {
         let work = move || {
             let cancelled = || stopped.load(Ordering::Relaxed);
             for Job { step, version, model } in todo {
-                let earlier = Earlier { sampler: sampler.as_ref(), weights: &model.weights };
+                let earlier = Earlier { sampler: sampler.as_ref(), weights: &model.weights, sequences };
                 let source = match &gatherer.server {
                     Some(server) => server
                         .publish(version, &model.config, &model.weights, &cancelled)

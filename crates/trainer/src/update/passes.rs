@@ -63,7 +63,7 @@ fn backpropagate(
     let update = &rule.config.update;
     let scale = 1.0 / rule.config.rollout.temperature as f32;
     let mut passed = Passed { loss: 0.0, stats: Stats::empty(), tokens: 0, finite: true };
-    for batch in pack(part, update.tokens_per_micro_batch, |advantage| rule.is_inert(advantage)) {
+    for batch in pack(part, policy.tokens_per_micro_batch(rule.config), |advantage| rule.is_inert(advantage)) {
         let rows = batch.packed.len();
         let (packed, targets) = (&batch.packed, batch.targets.as_slice());
         let pass = Pass { batch: packed, targets, scale, of: Of::Policy, recompute: update.recompute };

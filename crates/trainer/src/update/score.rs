@@ -73,7 +73,7 @@ fn score_here(policy: &mut Policy, config: &Config, groups: &[Group], of: Of) ->
         .collect();
     let scale = 1.0 / config.rollout.temperature as f32;
     let mut found = vec![Scored::default(); groups.iter().map(|group| group.samples.len()).sum()];
-    for batch in pack(&all, config.update.tokens_per_micro_batch, |_| false) {
+    for batch in pack(&all, policy.tokens_per_micro_batch(config), |_| false) {
         let recompute = config.update.recompute;
         let predicted =
             policy.forward(&Pass { batch: &batch.packed, targets: &batch.targets, scale, of, recompute })?;
