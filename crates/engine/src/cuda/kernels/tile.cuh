@@ -11,18 +11,19 @@ DEVICE int tile_at(int row, int column) {
 }
 
 /// Starts to fill `rows` rows of a tile; `from(r)` is the address of row r of which `dim` elements exist. Rows from `live` on and columns from
-/// `dim` on become 0.
+/// `dim` on become 0, and nothing of them is read. A thread copies chunks of one column, `DOWN` rows apart, all at one place of the swizzle: what it
+/// computes stands before the loop.
 template <int D, int rows, int threads, class From>
 DEVICE void fill_tile(bf16* tile, int live, int dim, bool vectors, const From& from) {
-    const int CHUNKS = D / 8;
+    const int CHUNKS = D / 8, DOWN = threads / CHUNKS;
+    static_assert(DOWN % 8 == 0 && rows % DOWN == 0, "a thread has one column and one place");
     if (vectors) {
+        int first = threadIdx.x / CHUNKS, column = threadIdx.x % CHUNKS * 8;
+        bf16* to = tile + tile_at<D>(first, column);
+        if (column >= dim) live = 0;
 #pragma unroll
-        for (int i = threadIdx.x; i < rows * CHUNKS; i += threads) {
-            int row = i / CHUNKS, column = i % CHUNKS * 8;
-            bool there = row < live && column < dim;
-            const bf16* source = from(row < live ? row : 0);
-            copy_async(tile + tile_at<D>(row, column), there ? source + column : source, there);
-        }
+        for (int i = 0; i < rows / DOWN; i++)
+            copy_async(to + i * DOWN * D, from(first + i * DOWN) + column, first + i * DOWN < live);
         return;
     }
     for (int i = threadIdx.x; i < rows * D; i += threads) {
