@@ -50,20 +50,28 @@ run_tests() {
     SUREFOOT_REQUIRE_CUDA=1 SUREFOOT_GOLDEN="$PWD/$folder" "$folder/engine-tests" cuda:: --nocapture --test-threads 4
 }
 
+# Runs a command; one that fails is named and remembered, and the next one runs all the same: time on a GPU is short.
+failed=0
+try() {
+    "$@" || { echo "failed: $*" >&2 && failed=1; }
+}
+
 run_benchmarks() {
     local step=$folder/cuda_step
-    "$step" peak
+    try "$step" peak
     for shape in 0.5B 1.5B; do
-        "$step" train --shape "$shape"
-        "$step" train --shape "$shape" --forward cublaslt
-        "$step" train --shape "$shape" --forward hopper || echo "no kernels for Hopper on this GPU" >&2
+        for forward in agree hopper cublaslt; do try "$step" train --shape "$shape" --forward "$forward"; done
     done
-    "$step" train --shape 7B --recompute --bf16-moments --micro-batch 8192 --steps 2
-    "$step" decode --shape 1.5B
-    "$step" decode --shape 1.5B --forward cublaslt
+    # With bfloat16 moments the activations of 4096 tokens need not be computed again.
+    for forward in agree hopper; do
+        try "$step" train --shape 7B --bf16-moments --micro-batch 4096 --steps 2 --forward "$forward"
+    done
+    for forward in agree hopper cublaslt; do try "$step" decode --shape 1.5B --forward "$forward"; done
+    try "$step" decode --shape 1.5B --prompt 2048
     for shape in 0.5B 1.5B; do
-        python3 benchmarks/peers/cuda_step.py --shape "$shape" || echo "PyTorch's side needs torch and transformers" >&2
+        try python3 benchmarks/peers/cuda_step.py --shape "$shape"
     done
+    return "$failed"
 }
 
 # `surefoot.torch` on CUDA tensors: the same bits as on the CPU, and what its copies cost inside of an update.
@@ -80,10 +88,11 @@ run_rl() {
     local long=(--max-new-tokens 256 --ignore-eos --steps 3)
     [[ -n "${FOLDER:-}" ]] || { echo "rl: left out, FOLDER names no model" >&2 && return; }
     for _ in 1 2; do
-        "$folder/rl_step" --device cuda --model "$FOLDER" --micro-batch 16384 "${long[@]}"
-        (cd benchmarks/peers && python3 trl_step.py "$FOLDER" --device cuda "${long[@]}") ||
-            echo "TRL's side needs torch, transformers, trl, datasets and accelerate" >&2
+        try "$folder/rl_step" --device cuda --model "$FOLDER" --micro-batch 16384 "${long[@]}"
+        # Needs torch, transformers, trl, datasets and accelerate.
+        try env -C benchmarks/peers python3 trl_step.py "$(realpath "$FOLDER")" --device cuda "${long[@]}"
     done
+    return "$failed"
 }
 
 # The learning curves: a warm start on GSM8K's solutions, then MHPO and GRPO from there, one after the other.
@@ -94,6 +103,12 @@ run_learn() {
         benchmarks/learn.sh "$FOLDER" "$GSM8K_TRAIN" "$GSM8K_TEST" "$folder/learn"
 }
 
+# Every part, whatever became of the one before; in shells of their own, where `set -e` holds.
+everything() {
+    for part in test bench python rl learn; do try benchmarks/cuda.sh "$part"; done
+    return "$failed"
+}
+
 case "${1:-all}" in
 build) build ;;
 test) libraries && run_tests ;;
@@ -101,6 +116,6 @@ bench) libraries && run_benchmarks ;;
 python) libraries && run_python ;;
 rl) libraries && run_rl ;;
 learn) libraries && run_learn ;;
-all) libraries && run_tests && run_benchmarks && run_python && run_rl && run_learn ;;
+all) everything ;;
 *) echo "usage: benchmarks/cuda.sh build|test|bench|python|rl|learn|all" >&2 && exit 2 ;;
 esac

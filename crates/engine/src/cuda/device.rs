@@ -370,7 +370,7 @@ impl Device for Cuda {
 
 impl Cuda {
     /// A buffer of bfloat16 with these values.
-    fn rounded(&self, values: &[f32]) -> Buffer {
+    pub(super) fn rounded(&self, values: &[f32]) -> Buffer {
         let memory = self.allocate(2 * values.len());
         self.upload_halves(memory.address(), values);
         Buffer::new(memory, Number::Bf16, values.len())

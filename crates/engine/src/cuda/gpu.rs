@@ -228,6 +228,16 @@ fn load(
         };
         // A kernel that needs no more than every block has runs without; one that does fails at its launch and is named there.
         let _refused = raised;
+        if text.contains("DYNAMIC_SHARED") {
+            // As many blocks as fit: the driver's own division between shared memory and cache is a guess. SAFETY: as above.
+            let _refused = unsafe {
+                result::function::set_function_attribute(
+                    function,
+                    sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT,
+                    sys::CUshared_carveout::CU_SHAREDMEM_CARVEOUT_MAX_SHARED as i32,
+                )
+            };
+        }
         kernels.insert(name, Kernel(function));
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! Products with weight matrices, forward and backward.
 use super::buffer::Buffer;
-use super::machine::{Address, Number, Product, Shape};
+use super::machine::{Address, Number, Parameter, Product, Shape};
 use super::{Cuda, Forward};
 use crate::layout::Matrix;
 
@@ -11,7 +11,7 @@ const COLUMN_ROWS: usize = 128;
 const MULTIPROCESSORS: usize = 132;
 
 /// A kernel of `linear.cu` or `linear_hopper.cu`.
-struct Kernel {
+pub(super) struct Kernel {
     bf16: &'static str,
     float: &'static str,
     /// Rows of a block.
@@ -21,11 +21,11 @@ struct Kernel {
     /// Threads of a block.
     block: usize,
     /// Bytes of shared memory.
-    shared: usize,
+    pub shared: usize,
 }
 
 /// The tiles of `linear.cu`, all of which give the same bits.
-const COMMON: &[Kernel] = &[
+pub(super) const COMMON: &[Kernel] = &[
     Kernel { bf16: "linear_16_bf16", float: "linear_16_float", height: 16, width: 32, block: 64, shared: 49_152 },
     Kernel { bf16: "linear_64_bf16", float: "linear_64_float", height: 64, width: 64, block: 128, shared: 65_536 },
     Kernel { bf16: "linear_128_bf16", float: "linear_128_float", height: 128, width: 128, block: 128, shared: 98_304 },
@@ -33,7 +33,7 @@ const COMMON: &[Kernel] = &[
 ];
 
 /// The tiles of `linear_hopper.cu`, likewise.
-const HOPPER: &[Kernel] = &[
+pub(super) const HOPPER: &[Kernel] = &[
     Kernel {
         bf16: "linear_hopper_64_bf16",
         float: "linear_hopper_64_float",
@@ -101,12 +101,23 @@ impl Cuda {
             };
             return self.product(Product { shape, a: w, b: x, c: y, bias });
         }
-        let parameters = [x.into(), w.into(), bias.into(), y.into(), rows.into(), m.outputs.into(), m.inputs.into()];
         let kernels = if self.shared.forward == Forward::Hopper { HOPPER } else { COMMON };
         let chosen = choose(kernels, self.shared.machine.shared(), rows, m.outputs);
-        let kernel = if number == Number::Bf16 { chosen.bf16 } else { chosen.float };
-        let (height, width, block, shared) = (chosen.height, chosen.width, chosen.block, chosen.shared);
-        self.launch(kernel, [m.outputs.div_ceil(width), rows.div_ceil(height), 1], block, shared, &parameters);
+        self.launch_linear(chosen, number, [x, w, bias, y], [rows, m.outputs, m.inputs]);
+    }
+
+    /// `y = x Wᵀ + bias` by one kernel: addresses of x, W, bias (or 0) and y; rows, outputs and inputs.
+    pub(super) fn launch_linear(
+        &self,
+        Kernel { bf16, float, height, width, block, shared }: &Kernel,
+        number: Number,
+        operands: [Address; 4],
+        sizes: [usize; 3],
+    ) {
+        let parameters: Vec<Parameter> =
+            operands.into_iter().map(Parameter::from).chain(sizes.into_iter().map(Parameter::from)).collect();
+        let ([rows, outputs, _], kernel) = (sizes, if number == Number::Bf16 { bf16 } else { float });
+        self.launch(kernel, [outputs.div_ceil(*width), rows.div_ceil(*height), 1], *block, *shared, &parameters);
     }
 
     pub(super) fn do_linear_backward_input(

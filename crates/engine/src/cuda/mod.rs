@@ -11,11 +11,13 @@
 //! | `buffer.rs`, `tables.rs` | memory; small tables that the host computes |
 //! | `machine.rs` | all that the operators need of a machine |
 //! | `gpu.rs`, `compile.rs`, `matmul.rs` | that machine: driver, kernels compiled at run time and kept on disk, cuBLASLt |
+//! | `check.rs` | which kernels of forward products this GPU is right with |
 //! | `nccl.rs` | sums over several GPUs |
 //!
 //! The libraries of CUDA are loaded when a GPU is asked for, so this program builds and runs without them.
 mod attention;
 mod buffer;
+mod check;
 #[cfg(feature = "cuda")]
 pub mod compile;
 mod device;
@@ -68,7 +70,8 @@ pub enum Forward {
     Library,
 }
 
-/// Environment variable that chooses [`Forward`]: `agree`, `hopper` or `cublaslt`.
+/// Environment variable that chooses [`Forward`]: `agree`, `hopper` or `cublaslt`. Where it is not set, the GPU is asked which of the first two it is
+/// right with.
 pub const FORWARD: &str = "SUREFOOT_CUDA_FORWARD";
 
 /// A GPU with one queue of work.
@@ -121,17 +124,29 @@ impl Cuda {
     /// [`DeviceError::Unavailable`] says what was not found, and what to do.
     #[cfg(feature = "cuda")]
     pub fn open(number: usize) -> Result<Self, DeviceError> {
-        let (gpu, forward) = (gpu::Gpu::open(number)?, forward()?);
+        let (gpu, wanted) = (gpu::Gpu::open(number)?, forward()?);
         let description = gpu.describe();
-        let found = Self::on(Arc::new(gpu), Arc::default(), description, forward);
-        if forward == Forward::Hopper && !found.has_hopper_kernels() {
-            return Err(DeviceError::Unavailable {
+        let machine: Arc<dyn Machine> = Arc::new(gpu);
+        let opened = |description, forward| Self::on(machine.clone(), Arc::default(), description, forward);
+        let found = opened(description.clone(), wanted.unwrap_or(Forward::Agreeing));
+        match wanted {
+            Some(Forward::Hopper) if !found.has_hopper_kernels() => Err(DeviceError::Unavailable {
                 wanted: format!("{FORWARD}=hopper"),
                 reason: "this GPU has another compute capability than 9.0".to_string(),
                 hint: "leave it out".to_string(),
-            });
+            }),
+            Some(_) => Ok(found),
+            None => {
+                let checked = found.check();
+                found.first_error().map_err(|error| DeviceError::Unavailable {
+                    wanted: crate::device::Wanted::Cuda(number).to_string(),
+                    reason: format!("the check of its products failed with {error}"),
+                    hint: format!("{FORWARD}=agree leaves the check and Hopper's own kernels out"),
+                })?;
+                let note = checked.note.map_or(String::new(), |note| format!("; {note}"));
+                Ok(opened(description + &note, checked.forward))
+            }
         }
-        Ok(found)
     }
 
     /// The GPU of this number.
@@ -374,13 +389,14 @@ impl Cuda {
     }
 }
 
-/// What [`FORWARD`] says.
+/// What [`FORWARD`] says, if it is set.
 #[cfg(feature = "cuda")]
-fn forward() -> Result<Forward, DeviceError> {
+fn forward() -> Result<Option<Forward>, DeviceError> {
     match std::env::var(FORWARD).as_deref() {
-        Err(_) | Ok("agree") => Ok(Forward::Agreeing),
-        Ok("hopper") => Ok(Forward::Hopper),
-        Ok("cublaslt") => Ok(Forward::Library),
+        Err(_) => Ok(None),
+        Ok("agree") => Ok(Some(Forward::Agreeing)),
+        Ok("hopper") => Ok(Some(Forward::Hopper)),
+        Ok("cublaslt") => Ok(Some(Forward::Library)),
         Ok(other) => Err(DeviceError::Unavailable {
             wanted: "cuda".to_string(),
             reason: format!("the environment variable {FORWARD} is {other:?}"),

@@ -149,7 +149,7 @@ impl Cuda {
     /// `out[c] += Σ_i partial[i · stride + c]`, in order.
     pub(super) fn fold_columns(&self, partial: Address, count: usize, stride: usize, width: usize, out: Address) {
         let parameters = [partial.into(), count.into(), stride.into(), width.into(), out.into()];
-        self.launch("fold_columns", [width.div_ceil(128), 1, 1], 128, 0, &parameters);
+        self.launch("fold_columns", [width.div_ceil(32), 1, 1], 256, 0, &parameters);
     }
 
     pub(super) fn do_add(&self, len: usize, x: &Buffer, delta: &Buffer, sum: &mut Buffer) {

@@ -145,6 +145,7 @@ impl<D: Device> Decoder<D> {
         assert!(rows <= tape.rows, "{rows} tokens on a tape of {} rows", tape.rows);
         let Tape { inputs, layers, x, normed, delta, wide, .. } = tape;
         d.embed(batch.tokens(), w, &self.layout.embedding, &mut inputs[0]);
+        d.norm(rows, &inputs[0], w, &self.layout.layers[0].input_norm, self.eps, normed);
         for l in 0..inputs.len() {
             let (now, later) = inputs[l..].split_at_mut(1);
             let kept = l % layers.len();
@@ -152,11 +153,16 @@ impl<D: Device> Decoder<D> {
             let LayerTape { mid, gate_up, .. } = &layers[kept];
             d.swiglu(rows, self.ffn, gate_up, wide);
             d.linear(rows, wide, w, &self.layout.layers[l].down, delta);
-            d.add(rows * self.hidden, mid, delta, later.first_mut().unwrap_or(x));
+            match (later.first_mut(), self.layout.layers.get(l + 1)) {
+                (Some(later), Some(next)) => {
+                    d.add_norm(rows, mid, delta, later, w, &next.input_norm, self.eps, normed);
+                }
+                _ => d.add(rows * self.hidden, mid, delta, x),
+            }
         }
     }
 
-    /// Layer `l` on its input `x`, up to the gate and up projections: all that its backward pass reads.
+    /// Layer `l` on its input `x`, whose norm is in `normed`, up to the gate and up projections: all that its backward pass reads.
     fn attend(
         &self,
         w: Weights<D>,
@@ -168,7 +174,6 @@ impl<D: Device> Decoder<D> {
         delta: &mut D::Buffer,
     ) {
         let (d, rows, layer) = (&self.device, batch.len(), &self.layout.layers[l]);
-        d.norm(rows, x, w, &layer.input_norm, self.eps, normed);
         match (&mut kept.raw, &layer.qk_norm) {
             (Some(raw), Some(norms)) => {
                 d.linear(rows, normed, w, &layer.qkv, raw);
@@ -243,6 +248,7 @@ impl<D: Device> Decoder<D> {
             let (x, kept) = (&inputs[l], &mut layers[place]);
             // The last layer's are still those of the forward pass.
             if recompute && l + 1 < inputs.len() {
+                d.norm(rows, x, w, &layer.input_norm, eps, normed);
                 self.attend(w, batch, l, x, kept, normed, delta);
             }
             // Feed-forward part.

@@ -35,7 +35,7 @@ fn norm_of_rows_and_its_gradient() {
         );
         launch!(m, "rmsnorm_backward", [blocks, 1, 1], 256, 4 * width;
             &mut Memory::new(&x), &mut halves(&weight), EPS, &mut halves(&dy), &mut got, &mut half, &mut partial, rows, width);
-        launch!(m, "fold_columns", [width.div_ceil(128), 1, 1], 128, 0; &mut partial, blocks, width, width, &mut got_dw);
+        launch!(m, "fold_columns", [width.div_ceil(32), 1, 1], 256, 0; &mut partial, blocks, width, width, &mut got_dw);
         let (mut want, mut want_dw) = (dx.clone(), dw);
         norm::backward(Serial, rows, &x, &weight, EPS, &dy, &mut want, Some(&mut want_dw));
         close("norm dx", &got.read::<f32>(), &want, 1e-5);
@@ -56,7 +56,7 @@ fn sums_of_columns() {
         let (dy, start, blocks) = (rounded(rows * width, 7), values(width, 8), rows.div_ceil(128));
         let (mut partial, mut out) = (Memory::unset::<f32>(blocks * width), Memory::new(&start));
         launch!(m, "column_sums", [width.div_ceil(128), blocks, 1], 128, 0; &mut halves(&dy), rows, width, &mut partial);
-        launch!(m, "fold_columns", [width.div_ceil(128), 1, 1], 128, 0; &mut partial, blocks, width, width, &mut out);
+        launch!(m, "fold_columns", [width.div_ceil(32), 1, 1], 256, 0; &mut partial, blocks, width, width, &mut out);
         let column = |c: usize| start[c] + (0..rows).map(|t| f64::from(dy[t * width + c])).sum::<f64>() as f32;
         close("column sums", &out.read::<f32>(), &(0..width).map(column).collect::<Vec<_>>(), 1e-5);
     }
@@ -91,7 +91,7 @@ fn norm_of_heads_and_its_gradient() {
         }
         close("head norm gradient", &got.read_halves(), &want, 1.0 / 128.0);
         let mut dw = Memory::new(&vec![0f32; 2 * dim]);
-        launch!(m, "fold_columns", [(2 * dim).div_ceil(128), 1, 1], 128, 0; &mut partial, blocks, 2 * dim, 2 * dim, &mut dw);
+        launch!(m, "fold_columns", [(2 * dim).div_ceil(32), 1, 1], 256, 0; &mut partial, blocks, 2 * dim, 2 * dim, &mut dw);
         close("head norm dw", &dw.read::<f32>(), &want_dw, 1e-5);
     }
 }

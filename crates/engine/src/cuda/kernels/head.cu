@@ -40,7 +40,7 @@ KERNEL(ROW_THREADS, 1) head_gradient(const float* logits, bf16* dlogits, u64 str
 #pragma unroll
             for (int j = 0; j < 4; j++) {
                 float logp = fmaf(v.v[j], scale, -log_sum);
-                v.v[j] = exp_exact(logp) * fmaf(slope, logp + entropy, factor);
+                v.v[j] = exp_fast(logp) * fmaf(slope, logp + entropy, factor);
             }
             for (u32 i = first; i < last; i++) {
                 int place = (int)tokens[i] - c;

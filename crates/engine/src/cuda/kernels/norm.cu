@@ -82,13 +82,19 @@ KERNEL(256, 1) rmsnorm_backward(const float* __restrict__ x, const bf16* __restr
             for (int j = 0; j < 4 && c + j < width; j++) partial[(u64)blockIdx.x * width + c + j] = dw[c + j];
 }
 
-/// out[c] += sum_i partial[i stride + c], in order.
-KERNEL(128, 1) fold_columns(const float* __restrict__ partial, int count, int stride, int width, float* __restrict__ out) {
-    int c = blockIdx.x * 128 + threadIdx.x;
-    if (c >= width) return;
+/// out[c] += sum_i partial[i stride + c]: each of eight warps adds every eighth row of 32 columns, in order, and their sums are added in order.
+KERNEL(256, 1) fold_columns(const float* __restrict__ partial, int count, int stride, int width, float* __restrict__ out) {
+    STATIC_SHARED float sums[8][32];
+    int c = blockIdx.x * 32 + lane_id();
     float sum = 0.0f;
+    if (c < width) {
 #pragma unroll 8
-    for (int i = 0; i < count; i++) sum += partial[(u64)i * stride + c];
+        for (int i = warp_id(); i < count; i += 8) sum += partial[(u64)i * stride + c];
+    }
+    sums[warp_id()][lane_id()] = sum;
+    block_sync();
+    if (warp_id() > 0 || c >= width) return;
+    for (int w = 1; w < 8; w++) sum += sums[w][lane_id()];
     out[c] += sum;
 }
 

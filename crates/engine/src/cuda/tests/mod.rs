@@ -8,8 +8,9 @@ mod operators;
 mod shapes;
 
 use super::{Cuda, Forward};
+use crate::device::DeviceError;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Memory of the emulated machine.
 const EMULATED_BYTES: usize = 1 << 30;
@@ -20,11 +21,19 @@ fn emulated_machine(bytes: usize) -> Option<Cuda> {
     Some(Cuda::on(Arc::new(machine), Arc::default(), "emulation".to_string(), Forward::Agreeing))
 }
 
-/// The machines that there are.
-fn machines() -> Vec<Cuda> {
+/// The machines that there are, with the products that every GPU has.
+pub(super) fn machines() -> Vec<Cuda> {
+    // One for all tests: it is opened in seconds, and libraries keep state with its context.
+    static GPU: OnceLock<Result<Cuda, DeviceError>> = OnceLock::new();
     let mut found: Vec<Cuda> = emulated_machine(EMULATED_BYTES).into_iter().collect();
-    match Cuda::open(0) {
-        Ok(cuda) => found.push(cuda),
+    match GPU.get_or_init(|| Cuda::open(0)) {
+        // A queue and a list of failures of its own.
+        Ok(cuda) => found.push(Cuda::on(
+            cuda.shared.machine.another_queue().unwrap(),
+            Arc::default(),
+            cuda.describe().to_string(),
+            Forward::Agreeing,
+        )),
         Err(error) => {
             assert!(std::env::var_os("SUREFOOT_REQUIRE_CUDA").is_none(), "{error}");
             eprintln!("no GPU: {error}");
