@@ -50,6 +50,11 @@ impl Counts {
         if let Some(mask) = mask {
             check_length("mask", "token", tokens, mask.len())?;
         }
+        Ok(Self::of_checked(offsets, mask, groups))
+    }
+
+    /// As [`Self::of`], of slices that fit together.
+    pub(crate) fn of_checked(offsets: &[usize], mask: Option<&[bool]>, groups: &[u32]) -> Self {
         let mut counts = Self::default();
         let mut per_group = std::collections::BTreeMap::new();
         for (span, &group) in offsets.windows(2).zip(groups) {
@@ -61,7 +66,7 @@ impl Counts {
             }
         }
         counts.groups = per_group.into_iter().collect();
-        Ok(counts)
+        counts
     }
 
     /// Adds the counts of another part of the same mini-batch, as of another data-parallel rank.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::aggregation::{check_length, check_offsets};
+use crate::aggregation::{Counts, check_length, check_offsets};
 use crate::error::ObjectiveError;
 
 /// Advantages, one a sequence or one a token.
@@ -25,7 +25,7 @@ pub enum Advantages<'a, F = f32> {
 /// let (logp, logp_old) = ([-0.7, -1.2, -0.1], [-0.8, -1.1, -0.1]);
 /// let batch = TokenBatch::new(&logp, &logp_old, Advantages::PerSequence(&[1.0, -1.0]), &[0, 2, 3], &[0, 0])?
 ///     .with_mask(&[true, true, false])?;
-/// assert_eq!((batch.tokens(), batch.sequences()), (3, 2));
+/// assert_eq!((batch.tokens(), batch.sequences(), batch.counts().tokens), (3, 2, 2));
 /// # Ok::<(), surefoot_objectives::ObjectiveError>(())
 /// ```
 #[derive(Debug, Clone, Copy)]
@@ -115,6 +115,11 @@ impl<'a, F: Copy> TokenBatch<'a, F> {
     pub fn with_token_weights(self, token_weights: &'a [F]) -> Result<Self, ObjectiveError> {
         check_length("token_weights", "token", self.tokens(), token_weights.len())?;
         Ok(Self { token_weights: Some(token_weights), ..self })
+    }
+
+    /// What the denominators of these tokens are made of, where they are the whole mini-batch; those of its parts merge.
+    pub fn counts(&self) -> Counts {
+        Counts::of_checked(self.offsets, self.mask, self.groups)
     }
 
     /// T, trained or not.

@@ -9,7 +9,7 @@
 //! let objective = Objective::named("grpo")?;
 //! let offsets = [0, 1, 2];
 //! let batch = TokenBatch::new(&[-1.0, -2.0], &[-1.0, -2.0], Advantages::PerSequence(&[1.0, -1.0]), &offsets, &[0, 0])?;
-//! let result = objective.evaluate(&batch, &objective.denominators(&offsets, None, &[0, 0])?)?;
+//! let result = objective.evaluate(&batch, &objective.denominators_of(&batch)?)?;
 //! assert_eq!(result.grad_logp, [-0.5, 0.5]);
 //! assert!(result.stats.metrics().contains(&("ratio/mean", 1.0)));
 //! # Ok::<(), Box<dyn std::error::Error>>(())

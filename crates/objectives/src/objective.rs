@@ -2,6 +2,7 @@
 
 use crate::advantage::AdvantageEstimator;
 use crate::aggregation::{Aggregation, Counts, Denominators};
+use crate::batch::TokenBatch;
 use crate::catalog::{self, Recipe};
 use crate::control::{Control, Term, Token};
 use crate::error::ObjectiveError;
@@ -148,6 +149,15 @@ impl Objective {
             "L of seq-mean-token-sum-norm: the constant that token sums are divided by (Dr. GRPO)",
         ));
         entries
+    }
+
+    /// The denominators for this objective of a batch that is the whole mini-batch. Where it is cut into micro-batches, each of them is
+    /// evaluated with the denominators of all ([`Self::denominators`]).
+    ///
+    /// # Errors
+    /// Those of [`Denominators::of`].
+    pub fn denominators_of<F: Copy>(&self, batch: &TokenBatch<'_, F>) -> Result<Denominators, ObjectiveError> {
+        self.denominators_from(batch.counts())
     }
 
     /// The denominators of a whole mini-batch for this objective; arguments as of [`Counts::of`].

@@ -77,6 +77,12 @@ pub enum AdvantageError {
         /// How many it has.
         got: usize,
     },
+    /// Something per token was given before the tokens.
+    #[error("{what} are per token, and the batch has no tokens yet; call with_tokens first")]
+    NoTokens {
+        /// What was given.
+        what: &'static str,
+    },
     /// `offsets` is not the ascending list of boundaries.
     #[error(transparent)]
     Offsets(crate::error::ObjectiveError),
@@ -150,7 +156,7 @@ impl<'a> RewardBatch<'a> {
         Ok(Self { rewards, groups, offsets: None, mask: None, logp_old: None, logp_ref: None, penalties: None })
     }
 
-    /// The packed tokens: N+1 boundaries, and the mask `[T]` of trained tokens (`None`: all).
+    /// The packed tokens: N+1 boundaries, and the mask `[T]` of trained tokens (`None`: all). What was given of other tokens before goes.
     ///
     /// # Errors
     /// [`AdvantageError::Length`], [`AdvantageError::Offsets`].
@@ -161,15 +167,15 @@ impl<'a> RewardBatch<'a> {
         if let Some(mask) = mask {
             same_length("mask", "token", tokens, mask.len())?;
         }
-        Ok(Self { offsets: Some(offsets), mask, ..self })
+        Ok(Self { offsets: Some(offsets), mask, ..Self::new(self.rewards, self.groups)? })
     }
 
     /// `log π_old` and `log π_ref` `[T]` for the divergence penalty within the return. After [`Self::with_tokens`].
     ///
     /// # Errors
-    /// [`AdvantageError::Length`].
+    /// [`AdvantageError::NoTokens`], [`AdvantageError::Length`].
     pub fn with_logp(self, logp_old: &'a [f32], logp_ref: &'a [f32]) -> Result<Self, AdvantageError> {
-        let tokens = self.offsets.and_then(|offsets| offsets.last().copied()).unwrap_or(0);
+        let tokens = self.tokens("log-probabilities")?;
         same_length("logp_old", "token", tokens, logp_old.len())?;
         same_length("logp_ref", "token", tokens, logp_ref.len())?;
         Ok(Self { logp_old: Some(logp_old), logp_ref: Some(logp_ref), ..self })
@@ -179,11 +185,15 @@ impl<'a> RewardBatch<'a> {
     /// [`Self::with_tokens`].
     ///
     /// # Errors
-    /// [`AdvantageError::Length`].
+    /// [`AdvantageError::NoTokens`], [`AdvantageError::Length`].
     pub fn with_penalties(self, penalties: &'a [f32]) -> Result<Self, AdvantageError> {
-        let tokens = self.offsets.and_then(|offsets| offsets.last().copied()).unwrap_or(0);
-        same_length("penalties", "token", tokens, penalties.len())?;
+        same_length("penalties", "token", self.tokens("penalties")?, penalties.len())?;
         Ok(Self { penalties: Some(penalties), ..self })
+    }
+
+    /// T, where the tokens were given.
+    fn tokens(&self, what: &'static str) -> Result<usize, AdvantageError> {
+        self.offsets.and_then(|offsets| offsets.last().copied()).ok_or(AdvantageError::NoTokens { what })
     }
 }
 

@@ -105,7 +105,8 @@ impl Correction {
                 stats.bounded += bounded;
                 means.add(importance.level, trained.iter().map(|&token| weights[token]));
             }
-            let passes = |i: usize| self.rejections.iter().all(|rejection| rejection.passes(&gaps, i));
+            let verdicts: Vec<Kept> = self.rejections.iter().map(|rejection| rejection.judge(&gaps)).collect();
+            let passes = |i: usize| verdicts.iter().all(|kept| kept.holds(i));
             let rejected: Vec<usize> = (0..gaps.len()).filter(|&i| !passes(i)).collect();
             stats.rejected_tokens += rejected.len() as u64;
             stats.rejected_sequences += u64::from(rejected.len() == gaps.len());
@@ -166,19 +167,40 @@ impl Importance {
     }
 }
 
+/// Which trained tokens of a sequence a rejection keeps.
+enum Kept {
+    /// All or none.
+    Whole(bool),
+    /// Each by itself.
+    Tokens(Vec<bool>),
+}
+
+impl Kept {
+    fn holds(&self, token: usize) -> bool {
+        match self {
+            Kept::Whole(kept) => *kept,
+            Kept::Tokens(kept) => kept[token],
+        }
+    }
+}
+
 impl Rejection {
-    /// Whether the i-th trained token of a sequence is kept.
-    fn passes(&self, gaps: &[f64], i: usize) -> bool {
+    /// Which of the trained tokens of a sequence are kept.
+    fn judge(&self, gaps: &[f64]) -> Kept {
         let k1 = |gap: f64| -limited(gap);
         let k2 = |gap: f64| 0.5 * limited(gap) * limited(gap);
         let k3 = |gap: f64| limited(gap).exp_m1() - limited(gap);
         let sum = |k: &dyn Fn(f64) -> f64| gaps.iter().map(|&gap| k(gap)).sum::<f64>();
         let most = |k: &dyn Fn(f64) -> f64| gaps.iter().map(|&gap| k(gap)).fold(0.0, f64::max);
         let n = gaps.len() as f64;
+        let (low, high) = (self.low.ln(), self.high.ln());
+        let within =
+            |value: f64| if self.criterion.is_ratio() { (low..=high).contains(&value) } else { value <= self.high };
+        let tokens = |k: &dyn Fn(f64) -> f64| Kept::Tokens(gaps.iter().map(|&gap| within(k(gap))).collect());
         let value = match self.criterion {
-            Criterion::TokenK1 => k1(gaps[i]),
-            Criterion::TokenK2 => k2(gaps[i]),
-            Criterion::TokenK3 => k3(gaps[i]),
+            Criterion::TokenK1 => return tokens(&k1),
+            Criterion::TokenK2 => return tokens(&k2),
+            Criterion::TokenK3 => return tokens(&k3),
             Criterion::SequenceSumK1 => sum(&k1),
             Criterion::SequenceSumK2 => sum(&k2),
             Criterion::SequenceSumK3 => sum(&k3),
@@ -188,7 +210,7 @@ impl Rejection {
             Criterion::SequenceMaxK2 => most(&k2),
             Criterion::SequenceMaxK3 => most(&k3),
         };
-        if self.criterion.is_ratio() { (self.low.ln()..=self.high.ln()).contains(&value) } else { value <= self.high }
+        Kept::Whole(within(value))
     }
 }
 
