@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::Take;
 use super::error::{DataError, Place};
 use super::row::{Columns, kind};
+use super::written;
 
 /// Hands every row of `path` to `take`, until that says no. Blank lines are skipped.
 pub(super) fn read(path: &Path, columns: &Columns<'_>, take: &mut Take<'_>) -> Result<(), DataError> {
@@ -34,9 +35,12 @@ pub(super) fn read(path: &Path, columns: &Columns<'_>, take: &mut Take<'_>) -> R
         first = false;
         let value: Value = serde_json::from_slice(bytes)
             .map_err(|error| DataError::NotJson { place: place(), message: reason(&error) })?;
-        let Value::Object(row) = value else {
+        let Value::Object(mut row) = value else {
             return Err(DataError::NotObject { place: place(), found: kind(&value) });
         };
+        if written::suspect(bytes) {
+            written::restore(&mut row, bytes);
+        }
         if !take(columns.read(&row, &place))? {
             break;
         }

@@ -1,6 +1,7 @@
 //! Problems and answers: JSON lines, parquet, built-in tasks, and the order in which a run meets them.
 
 mod error;
+mod field;
 mod guard;
 mod jsonl;
 pub mod order;
@@ -9,6 +10,7 @@ mod row;
 mod solution;
 mod target;
 mod wanted;
+mod written;
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};

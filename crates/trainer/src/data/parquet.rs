@@ -7,12 +7,12 @@ use std::sync::Arc;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::reader::RowIter;
 use parquet::schema::types::Type;
-use serde_json::Value;
 
 use super::Take;
 use super::error::{DataError, Place};
+use super::field;
 use super::guard::guarded;
-use super::row::{Columns, kind};
+use super::row::Columns;
 
 /// Hands every row of `path` to `take`, until that says no.
 pub(super) fn read(path: &Path, columns: &Columns<'_>, take: &mut Take<'_>) -> Result<(), DataError> {
@@ -39,10 +39,7 @@ fn decode(path: &Path, columns: &Columns<'_>, take: &mut Take<'_>) -> Result<(),
     let rows = RowIter::from_file_into(Box::new(reader)).project(Some(projection)).map_err(undecodable)?;
     for (index, row) in rows.enumerate() {
         let place = || Place::Row(path.to_path_buf(), index + 1);
-        let value = row.map_err(undecodable)?.to_json_value();
-        let Value::Object(row) = value else {
-            return Err(DataError::NotObject { place: place(), found: kind(&value) });
-        };
+        let row = field::columns(&row.map_err(undecodable)?, &place)?;
         if !take(columns.read(&row, &place))? {
             break;
         }
