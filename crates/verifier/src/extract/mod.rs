@@ -1,14 +1,18 @@
 //! Finding the answer in a model's text.
 
 mod boxed;
+mod hashes;
+mod markup;
 mod numbers;
 mod phrase;
 mod refusal;
+mod remark;
 mod spans;
 mod tags;
 
 use std::fmt;
 
+pub(crate) use markup::plain;
 pub(crate) use refusal::{is_placeholder, is_refusal};
 
 use crate::options::{Format, Mode};
@@ -135,12 +139,19 @@ fn inside_tag(content: &str) -> Result<Extraction<'_>, Why> {
 }
 
 fn lenient(text: &str) -> Result<Extraction<'_>, Why> {
-    let text = tags::after_think(text)?;
+    let text = tags::after_thoughts(text)?;
     let tagged = tags::answers(text)?;
     if !tagged.is_empty() {
         let mut all = Extraction::new(Rule::AnswerTag, Vec::new());
         for content in &tagged[tagged.len().saturating_sub(MAX_ANSWERS)..] {
-            let one = inside_tag(content)?;
+            let mut one = inside_tag(content)?;
+            // A solution in its tag, not an answer alone.
+            if is_wordy(one.answer())
+                && one.answer() == spans::unwrap(content)
+                && let Ok(statement) = last_statement(content)
+            {
+                one.answers = statement.answers;
+            }
             all.answers.extend(one.answers);
             all.rivals.extend(one.rivals);
         }
@@ -149,13 +160,13 @@ fn lenient(text: &str) -> Result<Extraction<'_>, Why> {
         return Ok(all);
     }
     let boxes = boxed::boxes(text)?;
-    let hashes = hash_lines(text);
     if !boxes.is_empty() {
         let mut rivals = boxed::alternatives(text);
-        rivals.extend(hashes);
-        rivals.extend(phrase::statement_after_last_box(text));
+        rivals.extend(hashes::values(text));
+        rivals.extend(phrase::statements_after_last_box(text));
         return Ok(Extraction { rule: Rule::Boxed, answers: boxes, rivals });
     }
+    let hashes = hashes::answers(text);
     if !hashes.is_empty() {
         return Ok(Extraction::new(Rule::Hashes, hashes));
     }
@@ -183,11 +194,16 @@ fn last_statement(text: &str) -> Result<Extraction<'_>, Why> {
     }
 }
 
-fn hash_lines(text: &str) -> Vec<&str> {
-    let behind = text.split("####").skip(1).filter_map(|rest| rest.trim_start_matches('#').lines().next());
-    let mut found: Vec<_> = behind.map(str::trim).filter(|answer| !answer.is_empty()).collect();
-    found.drain(..found.len().saturating_sub(MAX_ANSWERS));
-    found
+/// The text before an exclamation mark in prose: "The answer is 18!" may say 18 and 18 factorial. A formula says the latter alone.
+pub(crate) fn without_exclamation<'a>(text: &str, answer: &'a str) -> Option<&'a str> {
+    let number = answer.strip_suffix('!')?.trim_end_matches(['*', '_']);
+    let plain = number.ends_with(|c: char| c.is_ascii_digit()) && !number.contains(['\\', '^', '!', '(']);
+    let alone = spans::unwrap(text).len() == answer.len() && !text.contains('*');
+    // `answer` is a part of `text`.
+    let end = (answer.as_ptr() as usize + answer.len()).checked_sub(text.as_ptr() as usize)?;
+    let behind = text.get(end..)?.trim_start();
+    let formula = behind.starts_with('$') || behind.starts_with("\\)") || behind.starts_with("\\]");
+    (plain && !formula && !(alone && spans::prose_words(answer) == 0)).then_some(number)
 }
 
 /// What a short text states, where the whole of it could not be read: only prose has a last statement.
@@ -202,8 +218,7 @@ pub(crate) fn is_wordy(text: &str) -> bool {
 
 /// The answer in a gold text: behind `####`, in a box, or the text itself.
 pub(crate) fn gold(text: &str) -> &str {
-    let lines = hash_lines(text);
-    if let Some(answer) = lines.last() {
+    if let Some(answer) = hashes::answers(text).last() {
         return answer;
     }
     match boxed::boxes(text) {

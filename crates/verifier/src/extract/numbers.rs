@@ -1,6 +1,7 @@
 //! The last number of a text.
 
 use super::spans;
+use crate::parse::{is_bound, is_power, is_sign, turned};
 use crate::verdict::Why;
 
 /// The last number with its sign, currency, fraction and percent sign; joined with the one before it where "or" stands between.
@@ -8,8 +9,14 @@ pub(super) fn last(text: &str) -> Result<Option<&str>, Why> {
     let text = text.trim_end();
     let Some((mut start, end)) = number_before(text, text.len()) else { return Ok(None) };
     let behind = &text[end..];
-    if text[..start].trim_end().ends_with(" not") {
+    // "less than 10", "10 or more", "10 squared" are not 10.
+    let mut next = behind.split_whitespace().map(|word| word.trim_matches(|c: char| !c.is_alphabetic()));
+    let (first, second) = (next.next().unwrap_or_default(), next.next().unwrap_or_default());
+    if turned(&text[..start]) || is_power(first) || first == "or" && is_bound(second) {
         return Ok(None);
+    }
+    if let Some(word) = text[..start].split_whitespace().last().filter(|word| is_sign(word)) {
+        start = text[..start].trim_end().len() - word.len();
     }
     if spans::ends_open(text) || behind.contains('?') {
         return Err(Why::Unfinished("a sentence"));

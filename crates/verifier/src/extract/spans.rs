@@ -19,7 +19,7 @@ pub(super) fn unwrap(text: &str) -> &str {
             }
         }
         text = text.trim_end_matches("**").trim_end();
-        if let Some(inner) = text.strip_suffix('.')
+        if let Some(inner) = text.strip_suffix(['.', '。'])
             && !inner.ends_with('.')
         {
             text = inner.trim_end();
@@ -83,15 +83,35 @@ pub(super) fn sentence_end(text: &str) -> usize {
                 let abbreviation = is_abbreviation(&text[..at]);
                 let factorial =
                     byte == b'!' && at > 0 && (bytes[at - 1].is_ascii_digit() || matches!(bytes[at - 1], b')' | b'\\'));
-                if next.is_none_or(|b| b.is_ascii_whitespace()) && !abbreviation && !factorial {
+                if next.is_none_or(|b| b.is_ascii_whitespace()) && !abbreviation {
                     // A stop that only spaces follow belongs to the sentence.
-                    return if text[at + 1..].trim().is_empty() { text.len() } else { at };
+                    if text[at + 1..].trim().is_empty() {
+                        return text.len();
+                    }
+                    // "18! Let us check": the sign may be both.
+                    if !factorial {
+                        return at;
+                    } else if begins_sentence(&text[at + 1..]) {
+                        return at + 1;
+                    }
                 }
+            }
+            // The full stops of Chinese and Japanese.
+            0xE3 if text[at..].starts_with('。') => {
+                return if text[at + 3..].trim().is_empty() { text.len() } else { at };
             }
             _ => {}
         }
     }
     text.len()
+}
+
+/// Whether a text begins with a capital and goes on with words: no letter of a formula.
+fn begins_sentence(text: &str) -> bool {
+    let mut words = text.split_whitespace();
+    let first = words.next().unwrap_or_default();
+    let word = |word: &str| word.len() > 1 && word.chars().all(|c| c.is_alphabetic() || matches!(c, '\'' | ',' | '’'));
+    first.starts_with(char::is_uppercase) && (word(first) || words.next().is_some_and(word))
 }
 
 /// Whether a full stop behind this text only shortens a word.
@@ -124,15 +144,40 @@ pub(super) fn last(text: &str) -> Result<Option<&str>, Why> {
     if behind.bytes().any(|b| b.is_ascii_digit()) || inner.trim().is_empty() {
         return Ok(None);
     }
-    if ends_open(behind) || behind.trim_end().ends_with('?') {
+    if ends_open(text) || behind.trim_end().ends_with('?') {
         return Err(Why::Unfinished("a sentence"));
     }
     Ok(Some(inner.trim()))
 }
 
-/// Whether a text breaks off: behind an operator, a verb or a comma.
+/// A text without the marks at its end that close an emphasis begun in `before`, or in the text itself: `**18**`.
+pub(super) fn without_closing_mark<'t>(before: Option<&str>, text: &'t str) -> &'t str {
+    /// Places at which an opening mark is looked for.
+    const PLACES: usize = 8;
+    let mut text = text.trim_end();
+    while let Some(mark) = text.chars().last().filter(|c| matches!(c, '*' | '_' | '`')) {
+        let inner = text.trim_end_matches(mark);
+        let run = &text[inner.len()..];
+        let openers = before.unwrap_or(inner);
+        let opened = openers.rmatch_indices(run).take(PLACES).any(|(at, _)| {
+            let outside = openers[..at].chars().last().is_none_or(|c| !c.is_alphanumeric() && c != mark);
+            outside && openers[at + run.len()..].chars().next().is_some_and(|c| !c.is_whitespace())
+        });
+        if inner.ends_with(char::is_whitespace) || inner.is_empty() || !opened {
+            break;
+        }
+        text = inner;
+    }
+    text
+}
+
+/// Whether a text breaks off: behind an operator, a verb, a comma or a heading.
 pub(super) fn ends_open(text: &str) -> bool {
-    let text = text.trim_end();
+    let last_line = text.trim_end().lines().last().unwrap_or_default();
+    if last_line.starts_with('#') && !last_line.bytes().any(|b| b.is_ascii_digit()) && text.contains('\n') {
+        return true;
+    }
+    let text = without_closing_mark(None, text);
     let open = ['=', '+', '-', '*', '/', '(', '[', '{', '<', '>', '^', '_', '\\', ',', ':', ';'];
     let words = [" is", " are", " or", " and", " the", " of", " be", " to", " equals", " plus", " minus", " times"];
     text.ends_with(open) || words.iter().any(|word| text.ends_with(word))

@@ -135,7 +135,7 @@ impl Parser<'_> {
         Ok(Form::Chain(sides, relations))
     }
 
-    fn is_verb(&self) -> bool {
+    pub(super) fn is_verb(&self) -> bool {
         matches!(self.word(), "is" | "equals" | "equal" | "are")
     }
 

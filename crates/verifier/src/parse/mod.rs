@@ -9,6 +9,7 @@ mod items;
 mod parameter;
 mod plus_minus;
 mod primary;
+mod qualifiers;
 mod series;
 mod special;
 mod sum;
@@ -22,6 +23,7 @@ use crate::lex::lex;
 use crate::lex::token::{Lexed, Tok, Token};
 use crate::verdict::Why;
 
+pub(crate) use qualifiers::{is_bound, is_power, is_sign, turned};
 pub(crate) use words::{MONTHS, number_word};
 
 /// Deepest nesting of brackets and arguments.
@@ -75,7 +77,7 @@ pub(crate) fn parse_within(text: &str, limit: usize, arena: &mut Arena, budget: 
     if text.len() > limit {
         return Err(Stop::Unreadable(Why::TooLong { bytes: text.len(), limit }));
     }
-    parse(text, arena, budget)
+    parse(&crate::extract::plain(text), arena, budget)
 }
 
 /// All readings of an answer, the most likely first.

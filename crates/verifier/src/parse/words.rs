@@ -1,6 +1,6 @@
 //! Answers in words: letters of a choice, numbers, dates, plain text.
 
-use super::{Parser, Part};
+use super::{Parser, Part, qualifiers};
 use crate::budget::Outcome;
 use crate::expr::Node;
 use crate::form::{Date, Form, Value};
@@ -162,7 +162,7 @@ impl Parser<'_> {
         let mut ahead = 0;
         loop {
             match self.token(ahead).tok {
-                Tok::Word if self.is_joint(ahead) && !words.is_empty() => break,
+                Tok::Word if self.is_joint(ahead) && !words.is_empty() && !self.counts_on(ahead, &words) => break,
                 Tok::Word => {
                     let token = self.token(ahead);
                     words.push(self.text[token.start as usize..token.end as usize].to_lowercase());
@@ -171,6 +171,11 @@ impl Parser<'_> {
                 // A variable between words is a letter of the text.
                 Tok::Symbol(_) | Tok::Constant(_) if self.token(ahead).text => words.push(self.letters(ahead)),
                 Tok::Comma | Tok::Semicolon | Tok::End0 | Tok::Close(_) | Tok::Ampersand | Tok::Row | Tok::End => break,
+                // "Answer: B"
+                Tok::Colon if matches!(words.last().map(String::as_str), Some("answer" | "option" | "choice")) => {
+                    self.at += ahead + 1;
+                    return self.words_only();
+                }
                 Tok::Number(index) => {
                     // "October 30, 1999"
                     let number = self.lexed.numbers[index as usize].value.clone();
@@ -195,6 +200,10 @@ impl Parser<'_> {
         if words.len() > MAX_WORDS {
             return self.error("an answer, not a text");
         }
+        let behind_or = self.at > 0 && matches!(self.lexed.tokens[self.at - 1].tok, Tok::Word);
+        if behind_or && words.first().is_some_and(|word| qualifiers::is_bound(word)) {
+            return self.error("a value, not a bound");
+        }
         if let Some(form) = self.meaning(&words) {
             self.at += ahead;
             return Ok(Some(form));
@@ -215,6 +224,15 @@ impl Parser<'_> {
     fn is_joint(&self, ahead: usize) -> bool {
         let token = self.token(ahead);
         matches!(&self.text[token.start as usize..token.end as usize], "or" | "and" | "Or" | "And" | "OR" | "AND")
+    }
+
+    /// Whether the "and" here stands within a number: "one hundred and five".
+    fn counts_on(&self, ahead: usize, words: &[String]) -> bool {
+        let scaled = words.last().is_some_and(|word| scale(word).is_some());
+        scaled && words.len() > 1 && self.token(ahead + 1).tok == Tok::Word && {
+            let next = self.token(ahead + 1);
+            number_word(&self.text[next.start as usize..next.end as usize]).is_some()
+        }
     }
 
     /// Capitals side by side that are the whole item: the name of something, in this order.
@@ -250,6 +268,11 @@ impl Parser<'_> {
     fn meaning(&mut self, words: &[String]) -> Option<Form> {
         let words: Vec<&str> =
             words.iter().map(String::as_str).filter(|w| !matches!(*w, "the" | "a" | "an" | "is" | "answer")).collect();
+        // "There are no solutions"
+        let words = match &words[..] {
+            ["there", "are" | "exist" | "exists", rest @ ..] | ["there", rest @ ..] => rest,
+            words => words,
+        };
         match words[..] {
             ["no", "solution" | "solutions"]
             | ["no", "real", "solution" | "solutions"]
@@ -265,8 +288,12 @@ impl Parser<'_> {
                 Some(Form::Value(Value::of(self.arena.constant(crate::expr::Constant::Infinity))))
             }
             [] => None,
+            [sign, ref count @ ..] if qualifiers::is_sign(sign) => {
+                let number = self.number_in_words(count)?;
+                Some(Form::Value(Value::of(self.arena.neg(number))))
+            }
             _ => {
-                let number = self.number_in_words(&words)?;
+                let number = self.number_in_words(words)?;
                 Some(Form::Value(Value::of(number)))
             }
         }
@@ -311,20 +338,33 @@ impl Parser<'_> {
         (last > 0).then(|| self.arena.integer(total + current))
     }
 
-    /// Skips the words before the mathematics of an item: "approximately", "the area is".
+    /// Skips the words before the mathematics of an item: "approximately", "the area is". Words that change the value are not skipped.
     pub(super) fn leading_words(&mut self) -> Outcome<()> {
         let start = self.at;
+        // Words before a verb only say of what the value is.
+        let mut changed = false;
+        let mut previous = String::new();
         while self.tok() == Tok::Word {
             if self.at - start > 40 {
                 return self.error("an answer, not a text");
             }
-            if self.token(1).tok == Tok::Underscore || number_word(self.word()).is_some() {
-                return Ok(());
+            let word = self.word().to_owned();
+            if self.token(1).tok == Tok::Underscore || number_word(&word).is_some() {
+                break;
             }
-            if matches!(self.word(), "not" | "Not" | "neither" | "never" | "between") {
+            if qualifiers::denies(&word) {
                 return self.error("an answer, not what it is not");
             }
+            if qualifiers::is_sign(&word) && self.token(1).tok != Tok::Word {
+                self.lexed.tokens[self.at].tok = Tok::Minus;
+                break;
+            }
+            changed = !self.is_verb() && (changed || qualifiers::changes(&previous, &word));
+            previous = word;
             self.next();
+        }
+        if changed && !matches!(self.tok(), Tok::Rel(Rel::Equal | Rel::Approx) | Tok::Colon) {
+            return self.error("a value, not a part, a multiple or a bound of one");
         }
         if self.at > start
             && let Tok::Rel(Rel::Equal | Rel::Approx) | Tok::Colon = self.tok()
