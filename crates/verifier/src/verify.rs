@@ -140,11 +140,15 @@ impl Case<'_> {
         })
     }
 
-    /// Whether a text is no answer as a whole: unreadable, or words with a number in them that no other reading finds.
+    /// Whether a text is no answer as a whole: unreadable, or words in which no other reading finds their number.
     fn says_nothing(&mut self, text: &str) -> bool {
+        let is_text = |form: &Form| matches!(form, Form::Text(_));
         match self.parse(text).as_deref() {
             Err(Stop::Unreadable(_)) => true,
-            Ok([Form::Text(words)]) => words.bytes().any(|b| b.is_ascii_digit()) && !text.is_ascii(),
+            Ok([form]) if extract::counts_in_ideographs(text) => match form {
+                Form::List(items) => items.iter().all(is_text),
+                form => is_text(form),
+            },
             _ => false,
         }
     }

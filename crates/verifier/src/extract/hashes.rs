@@ -1,6 +1,6 @@
 //! Lines `#### 72`, and headings, which only look like them.
 
-use super::spans;
+use super::{remark, spans};
 
 /// Answers behind "####". A value counts wherever it stands; words only at the end of the text, because elsewhere they are a
 /// heading ("#### Step 1").
@@ -33,7 +33,8 @@ fn pieces(text: &str) -> impl Iterator<Item = &str> {
     lines.filter(|piece| !piece.is_empty())
 }
 
-/// Whether a piece is an answer without words around it but those behind a number: "72", "$18 a day"; not "1. Eggs" or "Find $x$".
+/// Whether a piece is an answer without words around it but those behind a number: "72", "$18 a day"; not "1. Eggs", "Find $x$" or
+/// "16 - 3 = 13".
 fn is_value(piece: &str) -> bool {
     let words = spans::prose_words(piece);
     let numbering = piece.split_whitespace().next().is_some_and(|first| {
@@ -42,7 +43,8 @@ fn is_value(piece: &str) -> bool {
             && first[..first.len() - 1].bytes().all(|b| b.is_ascii_digit())
     });
     let leads = piece.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '−' | '$' | '.' | '€' | '£' | '¥'));
-    !piece.ends_with([':', '?']) && (words == 0 || leads && words <= spans::MAX_BARE_WORDS && !numbering)
+    let plain = remark::is_plain_answer(piece) && !piece.ends_with([':', '?']);
+    plain && (words == 0 || leads && words <= spans::MAX_BARE_WORDS && !numbering)
 }
 
 fn is_last_line(text: &str, piece: &str) -> bool {

@@ -77,7 +77,7 @@ fn opens(before: &str, behind: &str) -> bool {
     let spaced = before.is_empty() || before.ends_with(|c: char| c.is_whitespace() || c == '(');
     let last = before.trim_end().chars().last();
     spaced
-        && last.is_none_or(|c| c.is_alphabetic() || matches!(c, '.' | ',' | ':' | ';' | '!' | '('))
+        && last.is_none_or(|c| c.is_alphabetic() || matches!(c, '.' | ',' | ':' | ';' | '!' | '(' | '=' | '≈'))
         && behind.starts_with(|c: char| !c.is_whitespace())
 }
 

@@ -82,8 +82,9 @@ impl<'a> Extraction<'a> {
 
 /// Finds the answer in `text`.
 ///
-/// Lenient mode looks, after the last `</think>`, for `<answer>`, `\boxed`, `####`, "answer is", and then takes the whole
-/// text if it is short, the last formula, or the last number of a finished sentence. Strict mode accepts the required format alone.
+/// Lenient mode looks, after the last `</think>` and up to a token that ends the text (`<|im_end|>`), for `<answer>`, `\boxed`,
+/// `####`, "answer is", and then takes the whole text if it is short, the last formula, or the last number of a finished sentence.
+/// Strict mode accepts the required format alone.
 ///
 /// # Errors
 /// [`Why::NoAnswer`], [`Why::Unfinished`] where the text ends inside its answer, and [`Why::Format`] in strict mode.
@@ -146,7 +147,7 @@ fn lenient(text: &str) -> Result<Extraction<'_>, Why> {
         for content in &tagged[tagged.len().saturating_sub(MAX_ANSWERS)..] {
             let mut one = inside_tag(content)?;
             // A solution in its tag, not an answer alone.
-            if is_wordy(one.answer())
+            if (is_wordy(content) || content.contains('\n') && spans::is_prose(content))
                 && one.answer() == spans::unwrap(content)
                 && let Ok(statement) = last_statement(content)
             {
@@ -208,7 +209,13 @@ pub(crate) fn without_exclamation<'a>(text: &str, answer: &'a str) -> Option<&'a
 
 /// What a short text states, where the whole of it could not be read: only prose has a last statement.
 pub(crate) fn in_prose(text: &str) -> Option<Extraction<'_>> {
+    let text = tags::after_thoughts(text).ok()?;
     if spans::is_prose(text) { last_statement(text).ok() } else { None }
+}
+
+/// Whether a text is a sentence of a script without spaces that has a number in it.
+pub(crate) fn counts_in_ideographs(text: &str) -> bool {
+    text.bytes().any(|b| b.is_ascii_digit()) && text.chars().any(spans::is_ideograph)
 }
 
 /// Whether a text has more words than an answer that is no sentence.

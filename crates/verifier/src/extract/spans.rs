@@ -14,11 +14,18 @@ pub(super) fn unwrap(text: &str) -> &str {
     loop {
         let before = text;
         for mark in ["**", "__", "`", "*"] {
-            if let Some(inner) = text.strip_prefix(mark).and_then(|t| t.strip_suffix(mark)) {
+            // `**1** or **2**` has no mark around the whole.
+            if let Some(inner) = text.strip_prefix(mark).and_then(|t| t.strip_suffix(mark))
+                && !inner.contains(mark)
+            {
                 text = inner.trim();
             }
         }
-        text = text.trim_end_matches("**").trim_end();
+        if let Some(inner) = text.strip_suffix("**")
+            && !inner.contains("**")
+        {
+            text = inner.trim_end();
+        }
         if let Some(inner) = text.strip_suffix(['.', '。'])
             && !inner.ends_with('.')
         {
@@ -55,7 +62,14 @@ pub(super) fn is_bare(text: &str) -> bool {
 
 /// Whether a text is a sentence in words, and no broken formula.
 pub(super) fn is_prose(text: &str) -> bool {
-    prose_words(text) >= 2 && !text.contains(['\\', '{', '}', '^', '_'])
+    let words =
+        prose_words(text) >= 2 || text.starts_with("I ") || text.chars().filter(|c| is_ideograph(*c)).count() >= 2;
+    words && !text.contains(['\\', '{', '}', '^', '_'])
+}
+
+/// Letters of scripts without spaces between words: Chinese, Japanese.
+pub(super) fn is_ideograph(letter: char) -> bool {
+    letter >= '\u{3040}' && letter.is_alphabetic()
 }
 
 /// Words outside of LaTeX commands and braces.
@@ -158,6 +172,9 @@ pub(super) fn without_closing_mark<'t>(before: Option<&str>, text: &'t str) -> &
     while let Some(mark) = text.chars().last().filter(|c| matches!(c, '*' | '_' | '`')) {
         let inner = text.trim_end_matches(mark);
         let run = &text[inner.len()..];
+        if before.is_some() && inner.contains(run) {
+            break;
+        }
         let openers = before.unwrap_or(inner);
         let opened = openers.rmatch_indices(run).take(PLACES).any(|(at, _)| {
             let outside = openers[..at].chars().last().is_none_or(|c| !c.is_alphanumeric() && c != mark);

@@ -135,7 +135,7 @@ impl Parser<'_> {
         Ok(Form::Chain(sides, relations))
     }
 
-    pub(super) fn is_verb(&self) -> bool {
+    fn is_verb(&self) -> bool {
         matches!(self.word(), "is" | "equals" | "equal" | "are")
     }
 

@@ -78,27 +78,31 @@ pub(crate) fn is_bound(word: &str) -> bool {
 /// Whether the words of a text, which end right before a value, deny or change it. What stands before a verb or a comma is said of
 /// something else: "half of the eggs is 18".
 pub(crate) fn turned(before: &str) -> bool {
-    /// Words that are looked at.
+    /// Words among which a denial is looked for, and words so near to the value that they may change it.
     const NEAR: usize = 6;
+    const NEXT: usize = 3;
     let clause = before.rsplit([',', ':', ';', '=', '\n', '!', '?']).next().unwrap_or(before);
     let clause = clause.rsplit(". ").next().unwrap_or(clause);
-    let words: Vec<&str> = clause.split(|c: char| c.is_whitespace() || matches!(c, '*' | '_' | '$' | '(')).collect();
-    let mut near = words.iter().rev().filter(|word| !word.is_empty()).take(NEAR).peekable();
+    let words = clause.split(|c: char| c.is_whitespace() || matches!(c, '*' | '_' | '$' | '(' | '{' | '}' | '~'));
+    let words: Vec<&str> =
+        words.map(|word| word.trim_matches(|c: char| !c.is_alphabetic())).filter(|word| !word.is_empty()).collect();
     let mut direct = true;
-    while let Some(word) = near.next() {
-        let word = word.trim_matches(|c: char| !c.is_alphabetic());
-        if word == "but" && !changes(near.peek().copied().unwrap_or(&""), word) {
+    for (distance, word) in words.iter().rev().take(NEAR).enumerate() {
+        let previous = words.iter().rev().nth(distance + 1).copied().unwrap_or_default();
+        let changes = changes(previous, word);
+        if word.eq_ignore_ascii_case("but") && !changes {
             return false;
         }
-        direct = direct && !is_verb(word) && !word.is_empty();
-        if denies(&word.replace('’', "'")) || direct && changes(near.peek().copied().unwrap_or(&""), word) {
+        direct = direct && distance < NEXT && !separates(word);
+        if denies(&word.replace('’', "'")) || direct && changes {
             return true;
         }
     }
     false
 }
 
-fn is_verb(word: &str) -> bool {
+/// Verbs and prepositions behind which a new thing is said.
+fn separates(word: &str) -> bool {
     matches!(
         word,
         "is" | "are"
@@ -106,13 +110,18 @@ fn is_verb(word: &str) -> bool {
             | "was"
             | "were"
             | "equals"
+            | "equal"
             | "makes"
             | "gives"
+            | "leaves"
+            | "has"
+            | "have"
             | "that"
             | "which"
             | "so"
-            | "has"
-            | "have"
-            | "leaves"
+            | "for"
+            | "with"
+            | "by"
+            | "and"
     )
 }

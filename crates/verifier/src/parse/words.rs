@@ -341,9 +341,6 @@ impl Parser<'_> {
     /// Skips the words before the mathematics of an item: "approximately", "the area is". Words that change the value are not skipped.
     pub(super) fn leading_words(&mut self) -> Outcome<()> {
         let start = self.at;
-        // Words before a verb only say of what the value is.
-        let mut changed = false;
-        let mut previous = String::new();
         while self.tok() == Tok::Word {
             if self.at - start > 40 {
                 return self.error("an answer, not a text");
@@ -359,11 +356,11 @@ impl Parser<'_> {
                 self.lexed.tokens[self.at].tok = Tok::Minus;
                 break;
             }
-            changed = !self.is_verb() && (changed || qualifiers::changes(&previous, &word));
-            previous = word;
             self.next();
         }
-        if changed && !matches!(self.tok(), Tok::Rel(Rel::Equal | Rel::Approx) | Tok::Colon) {
+        let words = &self.text[self.lexed.tokens[start].start as usize..self.token(0).start as usize];
+        let named = matches!(self.tok(), Tok::Rel(Rel::Equal | Rel::Approx) | Tok::Colon);
+        if !named && qualifiers::turned(words) {
             return self.error("a value, not a part, a multiple or a bound of one");
         }
         if self.at > start
