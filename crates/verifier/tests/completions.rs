@@ -5,7 +5,7 @@
 use surefoot_verifier::{Format, Mode, Options, Verdict, verify};
 
 /// Gold answer and a text that gives it.
-const RIGHT: [(&str, &str); 185] = [
+const RIGHT: [(&str, &str); 193] = [
     (
         "18",
         "### Step 1: Eggs left\n16 - 3 - 4 = 9 eggs.\n\n### Step 2: Money\n9 × $2 = $18\n\n### Final Answer\n\n**18**",
@@ -209,10 +209,18 @@ const RIGHT: [(&str, &str); 185] = [
     ("18", "First let us estimate the answer: about 20. Then 9*2=18. The answer is 18."),
     ("18", "To answer this: first, 16-3=13. The answer is 18."),
     ("18", "The answer is 18; note that 16-3-4=9."),
+    ("-10", "So the value of the whole expression that we look for is negative $10$."),
+    ("-10", "The answer is negative $10$."),
+    (r"-\frac12", r"So the value of the whole expression that we look for is minus $\frac12$."),
+    ("5x - 7y = 0", "**Answer:** $5x - 7y = 0$\n\nExplanation: there are 3 steps."),
+    ("AB=9, CD=4", "Answer: $AB=9, CD=4$\n\nExplanation: there are 3 steps."),
+    ("0.56", "Answer: $0.56 = 56\\%$\n\nExplanation: there are 3 steps."),
+    ("23000", r"The total is **$\$23{,}000$**."),
+    ("18", "Half of $36$ is $18$."),
 ];
 
 /// Gold answer and a text that gives another answer, several, or none.
-const NOT_RIGHT: [(&str, &str); 108] = [
+const NOT_RIGHT: [(&str, &str); 114] = [
     ("18", "\\boxed{18}\n\nThe final answer is 17."),
     ("18", r"\boxed{18}. The answer is **17**."),
     ("18", r"\boxed{18} Actually, the answer is 17."),
@@ -321,6 +329,12 @@ const NOT_RIGHT: [(&str, &str); 108] = [
     ("18", r"\boxed{18\text{ squared}}"),
     ("18", r"\boxed{18}. The answer is 1."),
     ("18", r"<answer>18</answer> \boxed{5}"),
+    ("10", "The answer is at least $10$."),
+    ("10", "The answer is half of $10$."),
+    ("10", "So in the end she has less than $10$ at the end of each day."),
+    ("10", "The answer is $10$ or more."),
+    ("10", "The answer is $10$ squared."),
+    ("10", "So the value of the whole expression that we look for is negative $10$."),
 ];
 
 #[test]

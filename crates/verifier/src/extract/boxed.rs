@@ -45,7 +45,7 @@ pub(super) fn alternatives(text: &str) -> Vec<&str> {
         let word = ["or ", "OR ", "Or "].iter().find_map(|or| tail.strip_prefix(or));
         if let Some(offer) = word {
             let offer = &offer[..spans::sentence_end(spans::at_most(offer, MAX_OFFER))];
-            let offer = spans::unwrap(offer.split(';').next().unwrap_or(offer));
+            let offer = spans::unwrap(offer.split("; ").next().filter(|o| !o.ends_with('\\')).unwrap_or(offer));
             // "or in cents, 1800" is said in another unit.
             let converts = offer.starts_with("in ");
             if offer.split([' ', ',']).any(names_number) && !converts && !offer.contains("\\boxed") {

@@ -110,13 +110,17 @@ struct Statement<'a> {
     gap: &'a str,
     /// More follows than the clause.
     goes_on: bool,
+    /// It begins with a formula.
+    in_formula: bool,
 }
 
 impl Statement<'_> {
-    /// Whether a colon heads a solution and not an answer: several sentences, or several steps in one.
+    /// Whether a colon heads a solution and not an answer: several sentences, or several steps in one. A formula may be any answer,
+    /// a step excepted.
     fn explains(&self) -> bool {
-        let steps = self.clause.matches('=').count() > 1;
-        self.by_colon && (self.goes_on || steps) && !remark::is_plain_answer(self.clause)
+        let steps = spans::prose_words(self.clause) > 0 && self.clause.matches('=').count() > 1;
+        let plain = if self.in_formula { !remark::is_step(self.clause) } else { remark::is_plain_answer(self.clause) };
+        self.by_colon && (self.goes_on || steps) && !plain
     }
 
     /// "answer:", but not "answer check:".
@@ -152,6 +156,7 @@ fn statement(text: &str, (at, length): (usize, usize)) -> Option<Statement<'_>> 
         by_colon,
         gap,
         goes_on,
+        in_formula: spans::begins_formula(body),
     })
 }
 

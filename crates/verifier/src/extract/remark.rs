@@ -88,10 +88,20 @@ pub(super) fn is_answer(clause: &str) -> bool {
 
 /// Whether a clause is an answer and no step on the way to one, such as "16 - 3 = 13".
 pub(super) fn is_plain_answer(clause: &str) -> bool {
-    let rest = without_fillers(clause);
-    let computes = rest.contains('=') && rest.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '$' | '(' | '-'));
-    // "5 apples are left over after she …"
-    is_answer(clause) && !computes && spans::prose_words(rest) <= 2 * spans::MAX_BARE_WORDS
+    is_answer(clause)
+        && !is_step(clause)
+        // "5 apples are left over after she …"
+        && spans::prose_words(without_fillers(clause)) <= 2 * spans::MAX_BARE_WORDS
+}
+
+/// Whether a clause works something out with numbers alone: "16 - 3 = 13", not "2x - 3 = 0" or "0.56 = 56\%".
+pub(super) fn is_step(clause: &str) -> bool {
+    let Some((left, _)) = without_fillers(clause).split_once('=') else { return false };
+    let left = left.replace("\\times", "*").replace("\\cdot", "*").replace("\\div", "/").replace(" x ", "*");
+    let left = left.trim_start_matches(['-', ' ']);
+    left.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '$' | '('))
+        && left.contains(['+', '-', '−', '*', '×', '/', '÷'])
+        && !left.contains(char::is_alphabetic)
 }
 
 /// Whether a clause is one value with its unit, or one letter: something that an answer given before can contradict.

@@ -1,5 +1,6 @@
 //! Formulas in a text, sentences, and the markup around an answer.
 
+use crate::parse::{is_bound, is_power, is_sign, turned};
 use crate::verdict::Why;
 
 const PAIRS: [(&str, &str); 4] = [("$$", "$$"), ("\\[", "\\]"), ("\\(", "\\)"), ("$", "$")];
@@ -143,17 +144,40 @@ pub(super) fn only_formula(clause: &str) -> &str {
     match spans[..] {
         [(start, end, inner)] => {
             let outside = clause[..start].chars().chain(clause[end..].chars());
+            if is_qualified(&clause[..start], &clause[end..]) {
+                return clause;
+            }
             if outside.clone().any(|c| c.is_ascii_digit()) || clause[end..].contains('%') { clause } else { inner }
         }
         _ => clause,
     }
 }
 
+/// Whether words around a value make it another one: "half of $36$", "negative $10$", "$10$ or more".
+pub(super) fn is_qualified(before: &str, behind: &str) -> bool {
+    let mut next = behind.split_whitespace().map(|word| word.trim_matches(|c: char| !c.is_alphabetic()));
+    let (first, second) = (next.next().unwrap_or_default(), next.next().unwrap_or_default());
+    turned(before)
+        || before.split_whitespace().last().is_some_and(is_sign)
+        || is_power(first)
+        || first == "or" && is_bound(second)
+}
+
+/// Whether a text begins with a formula, in emphasis or not.
+pub(super) fn begins_formula(text: &str) -> bool {
+    let text = text.trim_start_matches(['*', '_', ' ']);
+    PAIRS.iter().any(|(open, _)| text.starts_with(open) && all(text).first().is_some_and(|(start, ..)| *start == 0))
+}
+
 /// The last formula of a text that ends outside of formulas.
 pub(super) fn last(text: &str) -> Result<Option<&str>, Why> {
     let spans = all(text);
-    let Some(&(_, end, inner)) = spans.last() else { return Ok(None) };
+    let Some(&(start, end, inner)) = spans.last() else { return Ok(None) };
     let behind = &text[end..];
+    let sign = text[..start].split_whitespace().last().filter(|word| is_sign(word));
+    if sign.is_none() && is_qualified(&text[..start], behind) {
+        return Ok(None);
+    }
     // Numbers behind the last formula say more than the formula.
     if behind.bytes().any(|b| b.is_ascii_digit()) || inner.trim().is_empty() {
         return Ok(None);
@@ -161,7 +185,10 @@ pub(super) fn last(text: &str) -> Result<Option<&str>, Why> {
     if ends_open(text) || behind.trim_end().ends_with('?') {
         return Err(Why::Unfinished("a sentence"));
     }
-    Ok(Some(inner.trim()))
+    match sign {
+        Some(sign) => Ok(Some(&text[text[..start].trim_end().len() - sign.len()..end])),
+        None => Ok(Some(inner.trim())),
+    }
 }
 
 /// A text without the marks at its end that close an emphasis begun in `before`, or in the text itself: `**18**`.
@@ -214,7 +241,9 @@ fn all(text: &str) -> Vec<(usize, usize, &str)> {
         match opening {
             Some((open, close)) => {
                 let inside = at + open.len();
-                let end = text[inside..].find(close).map(|e| inside + e);
+                let mut ends = text[inside..].match_indices(close).map(|(e, _)| inside + e);
+                // `\$` in a formula is a price.
+                let end = ends.find(|e| *close != "$" || bytes[e - 1] != b'\\');
                 if end.is_none() {
                     unclosed.push(close);
                 }

@@ -3,6 +3,7 @@
 mod bases;
 mod calculus;
 mod call;
+mod counting;
 mod determinant;
 mod group;
 mod items;
@@ -23,8 +24,9 @@ use crate::lex::lex;
 use crate::lex::token::{Lexed, Tok, Token};
 use crate::verdict::Why;
 
+pub(crate) use counting::number_word;
 pub(crate) use qualifiers::{is_bound, is_power, is_sign, turned};
-pub(crate) use words::{MONTHS, number_word};
+pub(crate) use words::MONTHS;
 
 /// Deepest nesting of brackets and arguments.
 pub(crate) const MAX_DEPTH: usize = 60;

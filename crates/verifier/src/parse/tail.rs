@@ -5,7 +5,7 @@ use crate::budget::Outcome;
 use crate::expr::{Node, build_small};
 use crate::form::{Date, DayHalf, Form, Value};
 use crate::lex::token::{Bracket, Tok};
-use crate::parse::words;
+use crate::parse::{counting, words};
 use crate::units::{Unit, currency, named};
 use dashu_ratio::RBig;
 
@@ -71,7 +71,7 @@ impl Parser<'_> {
                 self.skip_words();
                 return Ok(Form::Value(value));
             }
-            if let Some(scale) = words::scale(&word) {
+            if let Some(scale) = counting::scale(&word) {
                 self.next();
                 let scale = self.arena.number(scale);
                 value.id = self.arena.mul(value.id, scale, self.budget)?;

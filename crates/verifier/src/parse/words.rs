@@ -1,12 +1,12 @@
-//! Answers in words: letters of a choice, numbers, dates, plain text.
+//! Answers in words: letters of a choice, dates, plain text; `counting` reads numbers.
 
+use super::counting::number_word;
 use super::{Parser, Part, qualifiers};
 use crate::budget::Outcome;
 use crate::expr::Node;
 use crate::form::{Date, Form, Value};
 use crate::lex::number::in_base;
 use crate::lex::token::{NamedSet, Rel, Tok};
-use dashu_ratio::RBig;
 
 pub(crate) const MONTHS: [&str; 12] = [
     "january",
@@ -32,77 +32,6 @@ pub(super) fn month(word: &str) -> Option<u8> {
         .iter()
         .position(|month| *month == word || word.len() >= 3 && word.len() <= 4 && month.starts_with(&word))?;
     Some(at as u8 + 1)
-}
-
-/// Small numbers in English.
-pub(crate) fn number_word(word: &str) -> Option<i64> {
-    const WORDS: [&str; 21] = [
-        "zero",
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "eleven",
-        "twelve",
-        "thirteen",
-        "fourteen",
-        "fifteen",
-        "sixteen",
-        "seventeen",
-        "eighteen",
-        "nineteen",
-        "twenty",
-    ];
-    const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
-    let word = word.to_ascii_lowercase();
-    if let Some(at) = WORDS.iter().position(|w| *w == word) {
-        return Some(at as i64);
-    }
-    TENS.iter().position(|w| *w == word).map(|at| 10 * (at as i64 + 2)).or(if word == "hundred" {
-        Some(100)
-    } else {
-        None
-    })
-}
-
-/// "million" and its like.
-pub(super) fn scale(word: &str) -> Option<RBig> {
-    Some(RBig::from(match word {
-        "hundred" => 100i64,
-        "thousand" => 1_000,
-        "million" => 1_000_000,
-        "billion" => 1_000_000_000,
-        "trillion" => 1_000_000_000_000,
-        "dozen" => 12,
-        _ => return None,
-    }))
-}
-
-/// "half", "thirds", "fifths": into how many parts one is cut.
-fn parts_of_one(word: &str, single: bool) -> Option<i64> {
-    let part = match (word, single) {
-        ("half", true) | ("halves", false) => return Some(2),
-        (_, true) => word,
-        (_, false) => word.strip_suffix('s')?,
-    };
-    Some(match part {
-        "third" => 3,
-        "quarter" | "fourth" => 4,
-        "fifth" => 5,
-        "sixth" => 6,
-        "seventh" => 7,
-        "eighth" => 8,
-        "ninth" => 9,
-        "tenth" => 10,
-        "twelfth" => 12,
-        _ => return None,
-    })
 }
 
 /// `C) 42`, `(C) 42`, `C: 42`, `\text{(C)} 42`: the letter and what it stands for.
@@ -226,15 +155,6 @@ impl Parser<'_> {
         matches!(&self.text[token.start as usize..token.end as usize], "or" | "and" | "Or" | "And" | "OR" | "AND")
     }
 
-    /// Whether the "and" here stands within a number: "one hundred and five".
-    fn counts_on(&self, ahead: usize, words: &[String]) -> bool {
-        let scaled = words.last().is_some_and(|word| scale(word).is_some());
-        scaled && words.len() > 1 && self.token(ahead + 1).tok == Tok::Word && {
-            let next = self.token(ahead + 1);
-            number_word(&self.text[next.start as usize..next.end as usize]).is_some()
-        }
-    }
-
     /// Capitals side by side that are the whole item: the name of something, in this order.
     fn capital_word(&mut self) -> Option<Form> {
         let is_capital = |p: &Self, ahead: usize| {
@@ -297,45 +217,6 @@ impl Parser<'_> {
                 Some(Form::Value(Value::of(number)))
             }
         }
-    }
-
-    /// "twenty five", "three hundred", "two thirds".
-    fn number_in_words(&mut self, words: &[&str]) -> Option<u32> {
-        if let Some((parts, count)) = words.split_last()
-            && let Some(parts) = parts_of_one(parts, matches!(count, [] | ["one"]))
-        {
-            let count = if count.is_empty() { self.arena.integer(1) } else { self.number_in_words(count)? };
-            let parts = self.arena.integer(parts);
-            return self.arena.div(count, parts, self.budget).ok();
-        }
-        let mut total = 0i64;
-        let mut current = 0i64;
-        let mut last = 0;
-        for (at, word) in words.iter().enumerate() {
-            if *word == "and" {
-                continue;
-            }
-            if let Some(n) = number_word(word).filter(|n| *n != 100) {
-                if at > 0 && (last == 1 && (n >= 10 || current % 10 != 0)) {
-                    return None;
-                }
-                current += n;
-                last = 1;
-            } else if *word == "hundred" && current > 0 {
-                current *= 100;
-                last = 2;
-            } else if let Some(scale) = scale(word).filter(|_| current > 0 && *word != "dozen") {
-                total += current.checked_mul(crate::expr::build_small(&scale)?)?;
-                current = 0;
-                last = 2;
-            } else if at > 0 && at + 1 == words.len() {
-                // A counted noun: "four apples".
-                break;
-            } else {
-                return None;
-            }
-        }
-        (last > 0).then(|| self.arena.integer(total + current))
     }
 
     /// Skips the words before the mathematics of an item: "approximately", "the area is". Words that change the value are not skipped.
