@@ -53,12 +53,15 @@ pub(super) fn after_thoughts(text: &str) -> Result<&str, Why> {
         None if text.contains("<|channel|>analysis") => return Err(Why::Unfinished("<|channel|>analysis")),
         None => text,
     };
-    if text.contains("<") {
+    if text.contains('<') {
         while let Some(end) = ENDS.iter().find(|end| text.trim_start().starts_with(**end)) {
             text = &text.trim_start()[end.len()..];
         }
         let end = ENDS.iter().filter_map(|end| text.find(end)).min();
         text = &text[..end.unwrap_or(text.len())];
+    }
+    if !text.contains(['<', '◁', '[']) {
+        return Ok(text);
     }
     THOUGHTS.iter().try_fold(text, |text, thought| after(text, *thought))
 }
