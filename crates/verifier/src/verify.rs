@@ -63,6 +63,9 @@ pub fn read_gold(gold: &str, options: &Options) -> Result<String, Why> {
     }
 }
 
+/// Parts of a list that may be spellings of one value.
+const MAX_SPELLINGS: usize = 4;
+
 struct Case<'a> {
     arena: Arena,
     budget: Budget,
@@ -100,7 +103,7 @@ impl Case<'_> {
         };
         let mut found = extract(answer, self.options.mode).map_err(nothing)?;
         if found.rule == Rule::Whole
-            && let Err(Stop::Unreadable(_)) = self.parse(found.answer())
+            && self.says_nothing(found.answer())
             && let Some(statement) = extract::in_prose(answer)
         {
             found = statement;
@@ -123,7 +126,7 @@ impl Case<'_> {
             }
             Err(stop) => return Err(unreadable(Side::Gold)(stop)),
         };
-        let outcome = self.judge_answers(&gold_forms, &found, report)?;
+        let outcome = self.judge_answers(&gold_forms, answer, &found, report)?;
         Ok(match outcome {
             Match::Yes(decision) => {
                 report.decision = Some(decision);
@@ -137,7 +140,54 @@ impl Case<'_> {
         })
     }
 
-    fn judge_answers(&mut self, gold: &[Form], found: &Extraction<'_>, report: &mut Report) -> Result<Match, Verdict> {
+    /// Whether a text is no answer as a whole: unreadable, or words in which no other reading finds their number.
+    fn says_nothing(&mut self, text: &str) -> bool {
+        let is_text = |form: &Form| matches!(form, Form::Text(_));
+        match self.parse(text).as_deref() {
+            Err(Stop::Unreadable(_)) => true,
+            Ok([form]) if extract::counts_in_ideographs(text) => match form {
+                Form::List(items) => items.iter().all(is_text),
+                form => is_text(form),
+            },
+            _ => false,
+        }
+    }
+
+    /// The readings of an answer, with that of an exclamation mark as one.
+    fn readings(&mut self, whole: &str, answer: &str, rule: Rule) -> Outcome<Vec<Form>> {
+        let prose = matches!(rule, Rule::FinalAnswer | Rule::Whole | Rule::Hashes);
+        let mut forms = match extract::without_exclamation(whole, answer).filter(|_| prose) {
+            Some(number) => self.parse(number)?,
+            None => Vec::new(),
+        };
+        forms.extend(self.parse(answer)?);
+        Ok(forms)
+    }
+
+    /// The parts of a list that gives one value in several spellings, "1/2 or 0.5": every part must equal every other.
+    fn spellings(&mut self, forms: &[Form]) -> Outcome<Option<Vec<Form>>> {
+        let [Form::List(items)] = forms else { return Ok(None) };
+        if items.len() > MAX_SPELLINGS || !items.iter().all(|item| matches!(item, Form::Value(_))) {
+            return Ok(None);
+        }
+        for (at, a) in items.iter().enumerate() {
+            for b in &items[at + 1..] {
+                let (a, b) = (std::slice::from_ref(a), std::slice::from_ref(b));
+                if !self.compare(a, b)?.is_yes() && !self.compare(b, a)?.is_yes() {
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(Some(items.clone()))
+    }
+
+    fn judge_answers(
+        &mut self,
+        gold: &[Form],
+        whole: &str,
+        found: &Extraction<'_>,
+        report: &mut Report,
+    ) -> Result<Match, Verdict> {
         let side = unreadable(Side::Answer);
         let mut texts: Vec<&str> = Vec::new();
         for text in &found.answers {
@@ -157,7 +207,7 @@ impl Case<'_> {
         }
         let mut parsed = Vec::with_capacity(texts.len());
         for text in &texts {
-            parsed.push(self.parse(text).map_err(&side)?);
+            parsed.push(self.readings(whole, text, found.rule).map_err(&side)?);
         }
         let Some(last) = parsed.last().cloned() else {
             return Err(Verdict::Unparseable { side: Side::Answer, why: Why::NoAnswer });
@@ -185,13 +235,25 @@ impl Case<'_> {
         for rival in &found.rivals {
             // A rival that cannot be read says nothing.
             let Ok(rival) = self.parse(rival) else { continue };
+            // "The answer is B" behind a box with what B stands for.
+            if matches!(rival[..], [Form::Choice(_)]) && !last.iter().any(|form| matches!(form, Form::Choice(_))) {
+                continue;
+            }
             let both_ways = self.compare(&last, &rival).map_err(&side)?.is_yes()
                 || self.compare(&rival, &last).map_err(&side)?.is_yes();
             if !both_ways {
                 return Ok(Match::No(Decision::Contradiction));
             }
         }
-        self.compare(gold, &last).map_err(&side)
+        let result = self.compare(gold, &last).map_err(&side)?;
+        let many = gold.iter().any(|form| matches!(form, Form::List(_) | Form::Set(_)));
+        if !result.is_yes()
+            && !many
+            && let Some(spellings) = self.spellings(&last).map_err(&side)?
+        {
+            return self.compare(gold, &spellings).map_err(&side);
+        }
+        Ok(result)
     }
 }
 

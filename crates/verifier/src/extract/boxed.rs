@@ -1,7 +1,11 @@
 //! `\boxed{…}` and `\fbox{…}`.
 
 use super::spans;
+use crate::parse::number_word;
 use crate::verdict::Why;
+
+/// An offer is no longer than this, in bytes.
+const MAX_OFFER: usize = 400;
 
 const COMMANDS: [&str; 3] = ["\\boxed", "\\fbox", "\\framebox"];
 
@@ -40,9 +44,11 @@ pub(super) fn alternatives(text: &str) -> Vec<&str> {
             behind.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '$' | ',' | '*' | ')' | ']' | '\\'));
         let word = ["or ", "OR ", "Or "].iter().find_map(|or| tail.strip_prefix(or));
         if let Some(offer) = word {
-            let end = offer.find(['\n', '.', ';']).unwrap_or(offer.len());
-            let offer = spans::unwrap(&offer[..end]);
-            if offer.bytes().any(|b| b.is_ascii_digit()) && !offer.contains("\\boxed") {
+            let offer = &offer[..spans::sentence_end(spans::at_most(offer, MAX_OFFER))];
+            let offer = spans::unwrap(offer.split("; ").next().filter(|o| !o.ends_with('\\')).unwrap_or(offer));
+            // "or in cents, 1800" is said in another unit.
+            let converts = offer.starts_with("in ");
+            if offer.split([' ', ',']).any(names_number) && !converts && !offer.contains("\\boxed") {
                 found.push(offer);
             }
         }
@@ -50,6 +56,10 @@ pub(super) fn alternatives(text: &str) -> Vec<&str> {
     }
     found.drain(..found.len().saturating_sub(super::MAX_ANSWERS));
     found
+}
+
+fn names_number(word: &str) -> bool {
+    word.bytes().any(|b| b.is_ascii_digit()) || number_word(word).is_some()
 }
 
 /// The next box: its content and what follows.

@@ -1,14 +1,18 @@
 //! Finding the answer in a model's text.
 
 mod boxed;
+mod hashes;
+mod markup;
 mod numbers;
 mod phrase;
 mod refusal;
+mod remark;
 mod spans;
 mod tags;
 
 use std::fmt;
 
+pub(crate) use markup::plain;
 pub(crate) use refusal::{is_placeholder, is_refusal};
 
 use crate::options::{Format, Mode};
@@ -78,8 +82,9 @@ impl<'a> Extraction<'a> {
 
 /// Finds the answer in `text`.
 ///
-/// Lenient mode looks, after the last `</think>`, for `<answer>`, `\boxed`, `####`, "answer is", and then takes the whole
-/// text if it is short, the last formula, or the last number of a finished sentence. Strict mode accepts the required format alone.
+/// Lenient mode looks, after the last `</think>` and up to a token that ends the text (`<|im_end|>`), for `<answer>`, `\boxed`,
+/// `####`, "answer is", and then takes the whole text if it is short, the last formula, or the last number of a finished sentence.
+/// Strict mode accepts the required format alone.
 ///
 /// # Errors
 /// [`Why::NoAnswer`], [`Why::Unfinished`] where the text ends inside its answer, and [`Why::Format`] in strict mode.
@@ -135,12 +140,19 @@ fn inside_tag(content: &str) -> Result<Extraction<'_>, Why> {
 }
 
 fn lenient(text: &str) -> Result<Extraction<'_>, Why> {
-    let text = tags::after_think(text)?;
+    let text = tags::after_thoughts(text)?;
     let tagged = tags::answers(text)?;
     if !tagged.is_empty() {
         let mut all = Extraction::new(Rule::AnswerTag, Vec::new());
         for content in &tagged[tagged.len().saturating_sub(MAX_ANSWERS)..] {
-            let one = inside_tag(content)?;
+            let mut one = inside_tag(content)?;
+            // A solution in its tag, not an answer alone.
+            if (is_wordy(content) || content.contains('\n') && spans::is_prose(content))
+                && one.answer() == spans::unwrap(content)
+                && let Ok(statement) = last_statement(content)
+            {
+                one.answers = statement.answers;
+            }
             all.answers.extend(one.answers);
             all.rivals.extend(one.rivals);
         }
@@ -149,13 +161,13 @@ fn lenient(text: &str) -> Result<Extraction<'_>, Why> {
         return Ok(all);
     }
     let boxes = boxed::boxes(text)?;
-    let hashes = hash_lines(text);
     if !boxes.is_empty() {
         let mut rivals = boxed::alternatives(text);
-        rivals.extend(hashes);
-        rivals.extend(phrase::statement_after_last_box(text));
+        rivals.extend(hashes::values(text));
+        rivals.extend(phrase::statements_after_last_box(text));
         return Ok(Extraction { rule: Rule::Boxed, answers: boxes, rivals });
     }
+    let hashes = hashes::answers(text);
     if !hashes.is_empty() {
         return Ok(Extraction::new(Rule::Hashes, hashes));
     }
@@ -183,16 +195,27 @@ fn last_statement(text: &str) -> Result<Extraction<'_>, Why> {
     }
 }
 
-fn hash_lines(text: &str) -> Vec<&str> {
-    let behind = text.split("####").skip(1).filter_map(|rest| rest.trim_start_matches('#').lines().next());
-    let mut found: Vec<_> = behind.map(str::trim).filter(|answer| !answer.is_empty()).collect();
-    found.drain(..found.len().saturating_sub(MAX_ANSWERS));
-    found
+/// The text before an exclamation mark in prose: "The answer is 18!" may say 18 and 18 factorial. A formula says the latter alone.
+pub(crate) fn without_exclamation<'a>(text: &str, answer: &'a str) -> Option<&'a str> {
+    let number = answer.strip_suffix('!')?.trim_end_matches(['*', '_']);
+    let plain = number.ends_with(|c: char| c.is_ascii_digit()) && !number.contains(['\\', '^', '!', '(']);
+    let alone = spans::unwrap(text).len() == answer.len() && !text.contains('*');
+    // `answer` is a part of `text`.
+    let end = (answer.as_ptr() as usize + answer.len()).checked_sub(text.as_ptr() as usize)?;
+    let behind = text.get(end..)?.trim_start();
+    let formula = behind.starts_with('$') || behind.starts_with("\\)") || behind.starts_with("\\]");
+    (plain && !formula && !(alone && spans::prose_words(answer) == 0)).then_some(number)
 }
 
 /// What a short text states, where the whole of it could not be read: only prose has a last statement.
 pub(crate) fn in_prose(text: &str) -> Option<Extraction<'_>> {
+    let text = tags::after_thoughts(text).ok()?;
     if spans::is_prose(text) { last_statement(text).ok() } else { None }
+}
+
+/// Whether a text is a sentence of a script without spaces that has a number in it.
+pub(crate) fn counts_in_ideographs(text: &str) -> bool {
+    text.bytes().any(|b| b.is_ascii_digit()) && text.chars().any(spans::is_ideograph)
 }
 
 /// Whether a text has more words than an answer that is no sentence.
@@ -202,8 +225,7 @@ pub(crate) fn is_wordy(text: &str) -> bool {
 
 /// The answer in a gold text: behind `####`, in a box, or the text itself.
 pub(crate) fn gold(text: &str) -> &str {
-    let lines = hash_lines(text);
-    if let Some(answer) = lines.last() {
+    if let Some(answer) = hashes::answers(text).last() {
         return answer;
     }
     match boxed::boxes(text) {

@@ -1,6 +1,7 @@
 //! The last number of a text.
 
 use super::spans;
+use crate::parse::is_sign;
 use crate::verdict::Why;
 
 /// The last number with its sign, currency, fraction and percent sign; joined with the one before it where "or" stands between.
@@ -8,8 +9,13 @@ pub(super) fn last(text: &str) -> Result<Option<&str>, Why> {
     let text = text.trim_end();
     let Some((mut start, end)) = number_before(text, text.len()) else { return Ok(None) };
     let behind = &text[end..];
-    if text[..start].trim_end().ends_with(" not") {
+    // "less than 10", "10 or more", "10 squared" are not 10.
+    let sign = text[..start].trim_end_matches(['$', ' ']).split_whitespace().last().filter(|word| is_sign(word));
+    if spans::is_qualified(text[..start].trim_end_matches('$'), behind.trim_start_matches('$')) && sign.is_none() {
         return Ok(None);
+    }
+    if let Some(word) = sign {
+        start = text[..start].trim_end_matches(['$', ' ']).len() - word.len();
     }
     if spans::ends_open(text) || behind.contains('?') {
         return Err(Why::Unfinished("a sentence"));

@@ -95,7 +95,7 @@ impl Lexer<'_> {
             if rest <= 2
                 && let Some(function) = names::function(&word[..length]).filter(|_| length >= 3 || rest == 1)
             {
-                if crate::units::is_plain_unit(word) {
+                if crate::units::is_plain_unit(word) || crate::parse::is_sign(word) {
                     return Ok(false);
                 }
                 self.at = start + length;

@@ -49,7 +49,7 @@ impl Parser<'_> {
         let braced = self.eat(Tok::Open(Bracket::Brace));
         let base = match self.tok() {
             Tok::Number(index) => u32::try_from(self.lexed.numbers[index as usize].value.numerator().clone()).ok(),
-            Tok::Word => super::words::number_word(self.word()).and_then(|n| u32::try_from(n).ok()),
+            Tok::Word => super::counting::number_word(self.word()).and_then(|n| u32::try_from(n).ok()),
             _ => None,
         };
         self.next();

@@ -3,12 +3,14 @@
 mod bases;
 mod calculus;
 mod call;
+mod counting;
 mod determinant;
 mod group;
 mod items;
 mod parameter;
 mod plus_minus;
 mod primary;
+mod qualifiers;
 mod series;
 mod special;
 mod sum;
@@ -22,7 +24,9 @@ use crate::lex::lex;
 use crate::lex::token::{Lexed, Tok, Token};
 use crate::verdict::Why;
 
-pub(crate) use words::{MONTHS, number_word};
+pub(crate) use counting::number_word;
+pub(crate) use qualifiers::{is_bound, is_power, is_sign, turned};
+pub(crate) use words::MONTHS;
 
 /// Deepest nesting of brackets and arguments.
 pub(crate) const MAX_DEPTH: usize = 60;
@@ -75,7 +79,7 @@ pub(crate) fn parse_within(text: &str, limit: usize, arena: &mut Arena, budget: 
     if text.len() > limit {
         return Err(Stop::Unreadable(Why::TooLong { bytes: text.len(), limit }));
     }
-    parse(text, arena, budget)
+    parse(&crate::extract::plain(text), arena, budget)
 }
 
 /// All readings of an answer, the most likely first.

@@ -1,11 +1,11 @@
 //! Words behind a value: units, halves of the day, nouns that only name what was counted.
 
-use super::Parser;
+use super::{Parser, is_power};
 use crate::budget::Outcome;
 use crate::expr::{Node, build_small};
 use crate::form::{Date, DayHalf, Form, Value};
 use crate::lex::token::{Bracket, Tok};
-use crate::parse::words;
+use crate::parse::{counting, words};
 use crate::units::{Unit, currency, named};
 use dashu_ratio::RBig;
 
@@ -71,7 +71,7 @@ impl Parser<'_> {
                 self.skip_words();
                 return Ok(Form::Value(value));
             }
-            if let Some(scale) = words::scale(&word) {
+            if let Some(scale) = counting::scale(&word) {
                 self.next();
                 let scale = self.arena.number(scale);
                 value.id = self.arena.mul(value.id, scale, self.budget)?;
@@ -207,7 +207,8 @@ impl Parser<'_> {
                     self.next();
                     continue;
                 }
-                "squared" => {
+                // "10 squared" is no unit, "10 squared metres" is one.
+                "squared" if self.token(1).tok == Tok::Word => {
                     self.next();
                     continue;
                 }
@@ -258,8 +259,11 @@ impl Parser<'_> {
 
     /// Words, and numbers in words' company that only describe: "cm^2", "days".
     fn skip_words(&mut self) {
+        let value_before =
+            |p: &Self| p.at > 0 && !matches!(p.lexed.tokens[p.at - 1].tok, Tok::Word | Tok::Symbol(_) | Tok::Slash);
         loop {
             match self.tok() {
+                Tok::Word if is_power(self.word()) && value_before(self) => return,
                 Tok::Word if !matches!(self.word(), "or" | "and" | "Or" | "And" | "OR" | "AND") => self.next(),
                 Tok::Caret if self.at > 0 && self.lexed.tokens[self.at - 1].tok == Tok::Word => {
                     if self.unit_exponent().is_none() {

@@ -1,12 +1,12 @@
-//! Answers in words: letters of a choice, numbers, dates, plain text.
+//! Answers in words: letters of a choice, dates, plain text; `counting` reads numbers.
 
-use super::{Parser, Part};
+use super::counting::number_word;
+use super::{Parser, Part, qualifiers};
 use crate::budget::Outcome;
 use crate::expr::Node;
 use crate::form::{Date, Form, Value};
 use crate::lex::number::in_base;
 use crate::lex::token::{NamedSet, Rel, Tok};
-use dashu_ratio::RBig;
 
 pub(crate) const MONTHS: [&str; 12] = [
     "january",
@@ -32,77 +32,6 @@ pub(super) fn month(word: &str) -> Option<u8> {
         .iter()
         .position(|month| *month == word || word.len() >= 3 && word.len() <= 4 && month.starts_with(&word))?;
     Some(at as u8 + 1)
-}
-
-/// Small numbers in English.
-pub(crate) fn number_word(word: &str) -> Option<i64> {
-    const WORDS: [&str; 21] = [
-        "zero",
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "eleven",
-        "twelve",
-        "thirteen",
-        "fourteen",
-        "fifteen",
-        "sixteen",
-        "seventeen",
-        "eighteen",
-        "nineteen",
-        "twenty",
-    ];
-    const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
-    let word = word.to_ascii_lowercase();
-    if let Some(at) = WORDS.iter().position(|w| *w == word) {
-        return Some(at as i64);
-    }
-    TENS.iter().position(|w| *w == word).map(|at| 10 * (at as i64 + 2)).or(if word == "hundred" {
-        Some(100)
-    } else {
-        None
-    })
-}
-
-/// "million" and its like.
-pub(super) fn scale(word: &str) -> Option<RBig> {
-    Some(RBig::from(match word {
-        "hundred" => 100i64,
-        "thousand" => 1_000,
-        "million" => 1_000_000,
-        "billion" => 1_000_000_000,
-        "trillion" => 1_000_000_000_000,
-        "dozen" => 12,
-        _ => return None,
-    }))
-}
-
-/// "half", "thirds", "fifths": into how many parts one is cut.
-fn parts_of_one(word: &str, single: bool) -> Option<i64> {
-    let part = match (word, single) {
-        ("half", true) | ("halves", false) => return Some(2),
-        (_, true) => word,
-        (_, false) => word.strip_suffix('s')?,
-    };
-    Some(match part {
-        "third" => 3,
-        "quarter" | "fourth" => 4,
-        "fifth" => 5,
-        "sixth" => 6,
-        "seventh" => 7,
-        "eighth" => 8,
-        "ninth" => 9,
-        "tenth" => 10,
-        "twelfth" => 12,
-        _ => return None,
-    })
 }
 
 /// `C) 42`, `(C) 42`, `C: 42`, `\text{(C)} 42`: the letter and what it stands for.
@@ -162,7 +91,7 @@ impl Parser<'_> {
         let mut ahead = 0;
         loop {
             match self.token(ahead).tok {
-                Tok::Word if self.is_joint(ahead) && !words.is_empty() => break,
+                Tok::Word if self.is_joint(ahead) && !words.is_empty() && !self.counts_on(ahead, &words) => break,
                 Tok::Word => {
                     let token = self.token(ahead);
                     words.push(self.text[token.start as usize..token.end as usize].to_lowercase());
@@ -171,6 +100,11 @@ impl Parser<'_> {
                 // A variable between words is a letter of the text.
                 Tok::Symbol(_) | Tok::Constant(_) if self.token(ahead).text => words.push(self.letters(ahead)),
                 Tok::Comma | Tok::Semicolon | Tok::End0 | Tok::Close(_) | Tok::Ampersand | Tok::Row | Tok::End => break,
+                // "Answer: B"
+                Tok::Colon if matches!(words.last().map(String::as_str), Some("answer" | "option" | "choice")) => {
+                    self.at += ahead + 1;
+                    return self.words_only();
+                }
                 Tok::Number(index) => {
                     // "October 30, 1999"
                     let number = self.lexed.numbers[index as usize].value.clone();
@@ -194,6 +128,10 @@ impl Parser<'_> {
         }
         if words.len() > MAX_WORDS {
             return self.error("an answer, not a text");
+        }
+        let behind_or = self.at > 0 && matches!(self.lexed.tokens[self.at - 1].tok, Tok::Word);
+        if behind_or && words.first().is_some_and(|word| qualifiers::is_bound(word)) {
+            return self.error("a value, not a bound");
         }
         if let Some(form) = self.meaning(&words) {
             self.at += ahead;
@@ -250,6 +188,11 @@ impl Parser<'_> {
     fn meaning(&mut self, words: &[String]) -> Option<Form> {
         let words: Vec<&str> =
             words.iter().map(String::as_str).filter(|w| !matches!(*w, "the" | "a" | "an" | "is" | "answer")).collect();
+        // "There are no solutions"
+        let words = match &words[..] {
+            ["there", "are" | "exist" | "exists", rest @ ..] | ["there", rest @ ..] => rest,
+            words => words,
+        };
         match words[..] {
             ["no", "solution" | "solutions"]
             | ["no", "real", "solution" | "solutions"]
@@ -265,66 +208,41 @@ impl Parser<'_> {
                 Some(Form::Value(Value::of(self.arena.constant(crate::expr::Constant::Infinity))))
             }
             [] => None,
+            [sign, ref count @ ..] if qualifiers::is_sign(sign) => {
+                let number = self.number_in_words(count)?;
+                Some(Form::Value(Value::of(self.arena.neg(number))))
+            }
             _ => {
-                let number = self.number_in_words(&words)?;
+                let number = self.number_in_words(words)?;
                 Some(Form::Value(Value::of(number)))
             }
         }
     }
 
-    /// "twenty five", "three hundred", "two thirds".
-    fn number_in_words(&mut self, words: &[&str]) -> Option<u32> {
-        if let Some((parts, count)) = words.split_last()
-            && let Some(parts) = parts_of_one(parts, matches!(count, [] | ["one"]))
-        {
-            let count = if count.is_empty() { self.arena.integer(1) } else { self.number_in_words(count)? };
-            let parts = self.arena.integer(parts);
-            return self.arena.div(count, parts, self.budget).ok();
-        }
-        let mut total = 0i64;
-        let mut current = 0i64;
-        let mut last = 0;
-        for (at, word) in words.iter().enumerate() {
-            if *word == "and" {
-                continue;
-            }
-            if let Some(n) = number_word(word).filter(|n| *n != 100) {
-                if at > 0 && (last == 1 && (n >= 10 || current % 10 != 0)) {
-                    return None;
-                }
-                current += n;
-                last = 1;
-            } else if *word == "hundred" && current > 0 {
-                current *= 100;
-                last = 2;
-            } else if let Some(scale) = scale(word).filter(|_| current > 0 && *word != "dozen") {
-                total += current.checked_mul(crate::expr::build_small(&scale)?)?;
-                current = 0;
-                last = 2;
-            } else if at > 0 && at + 1 == words.len() {
-                // A counted noun: "four apples".
-                break;
-            } else {
-                return None;
-            }
-        }
-        (last > 0).then(|| self.arena.integer(total + current))
-    }
-
-    /// Skips the words before the mathematics of an item: "approximately", "the area is".
+    /// Skips the words before the mathematics of an item: "approximately", "the area is". Words that change the value are not skipped.
     pub(super) fn leading_words(&mut self) -> Outcome<()> {
         let start = self.at;
         while self.tok() == Tok::Word {
             if self.at - start > 40 {
                 return self.error("an answer, not a text");
             }
-            if self.token(1).tok == Tok::Underscore || number_word(self.word()).is_some() {
-                return Ok(());
+            let word = self.word().to_owned();
+            if self.token(1).tok == Tok::Underscore || number_word(&word).is_some() {
+                break;
             }
-            if matches!(self.word(), "not" | "Not" | "neither" | "never" | "between") {
+            if qualifiers::denies(&word) {
                 return self.error("an answer, not what it is not");
             }
+            if qualifiers::is_sign(&word) && self.token(1).tok != Tok::Word {
+                self.lexed.tokens[self.at].tok = Tok::Minus;
+                break;
+            }
             self.next();
+        }
+        let words = &self.text[self.lexed.tokens[start].start as usize..self.token(0).start as usize];
+        let named = matches!(self.tok(), Tok::Rel(Rel::Equal | Rel::Approx) | Tok::Colon);
+        if !named && qualifiers::turned(words) {
+            return self.error("a value, not a part, a multiple or a bound of one");
         }
         if self.at > start
             && let Tok::Rel(Rel::Equal | Rel::Approx) | Tok::Colon = self.tok()
