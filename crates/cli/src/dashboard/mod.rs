@@ -120,7 +120,22 @@ fn leave() {
     let _screen = execute!(io::stderr(), LeaveAlternateScreen);
 }
 
-/// Draws until the run ends.
+/// Whether the terminal is gone, as after a lost connection: reading its keys would then spin for ever.
+#[cfg(unix)]
+fn has_hung_up() -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let stderr = io::stderr();
+    let mut terminal = [PollFd::new(&stderr, PollFlags::empty())];
+    let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+    poll(&mut terminal, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok() && terminal[0].revents().intersects(gone)
+}
+
+#[cfg(not(unix))]
+fn has_hung_up() -> bool {
+    false
+}
+
+/// Draws until the run ends, or the terminal does.
 fn show(mut screen: FullScreen, mut state: State, news: &Receiver<News>, stop: &AtomicBool) -> io::Result<()> {
     loop {
         loop {
@@ -139,6 +154,9 @@ fn show(mut screen: FullScreen, mut state: State, news: &Receiver<News>, stop: &
             screen.0.clear()?;
         }
         screen.0.draw(|frame| view::draw(frame, &state))?;
+        if has_hung_up() {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
         if event::poll(TICK)? {
             match event::read()? {
                 Event::Key(key) if key.kind != KeyEventKind::Release => {

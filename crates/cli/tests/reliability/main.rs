@@ -24,5 +24,7 @@ mod reference;
 mod resume;
 mod server;
 mod serving;
+#[cfg(target_os = "linux")]
+mod terminal;
 mod tiny;
 mod weights;
