@@ -135,7 +135,7 @@ impl Judge<'_> {
             Proof::Different => return Ok(Match::No(Decision::Canonical)),
             Proof::None => {}
         }
-        match numeric::compare_precisely(self.arena, gold, answer, seed, self.budget)? {
+        match numeric::compare_precisely(self.arena, gold, answer, numbers, seed, self.budget)? {
             Agreement::Differ { bits } => Ok(Match::No(Decision::Bounds { bits })),
             Agreement::Agree { points, bits } => Ok(Match::Yes(Decision::Evidence { points, bits })),
             Agreement::Unknown => Ok(Match::Unknown),

@@ -3,7 +3,7 @@
 mod build;
 mod rewrite;
 
-pub(crate) use build::{bits, power as integer_power, small as build_small};
+pub(crate) use build::{bits, exact_root, power as integer_power, small as build_small};
 
 use dashu_ratio::RBig;
 

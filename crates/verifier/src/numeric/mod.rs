@@ -2,8 +2,10 @@
 
 mod ball;
 mod disc;
+mod domain;
 mod estimate;
 mod eval;
+mod exact;
 mod points;
 mod precise;
 mod refine;
