@@ -10,8 +10,9 @@ use crate::verdict::Why;
 
 /// Results longer than this many bits stay unevaluated: 2^(2^17) has 39,000 digits.
 const MAX_BITS: usize = 1 << 17;
-/// Largest argument of a factorial or binomial that is multiplied out.
-const MAX_FACTORIAL: u32 = 5_000;
+/// Largest argument of a factorial or binomial that is multiplied out: two of these fit the budget. Greater ones are compared by
+/// their magnitude.
+const MAX_FACTORIAL: u32 = 2_400;
 /// Bits of a machine word: the unit in which arithmetic is paid for.
 const WORD: usize = 64;
 
@@ -80,6 +81,14 @@ impl Arena {
         (self.nodes.len() - 1) as Id
     }
 
+    /// A node that is no rational number: what it comes to at infinity, or the node itself.
+    fn made(&mut self, node: Node) -> Outcome<Id> {
+        Ok(match self.with_infinity(&node)? {
+            Some(id) => id,
+            None => self.push(node),
+        })
+    }
+
     pub(crate) fn number(&mut self, value: RBig) -> Id {
         self.push(Node::Number(value))
     }
@@ -98,7 +107,7 @@ impl Arena {
 
     pub(crate) fn add(&mut self, a: Id, b: Id, budget: &mut Budget) -> Outcome<Id> {
         budget.charge(1)?;
-        let Some((x, y)) = self.both(a, b) else { return Ok(self.push(Node::Add(a, b))) };
+        let Some((x, y)) = self.both(a, b) else { return self.made(Node::Add(a, b)) };
         budget.charge(cost(x, y))?;
         let sum = x + y;
         Ok(self.number(sum))
@@ -122,7 +131,7 @@ impl Arena {
 
     pub(crate) fn mul(&mut self, a: Id, b: Id, budget: &mut Budget) -> Outcome<Id> {
         budget.charge(1)?;
-        let Some((x, y)) = self.both(a, b) else { return Ok(self.push(Node::Mul(a, b))) };
+        let Some((x, y)) = self.both(a, b) else { return self.made(Node::Mul(a, b)) };
         budget.charge(cost(x, y))?;
         let product = x * y;
         Ok(self.number(product))
@@ -133,7 +142,7 @@ impl Arena {
         if self.rational(b).is_some_and(RBig::is_zero) {
             return Err(Stop::Unreadable(Why::Invalid("division by zero")));
         }
-        let Some((x, y)) = self.both(a, b) else { return Ok(self.push(Node::Div(a, b))) };
+        let Some((x, y)) = self.both(a, b) else { return self.made(Node::Div(a, b)) };
         budget.charge(cost(x, y))?;
         let quotient = x / y;
         Ok(self.number(quotient))
@@ -159,7 +168,7 @@ impl Arena {
                 return Ok(self.number(value));
             }
         }
-        Ok(self.push(Node::Pow(a, b)))
+        self.made(Node::Pow(a, b))
     }
 
     pub(crate) fn sqrt(&mut self, a: Id, budget: &mut Budget) -> Outcome<Id> {
@@ -214,7 +223,7 @@ impl Arena {
                 return Ok(self.number(value));
             }
         }
-        Ok(self.push(Node::Call(function, a)))
+        self.made(Node::Call(function, a))
     }
 
     pub(crate) fn call2(&mut self, function: Function, a: Id, b: Id, budget: &mut Budget) -> Outcome<Id> {

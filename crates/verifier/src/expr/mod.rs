@@ -1,6 +1,7 @@
 //! Expressions: nodes in one flat list, children before parents, so that no walk over them needs recursion.
 
 mod build;
+mod infinite;
 mod rewrite;
 
 pub(crate) use build::{bits, exact_root, power as integer_power, small as build_small};

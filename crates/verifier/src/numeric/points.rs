@@ -161,6 +161,30 @@ pub(crate) fn approximate(arena: &Arena, id: Id, budget: &mut Budget) -> Outcome
     evaluate(arena, &order, &[], 53, &mut Vec::new(), budget)
 }
 
+/// Whether two real constants are no further apart than `tolerance`, in double precision or, where that says too little, in more.
+pub(crate) fn within(arena: &Arena, gold: Id, answer: Id, tolerance: f64, budget: &mut Budget) -> Outcome<bool> {
+    Ok(match near::<Ball>(arena, gold, answer, 53, tolerance, budget)? {
+        Some(near) => near,
+        None => near::<Precise>(arena, gold, answer, PRECISION, tolerance, budget)?.unwrap_or(false),
+    })
+}
+
+fn near<D: Disc>(
+    arena: &Arena,
+    gold: Id,
+    answer: Id,
+    bits: usize,
+    tolerance: f64,
+    budget: &mut Budget,
+) -> Outcome<Option<bool>> {
+    let mut values: Vec<Option<D>> = Vec::new();
+    let mut value = |id: Id| evaluate(arena, &arena.below(id), &[], bits, &mut values, budget);
+    let (Some(gold), Some(answer)) = (value(gold)?, value(answer)?) else { return Ok(None) };
+    let Some(difference) = gold.sub(&answer).filter(D::is_real) else { return Ok(Some(false)) };
+    let error = difference.radius();
+    Ok((error < tolerance).then(|| difference.center().0.abs() <= tolerance + error))
+}
+
 /// A real constant's value, for putting things in order.
 pub(crate) fn real_value(arena: &Arena, id: Id, budget: &mut Budget) -> Outcome<Option<f64>> {
     match arena.node(id) {
