@@ -17,7 +17,12 @@ const EXACT_NO: Match = Match::No(Decision::Exact);
 
 impl Judge<'_> {
     pub(super) fn values(&mut self, gold: &Value, answer: &Value) -> Outcome<Match> {
-        let plain = self.with_units(gold, answer)?;
+        let mut plain = self.with_units(gold, answer)?;
+        if !plain.is_yes()
+            && let Some(id) = self.in_gold_letters(gold.id, answer.id)?
+        {
+            plain = plain.or(self.with_units(gold, &Value { id, ..answer.clone() })?);
+        }
         if plain.is_yes() || gold.percent == answer.percent || self.options.percent == Percent::Value {
             return Ok(plain);
         }
@@ -26,11 +31,22 @@ impl Judge<'_> {
         let bare = if gold.percent {
             let gold = self.times(gold, &hundred)?;
             self.with_units(&gold, answer)?
-        } else {
+        } else if self.exceeds_one(gold.id)? {
             let answer = self.times(answer, &hundred)?;
             self.with_units(gold, &answer)?
+        } else {
+            // A part of one that is followed by a percent sign is a hundred times too small.
+            return Ok(plain);
         };
         Ok(plain.or(bare))
+    }
+
+    /// Whether a bare number can be meant as so many percent.
+    fn exceeds_one(&mut self, id: Id) -> Outcome<bool> {
+        if let Some(value) = self.arena.rational(id) {
+            return Ok(*value > RBig::ONE);
+        }
+        Ok(numeric::real_value(self.arena, id, self.budget)?.is_some_and(|value| value > 1.0))
     }
 
     /// `value · factor`, its last digit with it.
@@ -52,6 +68,7 @@ impl Judge<'_> {
                 let answer = self.times(answer, &factor)?;
                 self.rounded(gold, &answer)
             }
+            None if g.is_temperature() && a.is_degree() => self.rounded(gold, answer),
             None if g.is_degree() != a.is_degree() => self.angles(gold, answer),
             None => Ok(Match::No(Decision::Shape)),
         }

@@ -10,9 +10,10 @@ use crate::verdict::Why;
 
 /// Results longer than this many bits stay unevaluated: 2^(2^17) has 39,000 digits.
 const MAX_BITS: usize = 1 << 17;
-/// Largest argument of a factorial or binomial that is multiplied out: two of these fit the budget. Greater ones are compared by
-/// their magnitude.
-const MAX_FACTORIAL: u32 = 2_400;
+/// Largest argument of a factorial or binomial that is multiplied out; greater ones are compared by their magnitude.
+const MAX_FACTORIAL: u32 = 5_000;
+/// Products of a word with a word of a factorial that are paid for as one step, which measures some hundred nanoseconds.
+const FACTORS_A_STEP: usize = 400;
 /// Bits of a machine word: the unit in which arithmetic is paid for.
 const WORD: usize = 64;
 
@@ -258,7 +259,7 @@ fn factorial(value: &RBig, step: usize, budget: &mut Budget) -> Outcome<Option<U
         return Ok(None);
     }
     let n = n as usize;
-    budget.charge((n * n / 40 + n) as u64)?;
+    budget.charge((n * n / FACTORS_A_STEP + n) as u64)?;
     Ok(Some((1..=n).rev().step_by(step).fold(UBig::ONE, |product, k| product * UBig::from(k))))
 }
 
@@ -274,7 +275,7 @@ fn binomial(n: &RBig, k: &RBig, budget: &mut Budget) -> Outcome<Option<RBig>> {
     if k > i64::from(MAX_FACTORIAL) {
         return Ok(None);
     }
-    budget.charge((k * k / 20 + k) as u64)?;
+    budget.charge((2 * k * k / FACTORS_A_STEP as i64 + k) as u64)?;
     let mut value = UBig::ONE;
     for j in 1..=k {
         value = value * UBig::from((top - k + j) as u64) / UBig::from(j as u64);

@@ -10,9 +10,9 @@ use crate::expr::{Arena, Constant, Function, Id, Node};
 /// Points at which two expressions must agree.
 const POINTS: u32 = 6;
 /// ... if they are put together of pieces.
-const POINTS_IN_PIECES: u32 = 24;
+const POINTS_IN_PIECES: u32 = 48;
 /// Points that are tried for each of these.
-const TRIES_FOR_ONE: u32 = 8;
+const TRIES_FOR_ONE: u32 = 4;
 /// Numbers in the text that points are drawn next to.
 const MAX_MARKS: usize = 12;
 /// Numbers beyond this mark no piece.
@@ -196,29 +196,31 @@ impl Domain {
             (3, _) => fraction(1 + random.below(3_000 * one)),
             _ => fraction(1 + random.below(16 * one)),
         };
-        let negative = !self.positive && attempt % 2 == 1 && random.next() & 1 == 1
-            || !self.positive && scale > 0 && random.next() & 1 == 1;
+        // The first point of all is positive.
+        let negative = !self.positive && attempt > 0 && random.next() & 1 == 1;
         if negative { -size } else { size }
     }
 
     fn whole(&self, random: &mut Random, attempt: u32) -> i64 {
-        let mark = self.mark(random);
-        match (attempt % 4, mark) {
+        let alone = self.names.len() == 1;
+        match (attempt % 4, self.mark(random)) {
             // One after the other, where there is one alone.
-            (0 | 2, _) if self.names.len() == 1 => 1 + i64::from(attempt / 2),
+            (0 | 2, _) if alone => 1 + i64::from(attempt / 2),
             (0 | 2, _) => 1 + random.below(6 + u64::from(attempt) / 2).min(23),
-            // Next to a multiple or a power of a number of the text.
-            (1, Some(mark)) => {
-                let times = 1 + random.below(3);
-                let near = match random.below(3) {
-                    0 => mark.pow(times as u32),
-                    _ => mark * times,
-                };
-                (near + random.below(5) - 2).max(1)
-            }
-            (1, None) => 1 + random.below(100),
-            _ => 1 + random.below(if attempt % 8 == 3 { 300 } else { 30_000 }),
+            (_, Some(mark)) if attempt % 8 != 3 => self.near_mark(random, mark).max(1),
+            _ => 1 + random.below(if attempt % 16 == 3 { 300 } else { 30_000 }),
         }
+    }
+
+    /// A multiple or power of a number of the text, where a floor jumps, or next to one; as often, that and another number.
+    fn near_mark(&self, random: &mut Random, mark: i64) -> i64 {
+        let times = 1 + random.below(3);
+        let at = match (random.below(3), self.mark(random)) {
+            (0, _) => mark.pow(times as u32),
+            (1, Some(other)) => mark * times + if random.next() & 1 == 1 { other } else { -other },
+            _ => mark * times,
+        };
+        if random.next() & 1 == 1 { at } else { at + random.below(5) - 2 }
     }
 }
 

@@ -44,6 +44,8 @@ struct Pair<'a> {
     random: Random,
     /// The gold answer has no real value somewhere: what is meant is where it has.
     restricted: bool,
+    /// Double precision has found points where both have values: others are passed over.
+    screened: bool,
 }
 
 impl<'a> Pair<'a> {
@@ -52,7 +54,16 @@ impl<'a> Pair<'a> {
         budget.charge((gold.len() + answer.len()) as u64)?;
         let domain = Domain::of(arena, [&gold, &answer]);
         let point = vec![RBig::ZERO; arena.names.len()];
-        Ok(Pair { arena, gold, answer, domain, point, random: Random(seed ^ 0x5eed), restricted: false })
+        Ok(Pair {
+            arena,
+            gold,
+            answer,
+            domain,
+            point,
+            random: Random(seed ^ 0x5eed),
+            restricted: false,
+            screened: false,
+        })
     }
 
     /// Compares at up to `wanted` points where both sides are known to `least` bits.
@@ -68,10 +79,13 @@ impl<'a> Pair<'a> {
         let patience = if bits > 53 { 12 } else { 24 };
         for attempt in 0..self.domain.tries() {
             // Where nothing has had a value, nothing will.
-            if attempt == patience && evaluated == 0 {
+            if attempt == patience && evaluated == 0 && !self.screened {
                 break;
             }
             self.domain.draw(&mut self.random, attempt, &mut self.point);
+            if self.screened && !self.has_values(real, budget)? {
+                continue;
+            }
             let x = evaluate(self.arena, &self.gold, &self.point, bits, &mut values, budget)?;
             // Where the gold answer has no real value, it says nothing.
             if real && x.as_ref().is_some_and(D::nonreal) {
@@ -116,6 +130,18 @@ impl<'a> Pair<'a> {
     }
 }
 
+impl Pair<'_> {
+    /// Whether both sides have a value at the point in double precision, the gold answer a real one if asked for.
+    fn has_values(&self, real: bool, budget: &mut Budget) -> Outcome<bool> {
+        let mut values: Vec<Option<Ball>> = Vec::new();
+        let gold = evaluate(self.arena, &self.gold, &self.point, 53, &mut values, budget)?;
+        if gold.is_none_or(|gold| real && gold.nonreal()) {
+            return Ok(false);
+        }
+        Ok(evaluate(self.arena, &self.answer, &self.point, 53, &mut values, budget)?.is_some())
+    }
+}
+
 /// Whether a value on the way to the last one is off the real line.
 fn passes_nonreal<D: Disc>(order: &[Id], values: &[Option<D>]) -> bool {
     order.iter().any(|&id| values[id as usize].as_ref().is_some_and(D::nonreal))
@@ -139,7 +165,7 @@ pub(crate) fn compare_precisely(
 ) -> Outcome<Agreement> {
     let mut pair = Pair::new(arena, gold, answer, seed.wrapping_add(1), budget)?;
     let mut bits = PRECISION;
-    pair.restricted = first != Agreement::Unknown;
+    (pair.restricted, pair.screened) = (first != Agreement::Unknown, first != Agreement::Unknown);
     let alone = pair.domain.in_pieces() && first == Agreement::Unknown;
     let wanted = if alone { PRECISE_POINTS_ALONE } else { PRECISE_POINTS };
     for _ in 0..ROUNDS {

@@ -120,7 +120,7 @@ impl Parser<'_> {
                 self.at += 3;
                 Ok(Some(self.arena.number(value)))
             }
-            Tok::Frac => {
+            Tok::Frac if !self.unit_fraction_ahead() => {
                 let fraction = self.nested(Self::fraction)?;
                 let whole_parts = self.lexed.tokens[start + 1..self.at]
                     .iter()
@@ -345,6 +345,12 @@ impl Parser<'_> {
         self.next();
         if plain && matches!(self.token(0).tok, Tok::Number(_)) {
             return self.argument(false);
+        }
+        // \underline{\underline{18}}
+        if plain && self.tok() == Tok::Open(Bracket::Brace) && self.token(1).tok == Tok::Accent {
+            self.next();
+            let inside = self.nested(Self::accented)?;
+            return if self.eat(Tok::Close(Bracket::Brace)) { Ok(inside) } else { self.error("\"}\"") };
         }
         name.push(' ');
         let inside = self.subscript()?;

@@ -4,7 +4,7 @@ use super::Parser;
 use crate::budget::Outcome;
 use crate::expr::{Node, build_small};
 use crate::form::{Date, DayHalf, Form, Value};
-use crate::lex::token::{Bracket, Tok};
+use crate::lex::token::{Bracket, Rel, Tok};
 use crate::parse::words;
 use crate::units::{Unit, currency, named};
 use dashu_ratio::RBig;
@@ -176,6 +176,14 @@ impl Parser<'_> {
 
     /// `cm`, `square inches`, `m/s^2`, `miles per hour`: known units, as far as they go.
     fn unit(&mut self, value: &mut Value) {
+        if self.unit_fraction_ahead() {
+            value.unit = self.unit_fraction();
+            return;
+        }
+        if let Some(primes) = self.feet_or_inches() {
+            value.unit = primes;
+            return;
+        }
         let mut unit: Option<Unit> = None;
         let mut power = 1i8;
         let mut divide = false;
@@ -235,6 +243,46 @@ impl Parser<'_> {
         }
     }
 
+    /// `6'`, `2"`
+    fn feet_or_inches(&mut self) -> Option<Option<Unit>> {
+        if self.tok() != Tok::Prime {
+            return None;
+        }
+        self.next();
+        Some(named(if self.eat(Tok::Prime) { "inch" } else { "foot" }))
+    }
+
+    /// `\frac{\text{m}}{\text{s}}`
+    pub(super) fn unit_fraction_ahead(&self) -> bool {
+        let token = self.token(2);
+        self.tok() == Tok::Frac
+            && self.token(1).tok == Tok::Open(Bracket::Brace)
+            && token.tok == Tok::Word
+            && named(&self.text[token.start as usize..token.end as usize]).is_some()
+    }
+
+    fn unit_fraction(&mut self) -> Option<Unit> {
+        self.next();
+        let mut unit = Unit::none();
+        for sign in [1, -1] {
+            let braced = self.eat(Tok::Open(Bracket::Brace));
+            while matches!(self.tok(), Tok::Word | Tok::Symbol(_)) {
+                let word = named(self.word())?;
+                self.next();
+                let power = self.unit_exponent().unwrap_or(1);
+                unit = unit.times(&word, sign * power)?;
+                if !braced {
+                    break;
+                }
+                self.eat(Tok::Star);
+            }
+            if braced && !self.eat(Tok::Close(Bracket::Brace)) {
+                return None;
+            }
+        }
+        Some(unit)
+    }
+
     /// `^2`, `^{-1}`
     fn unit_exponent(&mut self) -> Option<i8> {
         if self.tok() != Tok::Caret {
@@ -259,6 +307,9 @@ impl Parser<'_> {
     /// Words, and numbers in words' company that only describe: "cm^2", "days".
     fn skip_words(&mut self) {
         loop {
+            if self.skip_range() {
+                continue;
+            }
             match self.tok() {
                 Tok::Word if !matches!(self.word(), "or" | "and" | "Or" | "And" | "OR" | "AND") => self.next(),
                 Tok::Caret if self.at > 0 && self.lexed.tokens[self.at - 1].tok == Tok::Word => {
@@ -280,6 +331,44 @@ impl Parser<'_> {
                 _ => return,
             }
         }
+    }
+
+    /// `(k \in \mathbb{Z})`, and the name behind "for all" or "for integers": what a name runs over.
+    fn skip_range(&mut self) -> bool {
+        let set = |ahead: usize| {
+            self.token(ahead).tok == Tok::Rel(Rel::In) && matches!(self.token(ahead + 1).tok, Tok::Set(_))
+        };
+        let name = |ahead: usize| matches!(self.token(ahead).tok, Tok::Symbol(_));
+        let bracketed = self.tok() == Tok::Open(Bracket::Round)
+            && name(1)
+            && set(2)
+            && self.token(4).tok == Tok::Close(Bracket::Round);
+        if bracketed {
+            self.at += 5;
+            return true;
+        }
+        let before = self.at.checked_sub(1).map(|at| self.lexed.tokens[at]);
+        let announced = before.is_some_and(|before| {
+            before.tok == Tok::Word
+                && matches!(
+                    &self.text[before.start as usize..before.end as usize],
+                    "all"
+                        | "any"
+                        | "every"
+                        | "each"
+                        | "integer"
+                        | "integers"
+                        | "real"
+                        | "numbers"
+                        | "number"
+                        | "constant"
+                )
+        });
+        let length = if set(1) { 3 } else { 1 };
+        let ends = matches!(self.token(length).tok, Tok::End0 | Tok::Comma | Tok::Close(_) | Tok::Word);
+        let found = announced && name(0) && ends;
+        self.at += if found { length } else { 0 };
+        found
     }
 
     /// Whether the slash here begins a unit: "5/s" is none, "60 km/h" has its word before.
@@ -322,7 +411,10 @@ impl Parser<'_> {
         self.met.letter_units = true;
         if self.reading.letter_units {
             value.id = number;
-            value.unit = Some(unit);
+            value.unit = match &value.unit {
+                Some(own) if !own.is_degree() => unit.times(own, 1),
+                _ => Some(unit),
+            };
         }
         Ok(())
     }
