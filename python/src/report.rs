@@ -80,11 +80,14 @@ impl Report {
         self.verdict == "correct"
     }
 
-    /// Whether there is a verdict: the answer is correct or wrong, or gives nothing to read. Where it is not, the gold
-    /// answer could not be read or the budget ended, and a reward of 0 would be a guess.
+    /// Whether there is a verdict: the answer is correct or wrong, or gives nothing to read, or the budget ended against a
+    /// plain number. Where it is not, the gold answer could not be read or the budget ended, and a reward of 0 would be a guess.
     #[getter]
     fn judged(&self) -> bool {
-        self.verdict != "over-budget" && self.side.as_deref() != Some("gold")
+        if self.verdict == "over-budget" {
+            return core::is_plain_number(&self.gold, &core::Options::default());
+        }
+        self.side.as_deref() != Some("gold")
     }
 
     fn __bool__(&self) -> bool {

@@ -260,8 +260,8 @@ class Report:
     @property
     def judged(self, /) -> bool:
         """
-        Whether there is a verdict: the answer is correct or wrong, or gives nothing to read. Where it is not, the gold
-        answer could not be read or the budget ended, and a reward of 0 would be a guess.
+        Whether there is a verdict: the answer is correct or wrong, or gives nothing to read, or the budget ended against a
+        plain number. Where it is not, the gold answer could not be read or the budget ended, and a reward of 0 would be a guess.
         """
     @property
     def reason(self, /) -> str | None:

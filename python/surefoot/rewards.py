@@ -79,7 +79,7 @@ def _decisive(reports: list[surefoot.Report]) -> surefoot.Report:
 
 class AccuracyReward:
     """1 where the completion gives the answer in the dataset's column, 0 where not, `None` where it cannot be judged: the gold answer
-    is missing or cannot be read, or the limit of steps was met. A gold answer may be a list of alternatives.
+    is missing or cannot be read, or the limit of steps was met and it is no plain number. A gold answer may be a list of alternatives.
 
     - column: the column with the gold answer
     - correct, wrong: the rewards

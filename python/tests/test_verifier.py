@@ -54,6 +54,9 @@ def test_a_report_says_why():
     assert (bool(cut), cut.verdict, cut.side, cut.judged) == (False, "unparseable", "answer", True)
     assert "the text ends inside" in cut.reason
     assert not surefoot.verify("1/2 ++ (", "0.5").judged
+    # what nobody can work out is wrong against a number, and open against anything else
+    hopeless = [surefoot.verify(gold, r"\boxed{\sum_{k=1}^{\infty} \sin k}") for gold in ("72", r"\sqrt{2}")]
+    assert [(report.verdict, report.judged) for report in hopeless] == [("over-budget", True), ("over-budget", False)]
 
 
 def test_half_a_surrogate_pair_does_not_stop_the_batch():

@@ -38,6 +38,15 @@ fn a_gold_answer_that_cannot_be_read_is_no_zero() {
 }
 
 #[test]
+fn what_nobody_can_work_out_is_wrong_against_a_number() {
+    let hopeless = r"\boxed{\sum_{k=1}^{\infty} \sin k}";
+    let judged =
+        score(&named(RewardName::MathPm1), &[("72", hopeless), (r"\$5.40", hopeless), (r"\sqrt{2}", hopeless)]);
+    assert_eq!(judged.rewards(), [Some(-1.0), Some(-1.0), None], "{judged:?}");
+    assert_eq!(judged.counts().over_budget, 3, "{judged:?}");
+}
+
+#[test]
 fn a_form_earns_its_bonus_and_strict_asks_for_it() {
     let name = vec![RewardName::Math, RewardName::Format];
     let bonus = Reward { name, weights: vec![1.0, 0.25], format: AnswerFormat::Boxed, ..Reward::default() };

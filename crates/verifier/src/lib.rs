@@ -22,6 +22,7 @@ mod lex;
 mod numeric;
 mod options;
 mod parse;
+mod plain;
 mod report;
 mod restate;
 mod show;
@@ -31,6 +32,7 @@ mod verify;
 
 pub use extract::{Extraction, Rule, extract};
 pub use options::{Boxes, Format, Mode, Options, Percent, Rounding};
+pub use plain::is_plain_number;
 pub use report::Report;
 pub use restate::restate;
 pub use verdict::{Decision, Side, Verdict, Why};

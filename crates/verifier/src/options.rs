@@ -57,7 +57,8 @@ impl Default for Rounding {
 /// What `10\%` equals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Percent {
-    /// `10\%` equals `0.1`, and also `10`, because questions that ask "what percent" accept the bare number.
+    /// `10\%` equals `0.1`, and also `10`, because questions that ask "what percent" accept the bare number. A bare gold answer
+    /// up to 1 is a part of one: `0.5\%` is not `0.5`.
     #[default]
     Either,
     /// `10\%` equals `0.1` alone.

@@ -44,6 +44,11 @@ impl Unit {
         self.kind == "degree"
     }
 
+    /// Degrees of a temperature, whose scale an answer may leave out.
+    pub(crate) fn is_temperature(&self) -> bool {
+        matches!(self.kind, "celsius" | "fahrenheit")
+    }
+
     /// The factor that turns a value in `self` to one in `other`; `None` where they measure different things.
     pub(crate) fn to(&self, other: &Unit) -> Option<RBig> {
         (self.dims == other.dims && self.kind == other.kind).then(|| &self.factor / &other.factor)
@@ -137,6 +142,11 @@ fn known(word: &str) -> Option<Unit> {
         "N" => return unit(&[(Mass, 1), (Length, 1), (Time, -2)], 1, 1),
         "J" => return unit(&[(Mass, 1), (Length, 2), (Time, -2)], 1, 1),
         "W" => return unit(&[(Mass, 1), (Length, 2), (Time, -3)], 1, 1),
+        "Omega" => return named("ohm"),
+        "AA" | "\\AA" => return named("angstrom"),
+        "M_\\odot" => return kind(Mass, "solar mass"),
+        // A prefix in front of its unit.
+        "mu" => return unit(&[], 1, 1_000_000),
         "V" => return unit(&[(Mass, 1), (Length, 2), (Time, -3), (Current, -1)], 1, 1),
         "Hz" => return unit(&[(Time, -1)], 1, 1),
         "eV" => return electronvolts(1),

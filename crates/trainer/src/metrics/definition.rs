@@ -35,7 +35,7 @@ metrics! {
     REWARD_CORRECT = "reward/correct", "share", "samples with a correct answer", "";
     REWARD_WRONG = "reward/wrong", "share", "samples with a wrong answer", "";
     REWARD_UNPARSEABLE = "reward/unparseable", "share", "samples in which no answer could be read; rewarded as wrong", "";
-    REWARD_OVER_BUDGET = "reward/over_budget", "share", "samples that could not be judged within the verifier's budget; they get their group's mean", "";
+    REWARD_OVER_BUDGET = "reward/over_budget", "share", "samples that could not be judged within the verifier's budget; rewarded as wrong where the gold answer is a plain number, else they get their group's mean", "";
     REWARD_UNJUDGED = "reward/unjudged", "share", "samples whose gold answer cannot be read or whose reward program failed; they get their group's mean", "";
     REWARD_FAILED = "reward/failed", "share", "samples whose reward program gave no reward: crash, timeout, or an answer that is none; part of `reward/unjudged`", "";
     REWARD_KL = "reward/kl", "nats", "mean divergence of the trained samples from the reference policy, summed over their tokens, with `advantage.kl_coefficient`", "mean Σ_j k(logp_old − logp_ref)";

@@ -62,14 +62,13 @@ pub fn warnings(records: &[Record], config: &Config) -> Vec<String> {
     }
     let sum = |metric| records.iter().filter_map(|record| record.get(metric)).fold(0.0, |sum, share| sum + share);
     let samples = (config.rollout.prompts * config.rollout.samples) as f64;
-    for (metric, what) in
-        [(REWARD_OVER_BUDGET, "were beyond the verifier's budget"), (REWARD_UNJUDGED, "could not be judged")]
-    {
+    for (metric, what, instead) in [
+        (REWARD_OVER_BUDGET, "were beyond the verifier's budget", "were given no reward, or that of a wrong answer"),
+        (REWARD_UNJUDGED, "could not be judged", "were given their group's mean"),
+    ] {
         let total = (sum(metric) * samples).round();
         if total > 0.0 {
-            found.push(format!(
-                "{total:.0} completions {what} and were given their group's mean; rollouts/ tells which"
-            ));
+            found.push(format!("{total:.0} completions {what} and {instead}; rollouts/ tells which"));
         }
     }
     if let (Some(first), Some(last)) = (mean_of_first(records, ROLLOUT_ENTROPY, count), last(ROLLOUT_ENTROPY))

@@ -1,6 +1,6 @@
 //! The rewards of gold answer and completion that come with surefoot.
 
-use surefoot_verifier::{Mode, Options, Side, Verdict as Judgement, verify};
+use surefoot_verifier::{Mode, Options, Side, Verdict as Judgement, is_plain_number, verify};
 
 use super::{Outcome, Sample, Verdict, term};
 use crate::config::Reward;
@@ -53,6 +53,9 @@ impl Builtin {
             Verdict::Correct => Some(1.0),
             Verdict::Wrong | Verdict::Unparseable => Some(self.wrong),
             Verdict::Scored => Some(f32::from(u8::from(so_far.formatted == Some(true)))),
+            // Against a plain number it is the completion that cannot be worked out; left open, that would be worth more than an
+            // honest mistake.
+            Verdict::OverBudget if is_plain_number(sample.gold, &self.options) => Some(self.wrong),
             Verdict::OverBudget | Verdict::GoldUnparseable | Verdict::Failed => None,
         };
         Outcome { reward, verdict, formatted: None, note }

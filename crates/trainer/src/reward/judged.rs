@@ -9,7 +9,7 @@ pub enum Verdict {
     Wrong,
     /// No answer could be read in the completion; rewarded as wrong.
     Unparseable,
-    /// The verifier's budget ended first: no reward.
+    /// The verifier's budget ended first: no reward, but that of a wrong answer where the gold answer is a plain number.
     OverBudget,
     /// The gold answer cannot be read: no reward.
     GoldUnparseable,

@@ -16,12 +16,8 @@ impl Judge<'_> {
                 let (g, a) = (flat(g), flat(a));
                 self.unordered(&g, &a, true)
             }
-            (F::Set(items) | F::List(items), single) if items.len() == 1 && !is_many(single) => {
-                self.forms(&items[0], single)
-            }
-            (single, F::Set(items) | F::List(items)) if items.len() == 1 && !is_many(single) => {
-                self.forms(single, &items[0])
-            }
+            (F::Set(items) | F::List(items), single) if is_alone(items, single) => self.forms(&items[0], single),
+            (single, F::Set(items) | F::List(items)) if is_alone(items, single) => self.forms(single, &items[0]),
             (F::Group { closed: g_ends, items: g }, F::Group { closed: a_ends, items: a }) => {
                 // Two entries may be an interval: then its ends count.
                 if g.len() == 2 && g_ends != a_ends { Ok(SHAPE) } else { self.in_order(g, a) }
@@ -35,6 +31,16 @@ impl Judge<'_> {
                 let a = self.without_names(a)?;
                 let g = self.without_names(g)?;
                 self.in_order(&g, &a)
+            }
+            (F::Group { .. } | F::Vector(_) | F::Matrix(_), F::Value(value)) => {
+                let Some(g) = entries(gold) else { return Ok(SHAPE) };
+                let a = self.along_axes(value, g.len())?;
+                a.map_or(Ok(SHAPE), |a| self.in_order(&g, &a))
+            }
+            (F::Value(value), F::Group { .. } | F::Vector(_) | F::Matrix(_)) => {
+                let Some(a) = entries(answer) else { return Ok(SHAPE) };
+                let g = self.along_axes(value, a.len())?;
+                g.map_or(Ok(SHAPE), |g| self.in_order(&g, &a))
             }
             // Sets of which nothing but the names is known.
             (F::Union(g), F::Union(a)) | (F::Intersection(g), F::Intersection(a)) => self.unordered(g, a, true),
@@ -146,6 +152,16 @@ impl Judge<'_> {
 
 fn is_many(form: &Form) -> bool {
     matches!(form, Form::List(_) | Form::Set(_) | Form::Group { .. } | Form::Union(_))
+}
+
+/// Whether the one member of a set or list can stand for it: a set that holds the empty set is not that.
+fn is_alone(items: &[Form], single: &Form) -> bool {
+    match items {
+        [Form::Set(_) | Form::Named(_)] => false,
+        [Form::Group { .. }] if matches!(single, Form::Group { .. }) => true,
+        [_] => !is_many(single),
+        _ => false,
+    }
 }
 
 /// Lists within lists are one list.

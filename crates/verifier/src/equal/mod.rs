@@ -2,6 +2,7 @@
 
 mod binders;
 mod collections;
+mod conventions;
 mod kinds;
 mod region;
 mod relation;
@@ -11,6 +12,7 @@ mod value;
 use crate::budget::{Budget, Outcome};
 use crate::expr::Arena;
 use crate::form::Form;
+use crate::lex::token::Rel;
 use crate::options::Options;
 use crate::verdict::Decision;
 
@@ -105,10 +107,27 @@ impl Judge<'_> {
     }
 
     fn mixed(&mut self, gold: &Form, answer: &Form) -> Outcome<Match> {
+        // `x ∈ {1, 2}` says what the set says.
+        if let Some(gold) = members(gold) {
+            return self.mixed(&gold, answer);
+        }
+        if let Some(answer) = members(answer) {
+            return self.mixed(gold, &answer);
+        }
         if let Some(result) = self.as_regions(gold, answer)? {
             return Ok(result);
         }
         self.collections(gold, answer)
+    }
+}
+
+/// The finite set that something is said to be in.
+fn members(form: &Form) -> Option<Form> {
+    match form {
+        Form::Chain(sides, relations) if relations[..] == [Rel::In] => {
+            sides.last().filter(|set| matches!(set, Form::Set(_))).cloned()
+        }
+        _ => None,
     }
 }
 

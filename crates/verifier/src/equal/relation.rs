@@ -62,7 +62,7 @@ impl Judge<'_> {
             if same.is_yes() {
                 return Ok(same);
             }
-            if let Some(renamed) = self.same_parameter(g_right, a_right)? {
+            if let Some(renamed) = self.in_gold_letters(g_right, a_right)? {
                 return self.ids(g_right, renamed);
             }
         }
@@ -97,25 +97,6 @@ impl Judge<'_> {
             self.arena.substitute(right, |node| (*node == Node::Symbol(name)).then_some(common), self.budget)
         };
         Ok((rename(answer.1, t)?, rename(gold.1, x)?))
-    }
-
-    /// The answer with the gold answer's name for the one whole number that counts the turns of an angle: `π/4 + kπ`, `π/4 + nπ`.
-    fn same_parameter(&mut self, gold: Id, answer: Id) -> Outcome<Option<Id>> {
-        let parameter = |judge: &Self, side: Id| {
-            let mut names = judge.arena.below(side).into_iter().filter_map(|id| match judge.arena.node(id) {
-                Node::Symbol(name) => Some(*name),
-                _ => None,
-            });
-            let first = names.next().filter(|_| judge.arena.any(side, |n| *n == Node::Constant(Constant::Pi)))?;
-            let whole = matches!(judge.arena.names[first as usize].as_str(), "k" | "n" | "m");
-            names.all(|name| name == first).then_some(first).filter(|_| whole)
-        };
-        let (Some(g), Some(a)) = (parameter(self, gold), parameter(self, answer)) else { return Ok(None) };
-        if g == a {
-            return Ok(None);
-        }
-        let name = self.arena.push(Node::Symbol(g));
-        self.arena.substitute(answer, |node| (*node == Node::Symbol(a)).then_some(name), self.budget).map(Some)
     }
 
     fn inequalities(&mut self, gold: Chain<'_>, answer: Chain<'_>) -> Outcome<Match> {
@@ -212,6 +193,12 @@ impl Judge<'_> {
         }
         if named {
             return Ok(Ok(last.clone()));
+        }
+        // `18 = x`
+        if let ([Form::Value(value), _], [Rel::Equal], true) = (sides, relations, self.is_name(last))
+            && self.constant(value.id)
+        {
+            return Ok(Ok(first.clone()));
         }
         let (Form::Value(left), Form::Value(right)) = (first, last) else { return Ok(Err(SHAPE)) };
         let zero = self.arena.rational(right.id).is_some_and(dashu_ratio::RBig::is_zero);

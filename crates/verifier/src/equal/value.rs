@@ -17,7 +17,12 @@ const EXACT_NO: Match = Match::No(Decision::Exact);
 
 impl Judge<'_> {
     pub(super) fn values(&mut self, gold: &Value, answer: &Value) -> Outcome<Match> {
-        let plain = self.with_units(gold, answer)?;
+        let mut plain = self.with_units(gold, answer)?;
+        if !plain.is_yes()
+            && let Some(id) = self.in_gold_letters(gold.id, answer.id)?
+        {
+            plain = plain.or(self.with_units(gold, &Value { id, ..answer.clone() })?);
+        }
         if plain.is_yes() || gold.percent == answer.percent || self.options.percent == Percent::Value {
             return Ok(plain);
         }
@@ -26,11 +31,22 @@ impl Judge<'_> {
         let bare = if gold.percent {
             let gold = self.times(gold, &hundred)?;
             self.with_units(&gold, answer)?
-        } else {
+        } else if self.exceeds_one(gold.id)? {
             let answer = self.times(answer, &hundred)?;
             self.with_units(gold, &answer)?
+        } else {
+            // A part of one that is followed by a percent sign is a hundred times too small.
+            return Ok(plain);
         };
         Ok(plain.or(bare))
+    }
+
+    /// Whether a bare number can be meant as so many percent.
+    fn exceeds_one(&mut self, id: Id) -> Outcome<bool> {
+        if let Some(value) = self.arena.rational(id) {
+            return Ok(*value > RBig::ONE);
+        }
+        Ok(numeric::real_value(self.arena, id, self.budget)?.is_some_and(|value| value > 1.0))
     }
 
     /// `value · factor`, its last digit with it.
@@ -52,6 +68,7 @@ impl Judge<'_> {
                 let answer = self.times(answer, &factor)?;
                 self.rounded(gold, &answer)
             }
+            None if g.is_temperature() && a.is_degree() => self.rounded(gold, answer),
             None if g.is_degree() != a.is_degree() => self.angles(gold, answer),
             None => Ok(Match::No(Decision::Shape)),
         }
@@ -101,14 +118,7 @@ impl Judge<'_> {
             let distance = if distance < RBig::ZERO { -distance } else { distance };
             return Ok(distance <= *tolerance);
         }
-        let (g, a) = (
-            numeric::approximate(self.arena, gold, self.budget)?,
-            numeric::approximate(self.arena, answer, self.budget)?,
-        );
-        let (Some(g), Some(a)) = (g, a) else { return Ok(false) };
-        let error = g.rad + a.rad;
-        let tolerance = tolerance.to_f64_fast();
-        Ok(g.real && a.real && error < tolerance && (g.re - a.re).abs() <= tolerance + error)
+        numeric::within(self.arena, gold, answer, tolerance.to_f64_fast(), self.budget)
     }
 
     /// Equality of two expressions.
@@ -119,7 +129,8 @@ impl Judge<'_> {
         if self.same_tree(gold, answer)? {
             return Ok(Match::Yes(Decision::Canonical));
         }
-        if self.is_infinite(gold) || self.is_infinite(answer) {
+        // Two infinite values that are the same are written alike.
+        if self.arena.infinite(gold).is_some() || self.arena.infinite(answer).is_some() {
             return Ok(Match::No(Decision::Canonical));
         }
         if let Some(result) = self.with_series(gold, answer)? {
@@ -130,23 +141,18 @@ impl Judge<'_> {
         if let Agreement::Differ { bits } = numbers {
             return Ok(Match::No(Decision::Bounds { bits }));
         }
+        if numbers == Agreement::Unknown && numeric::apart(self.arena, gold, answer, self.budget)? {
+            return Ok(Match::No(Decision::Bounds { bits: 53 }));
+        }
         match algebra::decide(self.arena, gold, answer, self.budget)? {
             Proof::Equal => return Ok(Match::Yes(Decision::Canonical)),
             Proof::Different => return Ok(Match::No(Decision::Canonical)),
             Proof::None => {}
         }
-        match numeric::compare_precisely(self.arena, gold, answer, seed, self.budget)? {
+        match numeric::compare_precisely(self.arena, gold, answer, numbers, seed, self.budget)? {
             Agreement::Differ { bits } => Ok(Match::No(Decision::Bounds { bits })),
             Agreement::Agree { points, bits } => Ok(Match::Yes(Decision::Evidence { points, bits })),
             Agreement::Unknown => Ok(Match::Unknown),
-        }
-    }
-
-    fn is_infinite(&self, id: Id) -> bool {
-        match self.arena.node(id) {
-            Node::Constant(Constant::Infinity) => true,
-            Node::Neg(inner) => *self.arena.node(*inner) == Node::Constant(Constant::Infinity),
-            _ => false,
         }
     }
 

@@ -1,9 +1,10 @@
 //! Expressions: nodes in one flat list, children before parents, so that no walk over them needs recursion.
 
 mod build;
+mod infinite;
 mod rewrite;
 
-pub(crate) use build::{bits, power as integer_power, small as build_small};
+pub(crate) use build::{bits, exact_root, power as integer_power, small as build_small};
 
 use dashu_ratio::RBig;
 

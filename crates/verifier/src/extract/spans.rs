@@ -4,6 +4,19 @@ use crate::parse::{is_bound, is_power, is_sign, turned};
 use crate::verdict::Why;
 
 const PAIRS: [(&str, &str); 4] = [("$$", "$$"), ("\\[", "\\]"), ("\\(", "\\)"), ("$", "$")];
+/// Environments that are formulas of their own; of these the signs belong to the formula.
+const ENVIRONMENTS: [(&str, &str); 10] = [
+    ("\\begin{equation}", "\\end{equation}"),
+    ("\\begin{equation*}", "\\end{equation*}"),
+    ("\\begin{align}", "\\end{align}"),
+    ("\\begin{align*}", "\\end{align*}"),
+    ("\\begin{gather}", "\\end{gather}"),
+    ("\\begin{gather*}", "\\end{gather*}"),
+    ("\\begin{multline}", "\\end{multline}"),
+    ("\\begin{multline*}", "\\end{multline*}"),
+    ("\\begin{eqnarray}", "\\end{eqnarray}"),
+    ("\\begin{eqnarray*}", "\\end{eqnarray*}"),
+];
 /// A whole text this long or shorter, in one line, may be the answer itself.
 const MAX_BARE: usize = 240;
 /// ... and holds no more words than this, beside its mathematics.
@@ -237,7 +250,10 @@ fn all(text: &str) -> Vec<(usize, usize, &str)> {
     while at < bytes.len() {
         let Some(step) = bytes[at..].iter().position(|&b| b == b'$' || b == b'\\') else { break };
         at += step;
-        let opening = PAIRS.iter().find(|(open, close)| text[at..].starts_with(open) && !unclosed.contains(close));
+        let opening = PAIRS
+            .iter()
+            .chain(&ENVIRONMENTS)
+            .find(|(open, close)| text[at..].starts_with(open) && !unclosed.contains(close));
         match opening {
             Some((open, close)) => {
                 let inside = at + open.len();
@@ -249,6 +265,10 @@ fn all(text: &str) -> Vec<(usize, usize, &str)> {
                 }
                 match end {
                     // "$5 and $7" are prices: a formula does not end behind a space before a digit.
+                    Some(end) if open.starts_with("\\begin") => {
+                        found.push((at, end + close.len(), &text[at..end + close.len()]));
+                        at = end + close.len();
+                    }
                     Some(end) if *open != "$" || is_formula(&text[inside..end], &text[end + 1..]) => {
                         found.push((at, end + close.len(), &text[inside..end]));
                         at = end + close.len();

@@ -38,6 +38,10 @@ impl Lexer<'_> {
             _ => {}
         }
         match names::command(name) {
+            // "⟹ x = 18": before the answer an arrow says nothing.
+            Command::Unknown
+                if self.out.tokens.is_empty()
+                    && matches!(name, "implies" | "Rightarrow" | "Longrightarrow" | "iff" | "Leftrightarrow") => {}
             Command::Token(tok) => {
                 self.count_depth(tok);
                 self.push(tok, start);
@@ -104,7 +108,9 @@ impl Lexer<'_> {
         let expected = "a matrix or cases environment";
         let close = close.ok_or(Stop::Unreadable(Why::Syntax { at: start, expected }))?;
         let kind = names::environment(&rest[1..close]).ok_or(Stop::Unreadable(Why::Syntax { at: start, expected }))?;
-        let array = rest[1..close].starts_with("array") || rest[1..close].starts_with("alignedat");
+        let array = rest[1..close].starts_with("array")
+            || rest[1..close].starts_with("aligneda")
+            || rest[1..close].starts_with("alignat");
         self.at += close + 1;
         if begins {
             // `\begin{array}{cc}` describes its columns.

@@ -49,6 +49,7 @@ impl Lexer<'_> {
             || crate::parse::number_word(word).is_some()
             || free && names::is_short_word(word)
             || (free || behind_digit || self.per_unit_ahead()) && crate::units::is_plain_unit(word)
+            || run == 3 && self.behind_number_and_slash() && crate::units::is_plain_unit(word)
             || behind_digit && matches!(word, "st" | "nd" | "rd" | "th")
             || run >= 4 && !(touches && behind_operator)
             || run == 3 && free;
@@ -74,6 +75,11 @@ impl Lexer<'_> {
     /// Whether the letters just passed stand behind a number and before a slash: `72 km/h`.
     fn per_unit_ahead(&self) -> bool {
         self.peek(0) == b'/' && matches!(self.out.tokens.last(), Some(Token { tok: Tok::Number(_), .. }))
+    }
+
+    /// `18/day`: a word there is a unit; two letters may be variables.
+    fn behind_number_and_slash(&self) -> bool {
+        matches!(self.out.tokens[..], [.., Token { tok: Tok::Number(_), .. }, Token { tok: Tok::Slash, .. }])
     }
 
     /// Moves behind `a.m.` or `p.m.`

@@ -78,6 +78,11 @@ impl Lexer<'_> {
                         self.at += 2;
                         continue;
                     }
+                    if self.text[start..].starts_with("{:}") {
+                        self.at += 2;
+                        self.push(Tok::Colon, start);
+                        continue;
+                    }
                     self.braces += 1;
                     if self.text_depths.last() != Some(&self.braces) {
                         self.push(Tok::Open(Bracket::Brace), start);
@@ -140,6 +145,10 @@ impl Lexer<'_> {
             b'>' => Tok::Rel(Rel::Greater),
             b'!' => Tok::Bang,
             b'\'' => Tok::Prime,
+            b'"' if self.inches(start) => {
+                self.push(Tok::Prime, start);
+                Tok::Prime
+            }
             b'`' | b'"' | b'?' => return,
             b'%' => Tok::Percent,
             b'&' => Tok::Ampersand,
@@ -151,6 +160,12 @@ impl Lexer<'_> {
             _ => return,
         };
         self.push(tok, start);
+    }
+
+    /// Whether a quotation mark stands behind a number and closes no quotation.
+    fn inches(&self, start: usize) -> bool {
+        let before = &self.text.as_bytes()[..start];
+        before.last().is_some_and(u8::is_ascii_digit) && before.iter().filter(|b| **b == b'"').count() % 2 == 0
     }
 
     /// A dollar before a number is money where it is alone; elsewhere it only marks a formula.

@@ -195,6 +195,7 @@ pub(super) fn command(name: &str) -> Command {
         "angle" | "measuredangle" | "triangle" | "odot" | "overarc" | "wideparen" => Tok::Figure,
         "vec" | "hat" | "widehat" | "bar" | "overline" | "tilde" | "widetilde" | "dot" | "ddot" | "underline"
         | "overrightarrow" | "mathcal" | "mathscr" | "mathfrak" | "mathbb" => Tok::Accent,
+        "AA" => Tok::Word,
         "vee" | "lor" => Tok::Semicolon,
         "colon" => Tok::Colon,
         "and" | "wedge" | "land" => Tok::Comma,
@@ -205,7 +206,8 @@ pub(super) fn command(name: &str) -> Command {
         | "Bigg" | "bigl" | "bigr" | "Bigl" | "Bigr" | "biggl" | "biggr" | "Biggl" | "Biggr" | "middle" | "mathbf"
         | "boldsymbol" | "bm" | "boxed" | "fbox" | "framebox" | "mathit" | "mathnormal" | "mathop" | "mathstrut"
         | "strut" | "ensuremath" | "boldmath" | "rm" | "bf" | "it" | "normalsize" | "large" | "Large" | "small"
-        | "phantomsection" | "mathsf" | "mathtt" | "cancel" | "protect" => return Nothing,
+        | "huge" | "Huge" | "LARGE" | "tiny" | "footnotesize" | "scriptsize" | "therefore" | "checkmark"
+        | "blacksquare" | "qed" | "phantomsection" | "mathsf" | "mathtt" | "cancel" | "protect" => return Nothing,
         "left" | "right" => return Side,
         "text" | "mbox" | "hbox" | "textbf" | "textit" | "textrm" | "textnormal" | "texttt" | "textsf" | "emph"
         | "textsc" | "textup" | "mathchoice" => return Text,
@@ -221,7 +223,9 @@ pub(super) fn environment(name: &str) -> Option<Environment> {
     Some(match name.trim_end_matches('*') {
         "pmatrix" | "bmatrix" | "matrix" | "smallmatrix" | "Bmatrix" => Environment::Matrix,
         "vmatrix" => Environment::Determinant,
-        "array" | "aligned" | "align" | "gathered" | "split" | "alignedat" => Environment::Array,
+        "array" => Environment::Array,
+        "aligned" | "align" | "alignat" | "alignedat" | "gathered" | "gather" | "split" | "equation" | "eqnarray"
+        | "multline" | "multlined" | "flalign" => Environment::Lines,
         "cases" | "dcases" | "rcases" => Environment::Cases,
         _ => return None,
     })

@@ -40,6 +40,11 @@ pub(super) fn scan(text: &str, start: usize, join_commas: bool, nested: bool) ->
             at = to;
         }
     }
+    if let Some(end) = dotted_run(bytes, start) {
+        whole = text[start..end].replace('.', "");
+        plain = false;
+        at = end;
+    }
     let mut fraction = String::new();
     let mut repeating = String::new();
     let mut places = None;
@@ -98,6 +103,17 @@ fn comma_run(bytes: &[u8], start: usize, nested: bool) -> bool {
     // Within brackets a comma separates entries, unless an entry would begin with a zero.
     let zeros = !nested || run.split(|&b| b == b',').skip(1).any(|g| g.first() == Some(&b'0'));
     first && rest.peek().is_some() && rest.all(|g| g.len() == 3) && zeros
+}
+
+/// Where `1.234.567` ends: two points or more can only separate thousands.
+fn dotted_run(bytes: &[u8], start: usize) -> Option<usize> {
+    let length = bytes[start..].iter().take_while(|b| b.is_ascii_digit() || **b == b'.').count();
+    let run = &bytes[start..start + length];
+    let run = run.strip_suffix(b".").unwrap_or(run);
+    let groups: Vec<&[u8]> = run.split(|b| *b == b'.').collect();
+    let (first, rest) = groups.split_first()?;
+    let fits = (1..=3).contains(&first.len()) && first[0] != b'0' && rest.len() >= 2;
+    (fits && rest.iter().all(|group| group.len() == 3)).then_some(start + run.len())
 }
 
 /// The next three digits behind a separator of thousands.
@@ -167,8 +183,10 @@ fn exponent(bytes: &[u8], at: usize) -> Option<(Option<i64>, usize)> {
     if !matches!(bytes.get(at), Some(b'e' | b'E')) {
         return None;
     }
-    let negative = bytes.get(at + 1) == Some(&b'-');
-    let from = at + 1 + usize::from(matches!(bytes.get(at + 1), Some(b'-' | b'+')));
+    let behind = &bytes[at + 1..];
+    let minus = ["-", "−", "–"].into_iter().find(|minus| behind.starts_with(minus.as_bytes()));
+    let negative = minus.is_some();
+    let from = at + 1 + minus.map_or(usize::from(behind.starts_with(b"+")), str::len);
     let digits = bytes[from.min(bytes.len())..].iter().take_while(|b| b.is_ascii_digit()).count();
     if digits == 0 {
         return None;

@@ -48,7 +48,10 @@ pub(crate) enum NamedSet {
 pub(crate) enum Environment {
     Matrix,
     Determinant,
+    /// Rows and columns, or lines of a formula.
     Array,
+    /// Lines of a formula: `aligned` and the like.
+    Lines,
     Cases,
 }
 

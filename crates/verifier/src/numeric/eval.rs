@@ -3,6 +3,7 @@
 use dashu_ratio::RBig;
 
 use super::disc::{Disc, Real};
+use super::exact;
 use crate::budget::{Budget, Outcome};
 use crate::expr::{Arena, Constant, Function, Id, Node};
 
@@ -24,8 +25,17 @@ pub(crate) fn evaluate<D: Disc>(
     let Some(&root) = order.last() else { return Ok(None) };
     values.clear();
     values.resize(root as usize + 1, None);
+    let exact = if order.iter().any(|&id| exact::jumps(arena.node(id))) {
+        budget.charge(8 * order.len() as u64)?;
+        exact::values(arena, order, point)
+    } else {
+        Vec::new()
+    };
     for &id in order {
-        values[id as usize] = node(arena, id, point, bits, values);
+        values[id as usize] = match exact.get(id as usize) {
+            Some(Some(value)) => D::rational(value, bits),
+            _ => node(arena, id, point, bits, values),
+        };
     }
     Ok(values[root as usize].clone())
 }

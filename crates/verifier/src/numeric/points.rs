@@ -1,27 +1,30 @@
 //! Comparing two expressions at random points.
 
-use dashu_int::UBig;
 use dashu_ratio::RBig;
 
 use super::ball::Ball;
 use super::disc::Disc;
+use super::domain::{Domain, Random};
 use super::eval::evaluate;
 use super::precise::Precise;
 use crate::budget::{Budget, Outcome};
-use crate::expr::{Arena, Constant, Function, Id, Node};
+use crate::expr::{Arena, Constant, Id, Node};
 
-/// Points at which two expressions must agree.
-const POINTS: u32 = 6;
-/// Points that are tried to find as many where both are defined.
-const TRIES: u32 = 48;
+/// Points that are enough where few are in the domain of both ...
+const FEW_POINTS: u32 = 2;
+/// ... and of functions in pieces; for each of them so many points may be in the domain of one side alone.
+const FEW_POINTS_IN_PIECES: u32 = 4;
+const ONE_SIDED: u32 = 2;
 /// Bits to which values must be known for their agreement to count.
 const MIN_BITS: u32 = 30;
 /// Precision of the second look, in bits: doubled until the values are known to [`PRECISE_BITS`], at most [`ROUNDS`] times.
 const PRECISION: usize = 320;
 const PRECISE_BITS: u32 = 200;
 const ROUNDS: usize = 2;
-/// Points of the second look.
+/// Points of the second look, where the first found agreement everywhere ...
 const PRECISE_POINTS: u32 = 2;
+/// ... and where it knew too little.
+const PRECISE_POINTS_ALONE: u32 = 8;
 
 /// What comparing the numbers says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,75 +32,6 @@ pub(crate) enum Agreement {
     Differ { bits: u32 },
     Agree { points: u32, bits: u32 },
     Unknown,
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014): one seed, the same points on every machine.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A whole number below `limit`.
-    fn below(&mut self, limit: u64) -> i64 {
-        (self.next() % limit) as i64
-    }
-}
-
-/// How points are drawn, by what the expressions hold.
-pub(crate) struct Domain {
-    pub(crate) names: Vec<u32>,
-    /// Factorials, binomials, floors: whole numbers alone make sense.
-    whole: bool,
-    /// Formulas of quantities (subscripts, Greek letters, many variables): positive numbers.
-    positive: bool,
-    /// The imaginary unit is written: values off the real line count.
-    complex: bool,
-}
-
-impl Domain {
-    pub(crate) fn of(arena: &Arena, orders: [&[Id]; 2]) -> Domain {
-        let mut domain = Domain { names: Vec::new(), whole: false, positive: false, complex: false };
-        for &id in orders.into_iter().flatten() {
-            match arena.node(id) {
-                Node::Symbol(name) if !domain.names.contains(name) => domain.names.push(*name),
-                Node::Constant(Constant::I) => domain.complex = true,
-                Node::Call(Function::Factorial | Function::DoubleFactorial | Function::Floor | Function::Ceil, _)
-                | Node::Call2(Function::Binomial | Function::Gcd | Function::Lcm | Function::Mod, ..) => {
-                    domain.whole = true
-                }
-                // (-1)^n
-                Node::Pow(base, exponent)
-                    if arena.rational(*base).is_some_and(|b| *b < RBig::ZERO)
-                        && arena.rational(*exponent).is_none() =>
-                {
-                    domain.whole = true;
-                }
-                _ => {}
-            }
-        }
-        let quantity = |name: &u32| arena.names[*name as usize].len() > 1;
-        domain.positive = domain.names.len() >= 3 || domain.names.iter().any(quantity);
-        domain
-    }
-
-    pub(crate) fn draw(&self, random: &mut Random, attempt: u32, point: &mut [RBig]) {
-        for &name in &self.names {
-            point[name as usize] = if self.whole {
-                RBig::from(1 + random.below(6 + u64::from(attempt) / 2).min(23))
-            } else {
-                // Between 1/4 and 11/4, in steps of 2^-20.
-                let size = (1 << 18) + random.below(5 << 19);
-                let negative = !self.positive && attempt % 2 == 1 && random.next() & 1 == 1;
-                RBig::from_parts(if negative { -size } else { size }.into(), UBig::from(1u32 << 20))
-            };
-        }
-    }
 }
 
 /// Two expressions, ready to be evaluated.
@@ -108,6 +42,10 @@ struct Pair<'a> {
     domain: Domain,
     point: Vec<RBig>,
     random: Random,
+    /// The gold answer has no real value somewhere: what is meant is where it has.
+    restricted: bool,
+    /// Double precision has found points where both have values: others are passed over.
+    screened: bool,
 }
 
 impl<'a> Pair<'a> {
@@ -116,32 +54,59 @@ impl<'a> Pair<'a> {
         budget.charge((gold.len() + answer.len()) as u64)?;
         let domain = Domain::of(arena, [&gold, &answer]);
         let point = vec![RBig::ZERO; arena.names.len()];
-        Ok(Pair { arena, gold, answer, domain, point, random: Random(seed ^ 0x5eed) })
+        Ok(Pair {
+            arena,
+            gold,
+            answer,
+            domain,
+            point,
+            random: Random(seed ^ 0x5eed),
+            restricted: false,
+            screened: false,
+        })
     }
 
     /// Compares at up to `wanted` points where both sides are known to `least` bits.
     fn compare<D: Disc>(&mut self, bits: usize, wanted: u32, least: u32, budget: &mut Budget) -> Outcome<Agreement> {
-        let constant = self.domain.names.is_empty();
-        let (tries, wanted) = if constant { (1, 1) } else { (TRIES, wanted) };
+        let constant = self.domain.is_constant();
+        let wanted = if constant { 1 } else { wanted };
+        let real = !self.domain.complex && !constant;
         let mut values: Vec<Option<D>> = Vec::new();
         let (mut agreed, mut known) = (0, u32::MAX);
         let mut evaluated = 0;
-        let patience = if bits > 53 { 6 } else { 24 };
-        for attempt in 0..tries {
+        // Points where one side alone has a value; those where a side has one by way of values off the real line, another one.
+        let (mut one_sided, mut doubtful) = (0, 0);
+        let patience = if bits > 53 { 12 } else { 24 };
+        for attempt in 0..self.domain.tries() {
             // Where nothing has had a value, nothing will.
-            if attempt == patience && evaluated == 0 {
+            if attempt == patience && evaluated == 0 && !self.screened {
                 break;
             }
             self.domain.draw(&mut self.random, attempt, &mut self.point);
-            let Some(x) = evaluate(self.arena, &self.gold, &self.point, bits, &mut values, budget)? else { continue };
-            // Where the gold answer has no real value, it says nothing.
-            if x.nonreal() && !self.domain.complex && !constant {
+            if self.screened && !self.has_values(real, budget)? {
                 continue;
             }
-            let Some(y) = evaluate(self.arena, &self.answer, &self.point, bits, &mut values, budget)? else { continue };
+            let x = evaluate(self.arena, &self.gold, &self.point, bits, &mut values, budget)?;
+            // Where the gold answer has no real value, it says nothing.
+            if real && x.as_ref().is_some_and(D::nonreal) {
+                self.restricted = true;
+                continue;
+            }
+            let by_nonreal = real && passes_nonreal(&self.gold, &values);
+            let y = evaluate(self.arena, &self.answer, &self.point, bits, &mut values, budget)?;
+            let (Some(x), Some(y)) = (&x, &y) else {
+                one_sided += u32::from(x.is_some() != y.is_some());
+                continue;
+            };
             evaluated += 1;
-            let Some(difference) = x.sub(&y) else { continue };
+            let Some(difference) = x.sub(y) else { continue };
             if difference.nonzero() {
+                // √(x−4)·√(x+4) is −√(x²−16) where both roots are imaginary.
+                if by_nonreal || real && !y.nonreal() && passes_nonreal(&self.answer, &values) {
+                    self.restricted |= by_nonreal;
+                    doubtful += 1;
+                    continue;
+                }
                 return Ok(Agreement::Differ { bits: bits as u32 });
             }
             // Values near zero are known by their distance.
@@ -155,29 +120,56 @@ impl<'a> Pair<'a> {
                 break;
             }
         }
+        if doubtful > 0 && !self.restricted {
+            return Ok(Agreement::Differ { bits: bits as u32 });
+        }
         // Few points may be in the domain of both.
-        let enough = agreed == wanted || agreed >= 2 && !constant;
+        let few = if self.domain.in_pieces() { FEW_POINTS_IN_PIECES } else { FEW_POINTS };
+        let enough = agreed == wanted || !constant && agreed >= few && one_sided + doubtful <= ONE_SIDED * agreed;
         Ok(if enough { Agreement::Agree { points: agreed, bits: known.min(bits as u32) } } else { Agreement::Unknown })
     }
 }
 
-/// Compares two expressions in double precision. Disjoint bounds prove that they differ.
-pub(crate) fn compare(arena: &Arena, gold: Id, answer: Id, seed: u64, budget: &mut Budget) -> Outcome<Agreement> {
-    Pair::new(arena, gold, answer, seed, budget)?.compare::<Ball>(53, POINTS, MIN_BITS, budget)
+impl Pair<'_> {
+    /// Whether both sides have a value at the point in double precision, the gold answer a real one if asked for.
+    fn has_values(&self, real: bool, budget: &mut Budget) -> Outcome<bool> {
+        let mut values: Vec<Option<Ball>> = Vec::new();
+        let gold = evaluate(self.arena, &self.gold, &self.point, 53, &mut values, budget)?;
+        if gold.is_none_or(|gold| real && gold.nonreal()) {
+            return Ok(false);
+        }
+        Ok(evaluate(self.arena, &self.answer, &self.point, 53, &mut values, budget)?.is_some())
+    }
 }
 
-/// The same with hundreds of bits, as evidence that they agree.
+/// Whether a value on the way to the last one is off the real line.
+fn passes_nonreal<D: Disc>(order: &[Id], values: &[Option<D>]) -> bool {
+    order.iter().any(|&id| values[id as usize].as_ref().is_some_and(D::nonreal))
+}
+
+/// Compares two expressions in double precision. Disjoint bounds prove that they differ.
+pub(crate) fn compare(arena: &Arena, gold: Id, answer: Id, seed: u64, budget: &mut Budget) -> Outcome<Agreement> {
+    let mut pair = Pair::new(arena, gold, answer, seed, budget)?;
+    let wanted = pair.domain.wanted();
+    pair.compare::<Ball>(53, wanted, MIN_BITS, budget)
+}
+
+/// The same with hundreds of bits, as evidence that they agree, after what double precision said.
 pub(crate) fn compare_precisely(
     arena: &Arena,
     gold: Id,
     answer: Id,
+    first: Agreement,
     seed: u64,
     budget: &mut Budget,
 ) -> Outcome<Agreement> {
     let mut pair = Pair::new(arena, gold, answer, seed.wrapping_add(1), budget)?;
     let mut bits = PRECISION;
+    (pair.restricted, pair.screened) = (first != Agreement::Unknown, first != Agreement::Unknown);
+    let alone = pair.domain.in_pieces() && first == Agreement::Unknown;
+    let wanted = if alone { PRECISE_POINTS_ALONE } else { PRECISE_POINTS };
     for _ in 0..ROUNDS {
-        let found = pair.compare::<Precise>(bits, PRECISE_POINTS, PRECISE_BITS, budget)?;
+        let found = pair.compare::<Precise>(bits, wanted, PRECISE_BITS, budget)?;
         if found != Agreement::Unknown {
             return Ok(found);
         }
@@ -193,6 +185,30 @@ pub(crate) fn approximate(arena: &Arena, id: Id, budget: &mut Budget) -> Outcome
     }
     let order = arena.below(id);
     evaluate(arena, &order, &[], 53, &mut Vec::new(), budget)
+}
+
+/// Whether two real constants are no further apart than `tolerance`, in double precision or, where that says too little, in more.
+pub(crate) fn within(arena: &Arena, gold: Id, answer: Id, tolerance: f64, budget: &mut Budget) -> Outcome<bool> {
+    Ok(match near::<Ball>(arena, gold, answer, 53, tolerance, budget)? {
+        Some(near) => near,
+        None => near::<Precise>(arena, gold, answer, PRECISION, tolerance, budget)?.unwrap_or(false),
+    })
+}
+
+fn near<D: Disc>(
+    arena: &Arena,
+    gold: Id,
+    answer: Id,
+    bits: usize,
+    tolerance: f64,
+    budget: &mut Budget,
+) -> Outcome<Option<bool>> {
+    let mut values: Vec<Option<D>> = Vec::new();
+    let mut value = |id: Id| evaluate(arena, &arena.below(id), &[], bits, &mut values, budget);
+    let (Some(gold), Some(answer)) = (value(gold)?, value(answer)?) else { return Ok(None) };
+    let Some(difference) = gold.sub(&answer).filter(D::is_real) else { return Ok(Some(false)) };
+    let error = difference.radius();
+    Ok((error < tolerance).then(|| difference.center().0.abs() <= tolerance + error))
 }
 
 /// A real constant's value, for putting things in order.
@@ -221,7 +237,7 @@ pub(crate) fn multiples(
     let mut first: Option<Ball> = None;
     let mut agreed = 0;
     let mut bits = 53;
-    for attempt in 0..TRIES {
+    for attempt in 0..pair.domain.tries() {
         pair.domain.draw(&mut pair.random, attempt, &mut pair.point);
         let x = evaluate(arena, &pair.gold, &pair.point, 53, &mut values, budget)?;
         let y = evaluate(arena, &pair.answer, &pair.point, 53, &mut values, budget)?;
@@ -246,7 +262,7 @@ pub(crate) fn multiples(
         }
         bits = bits.min(ratio.known_bits());
         agreed += 1;
-        if agreed == POINTS {
+        if agreed == pair.domain.wanted() {
             return Ok(Agreement::Agree { points: agreed, bits });
         }
     }

@@ -4,7 +4,10 @@ use super::{Parser, Part};
 use crate::budget::Outcome;
 use crate::expr::{Function, Id};
 use crate::form::{Form, Value};
-use crate::lex::token::{Bracket, Rel, Tok};
+use crate::lex::token::{Bracket, Environment, Rel, Tok};
+
+/// Tokens of an interval's two entries.
+const MAX_ENTRIES: usize = 64;
 
 impl Parser<'_> {
     /// Everything from an opening bracket to the one that closes it.
@@ -18,13 +21,18 @@ impl Parser<'_> {
         let close = open;
         let open = if open == Bracket::Brace && condition { Bracket::Curly } else { open };
         self.curly = if open == Bracket::Curly { curly + 1 } else { 0 };
+        let opens_outwards = matches!(open, Bracket::Round | Bracket::Square) && self.outward_end_ahead();
+        let outward = std::mem::replace(&mut self.outward, opens_outwards);
         let inside = self.inside(open);
+        self.outward = outward;
         self.curly = curly;
         self.bars = bars;
         let (form, separated) = inside?;
         let fits = close;
         let close = match self.tok() {
             Tok::Close(close) => close,
+            // `[a, b[` ends before b, as `[a, b)` does.
+            Tok::Open(Bracket::Square) if opens_outwards => Bracket::Round,
             // `\left\{\begin{array}…\end{array}\right.` has no closing bracket.
             _ if open == Bracket::Curly && matches!(form, Form::Matrix(_) | Form::List(_)) && self.before_is_end() => {
                 return Ok(Part::Form(form));
@@ -35,12 +43,33 @@ impl Parser<'_> {
             Bracket::Round | Bracket::Square => matches!(close, Bracket::Round | Bracket::Square),
             other => close == other,
         };
-        // `]a, b[` opens outwards; `[a, b[` closes so.
         if !fits {
             return self.error("the bracket that closes the group");
         }
         self.next();
         self.closed(open, close, form, separated)
+    }
+
+    /// Whether the two entries that begin here end with an opening bracket: `[a, b[`.
+    fn outward_end_ahead(&self) -> bool {
+        let (mut open, mut commas) = (0, 0);
+        for ahead in 0..MAX_ENTRIES {
+            match self.token(ahead).tok {
+                Tok::Open(Bracket::Square) if open == 0 && commas == 1 => {
+                    let behind = self.token(ahead + 1).tok;
+                    return matches!(
+                        behind,
+                        Tok::End0 | Tok::Cup | Tok::Cap | Tok::SetMinus | Tok::Close(_) | Tok::Word
+                    );
+                }
+                Tok::Open(_) => open += 1,
+                Tok::Close(_) if open > 0 => open -= 1,
+                Tok::Comma | Tok::Semicolon if open == 0 => commas += 1,
+                Tok::Close(_) | Tok::End0 => return false,
+                _ => {}
+            }
+        }
+        false
     }
 
     fn before_is_end(&self) -> bool {
@@ -141,8 +170,11 @@ impl Parser<'_> {
 
     /// A matrix, or the branches of cases.
     pub(super) fn environment(&mut self) -> Outcome<Form> {
+        let array = self.tok() == Tok::Begin(Environment::Array);
+        let lines = self.lines_of_a_formula();
         self.next();
         let mut rows = vec![Vec::new()];
+        let mut continued = Vec::new();
         loop {
             match self.tok() {
                 Tok::End => {
@@ -157,6 +189,7 @@ impl Parser<'_> {
                 Tok::Ampersand => self.next(),
                 Tok::Comma => self.next(),
                 _ => {
+                    continued.push(self.tok() == Tok::Rel(Rel::Equal) && lines);
                     let cell = self.list()?;
                     if let Some(row) = rows.last_mut() {
                         row.push(cell);
@@ -168,15 +201,86 @@ impl Parser<'_> {
             }
         }
         rows.retain(|row| !row.is_empty());
+        if lines {
+            return self.chained(rows.into_iter().flatten().collect(), &continued);
+        }
         let equations = rows.iter().all(|row| row.len() == 1 && matches!(row[0], Form::Chain(..)));
         if rows.is_empty() {
             return self.error("a row");
+        }
+        // `\begin{array}{c} 18 \end{array}` is a number in a frame.
+        if let (true, [row]) = (array, &mut rows[..])
+            && row.len() == 1
+        {
+            return Ok(row.remove(0));
         }
         // A system of equations is a list of them.
         if equations {
             return Ok(Form::List(rows.into_iter().flatten().collect()));
         }
         Ok(Form::Matrix(rows))
+    }
+
+    /// Whether the environment here holds lines of a formula, which `&` only aligns; takes these signs away.
+    fn lines_of_a_formula(&mut self) -> bool {
+        let Tok::Begin(kind) = self.tok() else { return false };
+        let mut open = 0;
+        let mut signs = Vec::new();
+        for at in self.at..self.lexed.tokens.len() {
+            match self.lexed.tokens[at].tok {
+                Tok::Begin(_) => open += 1,
+                Tok::End if open == 1 => break,
+                Tok::End => open -= 1,
+                Tok::Ampersand if open == 1 => signs.push(at),
+                _ => {}
+            }
+        }
+        let relation = |at: &usize| {
+            let beside = [at.checked_sub(1), at.checked_add(1)];
+            beside.into_iter().flatten().any(|at| matches!(self.lexed.tokens[at].tok, Tok::Rel(_)))
+        };
+        let lines = match kind {
+            Environment::Lines => true,
+            Environment::Array => !signs.is_empty() && signs.iter().all(relation),
+            Environment::Matrix | Environment::Determinant | Environment::Cases => false,
+        };
+        if lines {
+            let mut at = 0;
+            self.lexed.tokens.retain(|_| {
+                at += 1;
+                signs.binary_search(&(at - 1)).is_err()
+            });
+        }
+        lines
+    }
+
+    /// Lines of a formula, of which those that begin with "=" go on with the one before.
+    fn chained(&mut self, lines: Vec<Form>, continued: &[bool]) -> Outcome<Form> {
+        let mut all: Vec<Form> = Vec::with_capacity(lines.len());
+        for (line, continues) in lines.into_iter().zip(continued) {
+            let before = if *continues { all.pop() } else { None };
+            let Some(before) = before else {
+                all.push(line);
+                continue;
+            };
+            let mut whole = match before {
+                Form::Chain(sides, relations) => (sides, relations),
+                other => (vec![other], Vec::new()),
+            };
+            whole.1.push(Rel::Equal);
+            match line {
+                Form::Chain(sides, relations) => {
+                    whole.0.extend(sides);
+                    whole.1.extend(relations);
+                }
+                other => whole.0.push(other),
+            }
+            all.push(Form::Chain(whole.0, whole.1));
+        }
+        match all.len() {
+            1 => Ok(all.remove(0)),
+            _ => Ok(Form::List(all)),
+        }
     }
 
     /// A matrix times a number.

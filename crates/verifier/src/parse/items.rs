@@ -238,7 +238,16 @@ fn without_ranges_of_parameters(items: &mut Vec<Form>) {
         matches!(item, Form::Chain(sides, relations) if relations[..] == [Rel::In]
             && matches!(sides[..], [_, Form::Named(NamedSet::Integers | NamedSet::Naturals)]))
     };
+    // So is that the argument of a function is a real one.
+    let everywhere = |item: &Form| {
+        matches!(item, Form::Chain(sides, relations) if relations[..] == [Rel::In]
+            && matches!(sides[..], [_, Form::Named(NamedSet::Reals)]))
+    };
+    let equation = |item: &Form| matches!(item, Form::Chain(_, relations) if relations[..] == [Rel::Equal]);
     if items.first().is_some_and(|first| !range(first)) {
         items.retain(|item| !range(item));
+    }
+    if items.len() == 2 && equation(&items[0]) && everywhere(&items[1]) {
+        items.truncate(1);
     }
 }

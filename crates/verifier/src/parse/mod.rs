@@ -1,5 +1,6 @@
 //! From tokens to forms. One method a grammar level; brackets and arguments may nest [`MAX_DEPTH`] deep, everything else is a loop.
 
+mod accents;
 mod bases;
 mod calculus;
 mod call;
@@ -7,6 +8,7 @@ mod counting;
 mod determinant;
 mod group;
 mod items;
+mod measures;
 mod parameter;
 mod plus_minus;
 mod primary;

@@ -2,9 +2,8 @@
 
 use super::{Parser, Part};
 use crate::budget::Outcome;
-use crate::expr::{Binder, Constant, Function, Id, Node};
+use crate::expr::{Binder, Function, Id, Node};
 use crate::form::Form;
-use crate::lex::number::in_base;
 use crate::lex::token::{Bracket, Environment, Tok};
 
 impl Parser<'_> {
@@ -120,7 +119,7 @@ impl Parser<'_> {
                 self.at += 3;
                 Ok(Some(self.arena.number(value)))
             }
-            Tok::Frac => {
+            Tok::Frac if !self.unit_fraction_ahead() => {
                 let fraction = self.nested(Self::fraction)?;
                 let whole_parts = self.lexed.tokens[start + 1..self.at]
                     .iter()
@@ -300,7 +299,7 @@ impl Parser<'_> {
     }
 
     /// The characters of a subscript.
-    fn subscript(&mut self) -> Outcome<String> {
+    pub(super) fn subscript(&mut self) -> Outcome<String> {
         let mut name = String::new();
         if !self.eat(Tok::Open(Bracket::Brace)) {
             let token = self.token(0);
@@ -327,73 +326,5 @@ impl Parser<'_> {
             }
             self.next();
         }
-    }
-
-    /// `\vec{v}`, `\overline{AB}`, `\dot x`: a name of its own.
-    fn accented(&mut self) -> Outcome<Id> {
-        let mut name = self.word().trim_start_matches('\\').to_owned();
-        // Wide and narrow accents are the same.
-        for (wide, narrow) in
-            [("overline", "bar"), ("widehat", "hat"), ("widetilde", "tilde"), ("overrightarrow", "vec")]
-        {
-            if name == wide {
-                narrow.clone_into(&mut name);
-            }
-        }
-        // A line over letters, and a vector's arrow, are only how they are printed.
-        let plain = matches!(name.as_str(), "underline" | "bar" | "hat" | "mathcal" | "mathbb" | "mathscr");
-        self.next();
-        if plain && matches!(self.token(0).tok, Tok::Number(_)) {
-            return self.argument(false);
-        }
-        name.push(' ');
-        let inside = self.subscript()?;
-        if inside.is_empty() {
-            return self.error("a letter under the accent");
-        }
-        if plain && inside.bytes().all(|b| b.is_ascii_digit()) {
-            let value = in_base(&inside, 10)?;
-            return Ok(self.arena.number(value));
-        }
-        name.push_str(&inside);
-        if self.tok() == Tok::Underscore {
-            self.next();
-            let subscript = self.subscript()?;
-            name.push('_');
-            name.push_str(&subscript);
-        }
-        let name = self.arena.name(&name);
-        if let Some(applied) = self.application(name)? {
-            return Ok(applied);
-        }
-        Ok(self.arena.push(Node::Symbol(name)))
-    }
-
-    /// `\angle ABC`, `\triangle ABC`: the sign with the letters behind it is one name.
-    fn figure(&mut self) -> Outcome<Id> {
-        let mut name = match self.word() {
-            "∠" => "angle".to_owned(),
-            "△" | "▵" => "triangle".to_owned(),
-            command => command.trim_start_matches('\\').to_owned(),
-        };
-        self.next();
-        let braced = self.eat(Tok::Open(Bracket::Brace));
-        let start = self.at;
-        while matches!(self.tok(), Tok::Symbol(_) | Tok::Constant(Constant::E | Constant::I) | Tok::Prime | Tok::Word)
-            || self.tok() == Tok::Underscore
-            || matches!(self.tok(), Tok::Number(_)) && self.at > start
-            || self.tok() == Tok::Open(Bracket::Brace) && self.at > start
-            || self.tok() == Tok::Close(Bracket::Brace) && self.at > start && !braced
-        {
-            if !matches!(self.tok(), Tok::Open(_) | Tok::Close(_)) {
-                name.push_str(self.word());
-            }
-            self.next();
-        }
-        if self.at == start || braced && !self.eat(Tok::Close(Bracket::Brace)) {
-            return self.error("letters behind the figure");
-        }
-        let name = self.arena.name(&name);
-        Ok(self.arena.push(Node::Symbol(name)))
     }
 }

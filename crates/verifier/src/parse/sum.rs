@@ -4,7 +4,8 @@ use super::{Parser, Part};
 use crate::budget::Outcome;
 use crate::expr::{Constant, Function, Id, Node};
 use crate::form::{Form, Value};
-use crate::lex::token::{Bracket, Tok};
+use crate::lex::token::{Bracket, Rel, Tok};
+use dashu_ratio::RBig;
 
 impl Parser<'_> {
     pub(super) fn sum(&mut self) -> Outcome<Part> {
@@ -173,6 +174,8 @@ impl Parser<'_> {
     /// Whether a factor begins here without a sign of multiplication.
     pub(super) fn factor_ahead(&self) -> bool {
         match self.tok() {
+            // `10 \frac{\text{m}}{\text{s}}`
+            Tok::Frac if self.unit_fraction_ahead() => false,
             Tok::Symbol(_)
             | Tok::Constant(_)
             | Tok::Frac
@@ -191,6 +194,8 @@ impl Parser<'_> {
             Tok::Open(Bracket::Square) if self.outward => false,
             // "42 (forty-two)"
             Tok::Open(Bracket::Round) if self.token(0).spaced && self.token(1).tok == Tok::Word => false,
+            // `k\pi (k \in \mathbb{Z})`
+            Tok::Open(Bracket::Round) if self.token(2).tok == Tok::Rel(Rel::In) => false,
             // `3 (mod 7)`
             Tok::Open(Bracket::Round) if self.token(1).tok == Tok::Mod => false,
             Tok::Open(_) => true,
@@ -199,10 +204,19 @@ impl Parser<'_> {
             Tok::Number(_) => match self.at.checked_sub(1).map(|at| self.lexed.tokens[at].tok) {
                 Some(Tok::Close(Bracket::Round | Bracket::Brace)) => true,
                 Some(Tok::Symbol(_) | Tok::Constant(_)) => !self.token(0).spaced || self.token(1).tok == Tok::Caret,
+                // `3! 7!`, `2^4 3^2`
+                Some(Tok::Bang) => !self.token(0).spaced || matches!(self.token(1).tok, Tok::Bang | Tok::Caret),
+                Some(Tok::Number(_)) => self.token(1).tok == Tok::Caret && self.behind_exponent(),
                 _ => false,
             },
             _ => false,
         }
+    }
+
+    /// Whether the number before is an exponent.
+    fn behind_exponent(&self) -> bool {
+        let before = |back: usize| self.at.checked_sub(back).map(|at| self.lexed.tokens[at].tok);
+        before(2) == Some(Tok::Caret) || before(2) == Some(Tok::Minus) && before(3) == Some(Tok::Caret)
     }
 
     /// A primary with its exponents, factorials, percent and degree signs.
@@ -274,6 +288,17 @@ impl Parser<'_> {
                 return self.error("\"}\"");
             }
             return self.degree(base);
+        }
+        // 18^{th}
+        if braced && self.arena.rational(base).is_some_and(RBig::is_int) {
+            let close = (2..5).find(|&ahead| self.token(ahead).tok == Tok::Close(Bracket::Brace));
+            let text = close.map(|close| (close, self.token(1).start as usize..self.token(close - 1).end as usize));
+            if let Some((close, text)) = text
+                && matches!(&self.text[text], "st" | "nd" | "rd" | "th")
+            {
+                self.at += close + 1;
+                return Ok(base);
+            }
         }
         if inner == Tok::Prime {
             self.at += usize::from(braced);

@@ -2,11 +2,11 @@
 
 use super::{Parser, is_power};
 use crate::budget::Outcome;
-use crate::expr::{Node, build_small};
+use crate::expr::build_small;
 use crate::form::{Date, DayHalf, Form, Value};
-use crate::lex::token::{Bracket, Tok};
+use crate::lex::token::{Bracket, Rel, Tok};
 use crate::parse::{counting, words};
-use crate::units::{Unit, currency, named};
+use crate::units::{Unit, currency};
 use dashu_ratio::RBig;
 
 impl Parser<'_> {
@@ -87,33 +87,6 @@ impl Parser<'_> {
         Ok(Form::Value(value))
     }
 
-    /// `2 hours 30 minutes`, `4 feet 6 inches`: parts of the unit that stands before them.
-    fn smaller_units(&mut self, value: &mut Value) -> Outcome<()> {
-        loop {
-            let start = self.at;
-            if matches!(self.word(), "and") || self.tok() == Tok::Comma {
-                self.next();
-            }
-            let (Some(unit), Tok::Number(index)) = (value.unit.clone(), self.tok()) else {
-                self.at = start;
-                return Ok(());
-            };
-            let part = self.lexed.numbers[index as usize].value.clone();
-            let mut part = Value::of(self.arena.number(part));
-            self.next();
-            self.unit(&mut part);
-            let factor = part.unit.as_ref().and_then(|part| part.to(&unit)).filter(|factor| *factor < RBig::ONE);
-            let Some(factor) = factor else {
-                self.at = start;
-                return Ok(());
-            };
-            let factor = self.arena.number(factor);
-            let part = self.arena.mul(part.id, factor, self.budget)?;
-            value.id = self.arena.add(value.id, part, self.budget)?;
-            value.decimal = None;
-        }
-    }
-
     fn percent(&mut self, value: &mut Value) -> Outcome<()> {
         let hundred = self.arena.integer(100);
         value.id = self.arena.div(value.id, hundred, self.budget)?;
@@ -174,94 +147,14 @@ impl Parser<'_> {
         Some(half)
     }
 
-    /// `cm`, `square inches`, `m/s^2`, `miles per hour`: known units, as far as they go.
-    fn unit(&mut self, value: &mut Value) {
-        let mut unit: Option<Unit> = None;
-        let mut power = 1i8;
-        let mut divide = false;
-        loop {
-            if self.tok() == Tok::Slash || self.tok() == Tok::Word && self.word() == "per" {
-                divide = true;
-                self.next();
-                continue;
-            }
-            if self.tok() == Tok::Star && unit.is_some() {
-                self.next();
-                continue;
-            }
-            let word = match self.tok() {
-                Tok::Word => self.word().to_owned(),
-                Tok::Function(crate::expr::Function::Min) => "min".to_owned(),
-                Tok::Function(crate::expr::Function::Sec) => "sec".to_owned(),
-                Tok::Symbol(_) if unit.is_some() => self.word().to_owned(),
-                _ => break,
-            };
-            match word.as_str() {
-                "square" | "sq" => {
-                    power = 2;
-                    self.next();
-                    continue;
-                }
-                "cubic" | "cu" => {
-                    power = 3;
-                    self.next();
-                    continue;
-                }
-                // "10 squared" is no unit, "10 squared metres" is one.
-                "squared" if self.token(1).tok == Tok::Word => {
-                    self.next();
-                    continue;
-                }
-                _ => {}
-            }
-            let Some(named) = named(&word) else { break };
-            self.next();
-            let mut own = power;
-            if let Some(exponent) = self.unit_exponent() {
-                own = exponent;
-            } else if self.tok() == Tok::Word && matches!(self.word(), "squared" | "cubed") {
-                own = if self.word() == "squared" { 2 } else { 3 };
-                self.next();
-            }
-            let signed = if divide { -own } else { own };
-            unit = unit.unwrap_or_else(Unit::none).times(&named, signed);
-            if unit.is_none() {
-                return;
-            }
-            power = 1;
-            divide = false;
-        }
-        if unit.is_some() {
-            value.unit = unit;
-        }
-    }
-
-    /// `^2`, `^{-1}`
-    fn unit_exponent(&mut self) -> Option<i8> {
-        if self.tok() != Tok::Caret {
-            return None;
-        }
-        let start = self.at;
-        self.next();
-        let braced = self.eat(Tok::Open(Bracket::Brace));
-        let negative = self.eat(Tok::Minus);
-        let Tok::Number(index) = self.tok() else {
-            self.at = start;
-            return None;
-        };
-        let exponent = build_small(&self.lexed.numbers[index as usize].value).and_then(|e| i8::try_from(e).ok());
-        self.next();
-        if braced {
-            self.eat(Tok::Close(Bracket::Brace));
-        }
-        exponent.filter(|e| e.unsigned_abs() <= 12).map(|e| if negative { -e } else { e })
-    }
-
     /// Words, and numbers in words' company that only describe: "cm^2", "days".
     fn skip_words(&mut self) {
         let value_before =
             |p: &Self| p.at > 0 && !matches!(p.lexed.tokens[p.at - 1].tok, Tok::Word | Tok::Symbol(_) | Tok::Slash);
         loop {
+            if self.skip_range() {
+                continue;
+            }
             match self.tok() {
                 Tok::Word if is_power(self.word()) && value_before(self) => return,
                 Tok::Word if !matches!(self.word(), "or" | "and" | "Or" | "And" | "OR" | "AND") => self.next(),
@@ -286,48 +179,41 @@ impl Parser<'_> {
         }
     }
 
-    /// Whether the slash here begins a unit: "5/s" is none, "60 km/h" has its word before.
-    pub(super) fn slash_before_unit(&self) -> bool {
-        self.token(1).tok == Tok::Word
-            && named(&self.text[self.token(1).start as usize..self.token(1).end as usize]).is_some()
-    }
-
-    /// `5 m`, `9.8 m/s^2`: letters behind a number that can also be units.
-    fn letter_unit(&mut self, value: &mut Value) -> Outcome<()> {
-        let mut number = None;
-        let mut unit = Unit::none();
-        let mut parts = vec![(value.id, 1i8)];
-        while let Some((id, power)) = parts.pop() {
-            self.budget.charge(1)?;
-            match *self.arena.node(id) {
-                Node::Mul(a, b) => parts.extend([(a, power), (b, power)]),
-                Node::Div(a, b) => parts.extend([(a, power), (b, -power)]),
-                Node::Number(_) if number.is_none() && power == 1 => number = Some(id),
-                Node::Pow(base, exponent) => {
-                    let exponent =
-                        self.arena.rational(exponent).and_then(build_small).and_then(|e| i8::try_from(e).ok());
-                    match exponent.filter(|e| e.unsigned_abs() <= 6) {
-                        Some(exponent) => parts.push((base, power.saturating_mul(exponent))),
-                        None => return Ok(()),
-                    }
-                }
-                Node::Symbol(name) => {
-                    let Some(next) =
-                        named(&self.arena.names[name as usize]).and_then(|named| unit.clone().times(&named, power))
-                    else {
-                        return Ok(());
-                    };
-                    unit = next;
-                }
-                _ => return Ok(()),
-            }
+    /// `(k \in \mathbb{Z})`, and the name behind "for all" or "for integers": what a name runs over.
+    fn skip_range(&mut self) -> bool {
+        let set = |ahead: usize| {
+            self.token(ahead).tok == Tok::Rel(Rel::In) && matches!(self.token(ahead + 1).tok, Tok::Set(_))
+        };
+        let name = |ahead: usize| matches!(self.token(ahead).tok, Tok::Symbol(_));
+        let bracketed = self.tok() == Tok::Open(Bracket::Round)
+            && name(1)
+            && set(2)
+            && self.token(4).tok == Tok::Close(Bracket::Round);
+        if bracketed {
+            self.at += 5;
+            return true;
         }
-        let Some(number) = number.filter(|number| *number != value.id) else { return Ok(()) };
-        self.met.letter_units = true;
-        if self.reading.letter_units {
-            value.id = number;
-            value.unit = Some(unit);
-        }
-        Ok(())
+        let before = self.at.checked_sub(1).map(|at| self.lexed.tokens[at]);
+        let announced = before.is_some_and(|before| {
+            before.tok == Tok::Word
+                && matches!(
+                    &self.text[before.start as usize..before.end as usize],
+                    "all"
+                        | "any"
+                        | "every"
+                        | "each"
+                        | "integer"
+                        | "integers"
+                        | "real"
+                        | "numbers"
+                        | "number"
+                        | "constant"
+                )
+        });
+        let length = if set(1) { 3 } else { 1 };
+        let ends = matches!(self.token(length).tok, Tok::End0 | Tok::Comma | Tok::Close(_) | Tok::Word);
+        let found = announced && name(0) && ends;
+        self.at += if found { length } else { 0 };
+        found
     }
 }
