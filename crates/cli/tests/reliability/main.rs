@@ -24,5 +24,6 @@ mod reference;
 mod resume;
 mod server;
 mod serving;
+mod stale;
 mod tiny;
 mod weights;
