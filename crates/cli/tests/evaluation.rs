@@ -186,7 +186,6 @@ fn a_folder_is_of_one_reward_and_one_way_to_ask() {
     };
     other(&["--set", "rollout.stop=[\"1\"]"], "stop is [] there and [\"1\"] here");
     other(&["--set", "reward.weights=[0.5]"], "reward_weights is [] there and [0.5] here");
-    other(&["--set", "reward.columns=[\"answer\"]"], "columns is []");
     judge(0);
     other(&[], "the files of reward.command are others");
     judge(1);

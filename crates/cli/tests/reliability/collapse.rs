@@ -88,5 +88,5 @@ fn supervised_runs_end_early_as_well() {
     );
     config("reward_min = 0.5");
     let (code, stderr) = sft("reward", &[]);
-    assert!(code == Some(2) && stderr.contains("stop.reward_min is for `surefoot train`"), "{code:?} {stderr}");
+    assert!(code == Some(2) && stderr.contains("`stop.reward_min` is for `surefoot train`"), "{code:?} {stderr}");
 }
