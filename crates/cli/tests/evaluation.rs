@@ -16,10 +16,15 @@ fn demo_model() -> PathBuf {
 
 /// An evaluation of the demo's model into `out`.
 fn command(out: &Path, more: &[&str]) -> Command {
+    command_on(&demo_model(), out, more)
+}
+
+/// An evaluation of `model` into `out`.
+fn command_on(model: &Path, out: &Path, more: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_surefoot"));
     // The CPU on every machine.
     command.env("CUDA_VISIBLE_DEVICES", "");
-    command.arg("eval").arg("--model").arg(demo_model()).arg("--out").arg(out);
+    command.arg("eval").arg("--model").arg(model).arg("--out").arg(out);
     command.args([
         "--data",
         "small=task:addition,rows=30,seed=3,style=plain",
@@ -176,9 +181,8 @@ fn a_folder_is_of_one_reward_and_one_way_to_ask() {
         fs::copy(file.path(), model.join(file.file_name())).unwrap();
     }
     let reward = format!("reward.command=[\"sh\", {:?}]", script.display().to_string());
-    let path = format!("model.path={:?}", model.display().to_string());
-    let sets = ["--set", "reward.name=command", "--set", &reward, "--set", &path];
-    let evaluate = |more: &[&str]| command(&out, &[&sets[..], more].concat()).output().unwrap();
+    let sets = ["--set", "reward.name=command", "--set", &reward];
+    let evaluate = |more: &[&str]| command_on(&model, &out, &[&sets[..], more].concat()).output().unwrap();
     let table = done(&evaluate(&[]));
     let other = |more: &[&str], wanted: &str| {
         let said = failed(&evaluate(more));
