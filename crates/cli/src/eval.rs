@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use surefoot_trainer::config::{Config, Purpose};
-use surefoot_trainer::evaluate::{self, Benchmark, Evaluator, Progress, Score};
+use surefoot_trainer::evaluate::{self, Benchmark, Evaluator, Other, Progress, Score};
 use surefoot_trainer::journey::Start;
 use surefoot_trainer::policy::Policy;
 use surefoot_trainer::prompt::Prompter;
@@ -73,9 +73,7 @@ fn evaluate(config: &Config, folder: &Path, format: Format, ranks: &Ranks) -> an
     let rewarder = Rewarder::new(&config.reward, config.eval_tokens(), rayon::current_num_threads())?;
     let benchmarks = Benchmark::load_all(config, &prompter)?;
     Benchmark::notes(&benchmarks, config.prompt.max_tokens).iter().for_each(|text| note(text));
-    let longest = benchmarks.iter().flat_map(|benchmark| &benchmark.rows).enumerate();
-    let longest = longest.map(|(row, r)| prompter.render(row, &r.problem).map(|prompt| prompt.tokens.len()));
-    let longest = longest.collect::<Result<Vec<_>, _>>()?.into_iter().max().unwrap_or(0);
+    let longest = benchmarks.iter().map(|benchmark| benchmark.longest).max().unwrap_or(0);
     let positions = longest.saturating_add(config.eval_tokens());
     let (policy, unused) = Policy::for_evaluation(source, positions, "eval.max_new_tokens", config)?;
     note(&policy.device());
@@ -84,7 +82,8 @@ fn evaluate(config: &Config, folder: &Path, format: Format, ranks: &Ranks) -> an
     }
     let stop =
         stop_on_signal((!ranks.are_several()).then_some("stopping; what is done stays. Once more to stop at once"))?;
-    let evaluator = Evaluator { config, prompter: &prompter, rewarder: &rewarder, benchmarks: &benchmarks, ranks };
+    let (prompter, rewarder, benchmarks) = (&prompter, &rewarder, &benchmarks);
+    let evaluator = Evaluator { config, prompter, rewarder, benchmarks, ranks, other: Other::Refused };
     let mut show = |p: Progress| {
         let percent = 100.0 * p.avg;
         note(&format!("{}: {} of {} problems, {percent:.1}% right", p.benchmark, p.done, p.problems));
@@ -110,9 +109,10 @@ fn show_scores(scores: &[Score], format: Format) -> anyhow::Result<()> {
 
 fn compare(first: &Path, second: &Path, format: Format) -> anyhow::Result<Exit> {
     let found = evaluate::compare(first, second)?;
+    found.notes.iter().for_each(|note| output::note(&format!("warning: {note}")));
     output::data(&match format {
-        Format::Table => evaluate::comparison_table(&found),
-        Format::Json => serde_json::to_string(&found)?,
+        Format::Table => evaluate::comparison_table(&found.comparisons),
+        Format::Json => serde_json::to_string(&found.comparisons)?,
     })?;
     Ok(Exit::Done)
 }

@@ -23,6 +23,7 @@ pub fn run(command: &ModelCommand) -> anyhow::Result<Exit> {
         ModelCommand::Init { from, to, seed, dtype } => init(from, to, *seed, dtype.dtype())?,
         ModelCommand::Import { file, to, dtype } => {
             anyhow::ensure!(!file.is_dir(), "{}: expected a GGUF file, found a folder", file.display());
+            model_folder::expect_free(to)?;
             let found = gguf::import(file, to, dtype.dtype())?;
             let formats: Vec<String> = found.formats.iter().map(|(format, n)| format!("{n} x {format}")).collect();
             output::note(&format!(
@@ -52,11 +53,7 @@ impl Number {
 }
 
 fn init(from: &Path, to: &Path, seed: u64, dtype: Dtype) -> anyhow::Result<()> {
-    anyhow::ensure!(
-        !to.join("model.safetensors").exists(),
-        "{} holds a model already; name another folder",
-        to.display()
-    );
+    model_folder::expect_free(to)?;
     model_folder::expect(from)?;
     let model = Model::initialise(ModelConfig::from_folder(from)?, seed);
     model.save(to, Some(from), dtype)?;

@@ -125,7 +125,7 @@ fn resolve(args: &Train, purpose: Purpose) -> anyhow::Result<(Config, Start)> {
         (Some(run), _) => {
             let file = run.join("config.toml");
             if !file.is_file() {
-                return Err(run_folder::RunFolderError::NoRun { path: run.clone() }.into());
+                return Err(run_folder::RunFolderError::no_run(run).into());
             }
             if let Some(made) = Purpose::of_run(&file).filter(|made| *made != purpose) {
                 anyhow::bail!(
@@ -138,7 +138,9 @@ fn resolve(args: &Train, purpose: Purpose) -> anyhow::Result<(Config, Start)> {
                 anyhow::bail!("log.run_dir cannot be set with --resume: the run is in {}", run.display());
             }
             let mut config = Config::load(&file, sets, purpose)?;
-            config.log.run_dir = run.display().to_string();
+            // The configuration is text.
+            let name = run.to_str().with_context(|| format!("{}: not UTF-8; rename the folder", run.display()))?;
+            config.log.run_dir = name.to_string();
             Ok((config, Start::Resume))
         }
         (None, Some(file)) => Ok((Config::load(file, sets, purpose)?, Start::New)),

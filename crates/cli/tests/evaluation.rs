@@ -16,10 +16,15 @@ fn demo_model() -> PathBuf {
 
 /// An evaluation of the demo's model into `out`.
 fn command(out: &Path, more: &[&str]) -> Command {
+    command_on(&demo_model(), out, more)
+}
+
+/// An evaluation of `model` into `out`.
+fn command_on(model: &Path, out: &Path, more: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_surefoot"));
     // The CPU on every machine.
     command.env("CUDA_VISIBLE_DEVICES", "");
-    command.arg("eval").arg("--model").arg(demo_model()).arg("--out").arg(out);
+    command.arg("eval").arg("--model").arg(model).arg("--out").arg(out);
     command.args([
         "--data",
         "small=task:addition,rows=30,seed=3,style=plain",
@@ -143,8 +148,69 @@ fn two_evaluations_are_compared_problem_by_problem() {
     );
     let same: Value = serde_json::from_str(&done(&compare(&cold, &cold))).unwrap();
     assert_eq!((same[1]["difference"]["value"].as_f64(), same[1]["p_value"].as_f64()), (Some(0.0), Some(1.0)));
+    // What else may be behind a difference is said.
+    let stderr = |first: &Path, second: &Path| String::from_utf8(compare(first, second).stderr).unwrap();
+    assert_eq!(stderr(&cold, &cold), "");
+    let wanted =
+        "warning: the two were made with other settings: temperature is 3.0 in the first and 1.0 in the second\n";
+    assert_eq!(stderr(&hot, &cold), wanted);
+    let lines = fs::read_to_string(cold.join("small.jsonl")).unwrap();
+    let (first, total) = (lines.lines().next().unwrap(), lines.lines().count());
+    fs::write(cold.join("small.jsonl"), format!("{first}\n")).unwrap();
+    let wanted =
+        format!("{} is not finished: 1 of {total} problems of small; the first 1 are compared", cold.display());
+    assert!(stderr(&hot, &cold).contains(&wanted), "{}", stderr(&hot, &cold));
     let none = failed(&compare(folder.path(), &cold));
     assert!(none.contains("holds no evaluation"), "{none}");
+}
+
+/// Whatever the results depend on is part of what an evaluation is.
+#[cfg(unix)]
+#[test]
+fn a_folder_is_of_one_reward_and_one_way_to_ask() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, script, model) = (folder.path().join("out"), folder.path().join("judge.sh"), folder.path().join("model"));
+    let judge = |reward: u8| {
+        let answer = format!("echo \"{{\\\"id\\\": ${{id%%,*}}, \\\"reward\\\": {reward}}}\"");
+        fs::write(&script, format!("while read -r line; do id=${{line#*:}}; {answer}; done\n")).unwrap();
+    };
+    judge(1);
+    fs::create_dir(&model).unwrap();
+    for file in fs::read_dir(demo_model()).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), model.join(file.file_name())).unwrap();
+    }
+    let reward = format!("reward.command=[\"sh\", {:?}]", script.display().to_string());
+    let sets = ["--set", "reward.name=command", "--set", &reward];
+    let evaluate = |more: &[&str]| command_on(&model, &out, &[&sets[..], more].concat()).output().unwrap();
+    let table = done(&evaluate(&[]));
+    let other = |more: &[&str], wanted: &str| {
+        let said = failed(&evaluate(more));
+        assert!(said.contains(&format!("with other settings ({wanted}")), "{said}");
+    };
+    other(&["--set", "rollout.stop=[\"1\"]"], "stop is [] there and [\"1\"] here");
+    other(&["--set", "reward.weights=[0.5]"], "reward_weights is [] there and [0.5] here");
+    judge(0);
+    other(&[], "the files of reward.command are others");
+    judge(1);
+    // Another tokenizer, by a token whose prompt is written otherwise.
+    let tokenizer = fs::read_to_string(model.join("tokenizer.json")).unwrap();
+    let mut changed: Value = serde_json::from_str(&tokenizer).unwrap();
+    let vocabulary = changed["model"]["vocab"].as_object_mut().unwrap();
+    let (one, two) = (vocabulary["1"].clone(), vocabulary["2"].clone());
+    vocabulary.insert("1".into(), two);
+    vocabulary.insert("2".into(), one);
+    fs::write(model.join("tokenizer.json"), changed.to_string()).unwrap();
+    other(&[], "the prompts are others");
+    fs::write(model.join("tokenizer.json"), tokenizer).unwrap();
+    // An older version wrote less down.
+    let file = out.join("eval.json");
+    let mut older: serde_json::Map<String, Value> = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    older.retain(|key, _| {
+        !["reward_weights", "command", "command_files", "columns", "stop", "prompts"].contains(&key.as_str())
+    });
+    fs::write(&file, Value::from(older).to_string()).unwrap();
+    assert_eq!(done(&evaluate(&[])), table);
 }
 
 #[test]
@@ -157,6 +223,12 @@ fn bad_input_is_named() {
     let other = failed(&command(&out, &["--set", "reward.name=math", "--set", "prompt.preset=dgpo"]).output().unwrap());
     let parts = ["with other settings (system is ", "; reward is \"exact\" there and \"math\" here", "; form is "];
     assert!(parts.iter().all(|part| other.contains(part)), "{other}");
+    let lines = fs::read_to_string(out.join("small.jsonl")).unwrap();
+    let right =
+        lines.lines().next().and_then(|line| serde_json::from_str::<Value>(line).ok()).unwrap()["correct"].clone();
+    fs::write(out.join("small.jsonl"), lines.replacen(&format!("\"correct\":{right},"), "\"correct\":9,", 1)).unwrap();
+    let damaged = failed(&command(&out, &[]).output().unwrap());
+    assert!(damaged.contains("small.jsonl:1: 9 of 6 samples are counted as right"), "{damaged}");
     let greedy = failed(&command(&out, &["--set", "eval.temperature=0"]).output().unwrap());
     assert!(greedy.contains("all 6 samples of a problem are the same with eval.temperature = 0"), "{greedy}");
     let surefoot =

@@ -16,6 +16,7 @@ pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     bos_id: Option<u32>,
     eos_ids: Vec<u32>,
+    end_id: Option<u32>,
     id_count: usize,
 }
 
@@ -41,11 +42,13 @@ impl Tokenizer {
         let id_of = |name: &str| special.text(name).and_then(|token| inner.token_to_id(token));
         let bos_id = special::configured_ids(folder, "bos_token_id")?.first().copied().or_else(|| id_of("bos_token"));
         let mut eos_ids = special::configured_ids(folder, "eos_token_id")?;
+        let named = id_of("eos_token");
         if eos_ids.is_empty() {
-            eos_ids.extend(id_of("eos_token"));
+            eos_ids.extend(named);
         }
+        let end_id = named.filter(|id| eos_ids.contains(id)).or(eos_ids.first().copied());
         let id_count = inner.get_vocab(true).into_values().max().map_or(0, |largest| largest as usize + 1);
-        let tokenizer = Tokenizer { inner, bos_id, eos_ids, id_count };
+        let tokenizer = Tokenizer { inner, bos_id, eos_ids, end_id, id_count };
         let config = folder.join("config.json");
         if let Some(object) = read_json(&config)?
             && let Some(vocab_size) = object.get("vocab_size").and_then(serde_json::Value::as_u64)
@@ -133,6 +136,12 @@ impl Tokenizer {
     /// The tokens that end a text; may be empty.
     pub fn eos_ids(&self) -> &[u32] {
         &self.eos_ids
+    }
+
+    /// The token that an answer is ended with: the `eos_token` of `tokenizer_config.json` where it is one of [`eos_ids`](Self::eos_ids), as
+    /// the chat template of a model ends its turns with it (Llama 3: `<|eot_id|>`), else the first of them.
+    pub fn end_id(&self) -> Option<u32> {
+        self.end_id
     }
 
     /// The largest id plus one: rows that the embedding must have.

@@ -170,6 +170,9 @@ impl Journey {
             changes.keep(&folder)?;
             folder.write_config(&config.to_toml())?;
         }
+        if ranks.is_first() && start == Start::Resume {
+            folder.forget_after(step)?;
+        }
         let written = if ranks.is_first() { Some(Written::open(&config, &folder, before)?) } else { None };
         let records = together::records(&folder, &ranks)?;
         let detectors = Detectors::new(&config.stop, &records);

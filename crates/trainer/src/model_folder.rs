@@ -43,6 +43,32 @@ pub enum ModelFolderError {
         /// Its newest checkpoint.
         newest: Option<PathBuf>,
     },
+    /// Something that a new model would replace.
+    #[error("{} {what}; name another folder", path.display())]
+    Taken {
+        /// The path.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
+}
+
+/// That a model may be written to `path`: neither a model nor a run lies there.
+///
+/// # Errors
+/// [`ModelFolderError::Taken`].
+pub fn expect_free(path: &Path) -> Result<(), ModelFolderError> {
+    let names = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    // Weights come last: without any, the folder is that of a model that was not finished.
+    let weights = |name: &str| [".safetensors", ".safetensors.index.json"].iter().any(|ending| name.ends_with(ending));
+    let what = if path.join("config.toml").is_file() {
+        "is the folder of a run"
+    } else if names.filter_map(|name| name.into_string().ok()).any(|name| weights(&name)) {
+        "holds a model already"
+    } else {
+        return Ok(());
+    };
+    Err(ModelFolderError::Taken { path: path.to_path_buf(), what })
 }
 
 /// That `path` is a folder, and none of a run.

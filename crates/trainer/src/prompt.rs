@@ -3,7 +3,7 @@ use crate::config::{
     Config,
     choice::{Chat, Overlong},
 };
-use crate::data::{Dataset, Message, Problem};
+use crate::data::{Dataset, Fnv, Message, Problem, Row};
 use crate::model_folder::{self, ModelFolderError};
 use std::path::Path;
 use surefoot_engine::chat::{self, ChatError, ChatTemplate, Ending};
@@ -72,6 +72,17 @@ pub enum PromptError {
         /// 1-based row of the data.
         row: usize,
     },
+}
+
+/// What the prompts of some rows are like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rendered {
+    /// Rows that were left out: their prompts are longer than allowed.
+    pub left_out: usize,
+    /// Tokens of the longest prompt that is left.
+    pub longest: usize,
+    /// A number that changes when any token of a prompt does, whether by the row, the template or the tokenizer.
+    pub fingerprint: u64,
 }
 
 /// Renders and encodes problems.
@@ -151,26 +162,34 @@ impl Prompter {
         }
     }
 
-    /// Drops the rows whose prompts are too long, and returns how many; every prompt is rendered once, so that a bad
-    /// row shows before work starts.
+    /// Drops the rows whose prompts are too long; every prompt is rendered once, so that a bad row shows before work starts.
     ///
     /// # Errors
     /// [`PromptError`], the first in order of the rows.
-    pub fn keep_short(&self, data: &mut Dataset) -> Result<usize, PromptError> {
+    pub fn keep_short(&self, data: &mut Dataset) -> Result<Rendered, PromptError> {
         use rayon::prelude::*;
-        let lengths: Vec<usize> = data
-            .rows
-            .par_iter()
-            .enumerate()
-            .map(|(row, r)| self.render(row, &r.problem).map(|p| p.tokens.len()))
-            .collect::<Result<_, _>>()?;
+        let of = |(row, r): (usize, &Row)| self.render(row, &r.problem).map(|p| (p.tokens.len(), digest(&p.tokens)));
+        let prompts: Vec<(usize, u64)> = data.rows.par_iter().enumerate().map(of).collect::<Result<_, _>>()?;
         let limit = self.max_tokens;
-        if let (Overlong::Error, Some(row)) = (self.overlong, lengths.iter().position(|&n| n > limit)) {
-            return Err(PromptError::TooLong { row: row + 1, tokens: lengths[row], limit });
+        if let (Overlong::Error, Some(row)) = (self.overlong, prompts.iter().position(|&(n, _)| n > limit)) {
+            return Err(PromptError::TooLong { row: row + 1, tokens: prompts[row].0, limit });
         }
-        let before = data.rows.len();
-        data.retain(&lengths.iter().map(|&n| n <= limit).collect::<Vec<_>>());
-        let left = data.rows.len();
-        if left == 0 { Err(PromptError::AllTooLong { rows: before, limit }) } else { Ok(before - left) }
+        data.retain(&prompts.iter().map(|&(n, _)| n <= limit).collect::<Vec<_>>());
+        let mut rendered = Rendered { left_out: prompts.len() - data.rows.len(), longest: 0, fingerprint: 0 };
+        if data.rows.is_empty() {
+            return Err(PromptError::AllTooLong { rows: prompts.len(), limit });
+        }
+        let mut hash = Fnv::EMPTY;
+        for (tokens, digest) in prompts.into_iter().filter(|&(n, _)| n <= limit) {
+            rendered.longest = rendered.longest.max(tokens);
+            hash.bytes(digest.to_le_bytes());
+        }
+        Ok(Rendered { fingerprint: hash.0, ..rendered })
     }
+}
+
+fn digest(tokens: &[u32]) -> u64 {
+    let mut hash = Fnv::EMPTY;
+    hash.bytes(tokens.iter().flat_map(|token| token.to_le_bytes()));
+    hash.0
 }

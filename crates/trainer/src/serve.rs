@@ -7,7 +7,8 @@
 //! | `POST /v1/completions` | completions; [`Asked`](api::Asked) lists what is understood, anything else that matters is refused |
 //! | `POST /reload` `{"path": DIR}` | loads the weights of a Hugging Face folder of the same structure; requests that came before are answered with the old ones |
 //!
-//! Requests that wait are decoded together. A completion depends on weights, prompt, seed and sampling rule alone. The
+//! Requests that wait are decoded together, without those whose client has gone. A completion depends on weights, prompt, seed and sampling
+//! rule alone; a request without a seed gets another one each time. The
 //! server does no authentication, and whoever reaches its port can make it read any folder: leave it on the local machine.
 pub mod api;
 mod http;
@@ -19,13 +20,13 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{RecvError, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 use surefoot_engine::config::{ConfigError, ModelConfig};
 use surefoot_engine::device::Wanted;
 use surefoot_engine::tokenizer::{Tokenizer, TokenizerError};
 
-use worker::{Job, Worker};
+use worker::{Asker, Job, Worker};
 
 /// Connections at a time; more get HTTP status 503.
 const MOST_CONNECTIONS: usize = 1024;
@@ -70,7 +71,23 @@ struct Shared {
     name: String,
     positions: usize,
     vocabulary: usize,
-    connections: AtomicUsize,
+    connections: Arc<AtomicUsize>,
+}
+
+/// A connection that is counted until this is dropped, however it ends.
+struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn of(connections: &Arc<AtomicUsize>) -> Self {
+        connections.fetch_add(1, Ordering::Relaxed);
+        Self(connections.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Server {
@@ -113,7 +130,7 @@ impl Server {
             name: name.to_string(),
             positions: self.worker.positions(),
             vocabulary: self.worker.vocabulary(),
-            connections: AtomicUsize::new(0),
+            connections: Arc::default(),
         });
         let Self { listener, mut worker } = self;
         let failed = |source| ServeError::Listen { address: "its address".to_string(), source };
@@ -137,12 +154,12 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>, stop: &AtomicBool) {
             continue;
         };
         let shared = shared.clone();
-        shared.connections.fetch_add(1, Ordering::Relaxed);
+        let counted = Counted::of(&shared.connections);
         // A thread that cannot be started closes the connection, and the client tries again.
         let _started = std::thread::Builder::new().name("connection".to_string()).spawn(move || {
             // What a client does not read is its loss.
             let _written = connection(stream, &shared);
-            shared.connections.fetch_sub(1, Ordering::Relaxed);
+            drop(counted);
         });
     }
 }
@@ -154,7 +171,7 @@ fn connection(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
         Ok(_) if shared.connections.load(Ordering::Relaxed) > MOST_CONNECTIONS => {
             Err((503, format!("more than {MOST_CONNECTIONS} connections")))
         }
-        Ok(request) => answer(&request, shared),
+        Ok(request) => answer(&request, shared, &stream),
         Err(refused) => Err(refused),
     };
     let (status, body) = match answer {
@@ -167,7 +184,7 @@ fn connection(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
 /// HTTP status and message of a request that is refused.
 pub(crate) type Refused = (u16, String);
 
-fn answer(request: &http::Request, shared: &Shared) -> Result<serde_json::Value, Refused> {
+fn answer(request: &http::Request, shared: &Shared, client: &TcpStream) -> Result<serde_json::Value, Refused> {
     let waited = |_| (503, "the server is stopping".to_string());
     match (request.method.as_str(), request.path.as_str()) {
         ("GET", "/health") => Ok(serde_json::json!({ "status": "ok" })),
@@ -177,8 +194,17 @@ fn answer(request: &http::Request, shared: &Shared) -> Result<serde_json::Value,
         ("POST", "/v1/completions") => {
             let asked = api::Asked::read(&request.body, &shared.tokenizer, shared.positions, shared.vocabulary)?;
             let (tell, answer) = channel();
-            shared.jobs.send(Job::Complete(asked.clone(), tell)).map_err(|_| (503, "stopping".to_string()))?;
-            let samples = answer.recv().map_err(waited)?.map_err(|error| (500, error.to_string()))?;
+            let gone = Arc::new(AtomicBool::new(false));
+            let asker = Asker { tell, gone: gone.clone() };
+            shared.jobs.send(Job::Complete(asked.clone(), asker)).map_err(|_| (503, "stopping".to_string()))?;
+            let answer = loop {
+                match answer.recv_timeout(PATIENCE) {
+                    Err(RecvTimeoutError::Timeout) if http::has_gone(client) => gone.store(true, Ordering::Relaxed),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    answer => break answer,
+                }
+            };
+            let samples = answer.map_err(|_| waited(RecvError))?.map_err(|error| (500, error.to_string()))?;
             asked.answer(&samples, &shared.tokenizer, &shared.name)
         }
         ("POST", "/reload") => {
@@ -192,5 +218,24 @@ fn answer(request: &http::Request, shared: &Shared) -> Result<serde_json::Value,
         (method, path) => {
             Err((404, format!("{method} {path}: there are /v1/completions, /v1/models, /reload and /health")))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_whose_thread_panics_or_does_not_start_is_counted_no_more() {
+        let connections = Arc::new(AtomicUsize::new(0));
+        let counted = Counted::of(&connections);
+        assert_eq!(connections.load(Ordering::Relaxed), 1);
+        let panics = std::thread::spawn(move || {
+            let _counted = counted;
+            std::panic::resume_unwind(Box::new("as a panic, without its message"));
+        });
+        assert!(panics.join().is_err());
+        drop(Counted::of(&connections));
+        assert_eq!(connections.load(Ordering::Relaxed), 0);
     }
 }

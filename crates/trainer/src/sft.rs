@@ -48,7 +48,7 @@ impl SftRun {
             let mut tokens = prompter.render(row, &r.problem)?.tokens;
             let prompt = tokens.len();
             tokens.extend(prompter.tokenizer().encode(&r.answer).map_err(PromptError::from)?);
-            tokens.extend(prompter.tokenizer().eos_ids().first());
+            tokens.extend(prompter.tokenizer().end_id());
             kept.push(tokens.len() <= config.sft.max_tokens && tokens.len() > prompt);
             if kept[row] {
                 examples.push(Example { tokens, prompt });
@@ -129,6 +129,7 @@ impl Steps for SftRun {
         let norm = policy.finish_gradient()?;
         if loss.is_finite() && policy.can_step(config, norm) {
             record.set(m::UPDATE_LEARNING_RATE, policy.step(config, norm, config.train.steps)?);
+            record.set(m::UPDATE_SKIPPED_STEPS, 0.0);
         } else {
             policy.updates += 1;
             if config.update.on_nonfinite == OnNonfinite::Stop {
@@ -144,7 +145,9 @@ impl Steps for SftRun {
         *step += 1;
         record.set(m::SFT_LOSS, loss);
         record.set(m::SFT_TOKENS, learned as f64);
+        // One update a step: the mean of the norms is the greatest.
         record.set(m::UPDATE_GRAD_NORM, norm);
+        record.set(m::UPDATE_GRAD_NORM_MAX, norm);
         record.set(m::UPDATE_TOKENS, rows as f64);
         let seconds = started.elapsed().as_secs_f64();
         record.set(m::UPDATE_TOKENS_PER_SECOND, rows as f64 / seconds);

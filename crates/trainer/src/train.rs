@@ -12,7 +12,7 @@ pub(crate) mod versions;
 
 use crate::config::choice::Truncated;
 use crate::data::Row;
-use crate::evaluate::{self, Benchmark, Evaluator};
+use crate::evaluate::{Benchmark, Evaluator, Other};
 use crate::journey::{Journey, Outcome, Stepped, Steps, travel};
 use crate::metrics::{Record, definition as metrics};
 use crate::progress::Progress;
@@ -185,8 +185,9 @@ impl Run {
             rewarder: &self.gatherer.rewarder,
             benchmarks: &self.benchmarks,
             ranks: &self.journey.ranks,
+            other: Other::Replaced,
         };
-        let folder = evaluate::step_folder(self.journey.folder.path(), record.step);
+        let folder = self.journey.folder.evaluation(record.step);
         // The weights are those of an evaluation that was cut off, so that it goes on.
         let scores = evaluator.run(&self.journey.policy, &folder, &mut |_| {}, cancelled)?;
         if let Some(scores) = &scores {

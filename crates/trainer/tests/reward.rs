@@ -158,6 +158,22 @@ echo "{{\"id\": $id, \"reward\": $reward}}"; done"#
         assert_eq!(judged.counts().scored, 20);
     }
 
+    /// As samples that are drawn ahead and an evaluation do, with one program that both wait for.
+    #[test]
+    fn two_that_ask_at_once_both_get_their_rewards() {
+        let rewarder = Rewarder::new(&program(&answering("sleep 0.01")), LIMIT, 2).unwrap();
+        let completions: Vec<String> = (0..20).map(|index| format!("c{index}")).collect();
+        let sample = |completion| Sample { problem: "p", gold: "1", columns: None, completion, tokens: 3 };
+        let samples: Vec<Sample<'_>> = completions.iter().map(|text| sample(text.as_str())).collect();
+        std::thread::scope(|scope| {
+            let ask = || scope.spawn(|| rewarder.judge(&samples, samples.len()));
+            for asked in [ask(), ask(), ask()] {
+                let judged = asked.join().unwrap();
+                assert_eq!(judged.counts().scored, 20, "{:?}", judged.first_failure());
+            }
+        });
+    }
+
     #[test]
     fn a_crash_loses_nothing() {
         // Each process ends after three answers; the sample that it took is tried again.

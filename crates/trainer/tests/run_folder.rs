@@ -26,9 +26,12 @@ fn a_second_writer_is_refused_and_a_dead_one_replaced() {
     let message = RunFolder::resume(&path).unwrap_err().to_string();
     assert!(message.contains(&format!("is in use by process {}", std::process::id())), "{message}");
     assert!(RunFolder::create(&path).unwrap_err().to_string().contains("is in use by"));
+    assert_eq!(RunFolder::holder(&path).unwrap(), format!("process {}", std::process::id()));
     drop(run);
-    // A lock file that a killed process left holds no lock.
+    // A lock file that a killed process left holds no lock, and who asks leaves it as it is.
     fs::write(path.join("lock"), "process 1\n").unwrap();
+    assert_eq!(RunFolder::holder(&path), None);
+    assert_eq!(fs::read_to_string(path.join("lock")).unwrap(), "process 1\n");
     drop(RunFolder::resume(&path).unwrap());
     let message = RunFolder::create(&path).unwrap_err().to_string();
     assert!(message.contains("holds a run already") && message.contains("--resume"), "{message}");
@@ -100,6 +103,67 @@ fn a_resume_clears_what_a_kill_left() {
     assert_eq!(fs::read_dir(path.join("checkpoints")).unwrap().count(), 0);
 }
 
+/// A step's checkpoint is written once more, and a kill comes between the two renames: the old one has lost its name, and the new one has
+/// not got it yet.
+#[test]
+fn a_checkpoint_that_was_being_replaced_is_there_after_a_kill() {
+    let parent = tempfile::tempdir().unwrap();
+    let path = parent.path().join("run");
+    let run = RunFolder::create(&path).unwrap();
+    run.write_config("").unwrap();
+    let save = |text: &str| {
+        let partial = run.checkpoints().begin(3).unwrap();
+        fs::write(partial.path().join("weights"), text).unwrap();
+        partial
+    };
+    let read = |run: &RunFolder| fs::read_to_string(run.checkpoints().step(3).join("weights")).unwrap();
+    save("old").commit().unwrap();
+    let new = save("new");
+    fs::rename(run.checkpoints().step(3), new.replaced()).unwrap();
+    std::mem::forget(new);
+    drop(run);
+    let run = RunFolder::resume(&path).unwrap();
+    assert_eq!(read(&run), "old");
+    assert_eq!(fs::read_dir(path.join("checkpoints")).unwrap().count(), 1);
+    // After the second rename, the new one is there, and the old one goes.
+    let save = |text: &str| {
+        let partial = run.checkpoints().begin(3).unwrap();
+        fs::write(partial.path().join("weights"), text).unwrap();
+        partial
+    };
+    let replaced = save("newer").replaced();
+    save("newer").commit().unwrap();
+    fs::create_dir(&replaced).unwrap();
+    drop(run);
+    let run = RunFolder::resume(&path).unwrap();
+    assert_eq!(read(&run), "newer");
+    assert_eq!(fs::read_dir(path.join("checkpoints")).unwrap().count(), 1);
+}
+
+#[test]
+fn what_later_steps_left_is_removed() {
+    let parent = tempfile::tempdir().unwrap();
+    let path = parent.path().join("run");
+    let run = RunFolder::create(&path).unwrap();
+    for step in [1, 2, 3, 40] {
+        fs::write(run.rollout(step), "rows").unwrap();
+        fs::create_dir_all(run.evaluation(step)).unwrap();
+        fs::write(run.evaluation(step).join("eval.json"), "{}").unwrap();
+    }
+    fs::create_dir(path.join("eval/step-000040-mine")).unwrap();
+    run.forget_after(2).unwrap();
+    let names = |folder: &str| {
+        let mut names: Vec<_> = fs::read_dir(path.join(folder)).unwrap().map(|e| e.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names("rollouts"), ["step-000001.parquet", "step-000002.parquet"]);
+    assert_eq!(names("eval"), ["step-000001", "step-000002", "step-000040-mine"]);
+    fs::remove_dir_all(path.join("eval")).unwrap();
+    run.forget_after(0).unwrap();
+    assert!(names("rollouts").is_empty());
+}
+
 #[test]
 fn metrics_survive_a_kill_at_every_byte() {
     let folder = tempfile::tempdir().unwrap();
@@ -117,6 +181,17 @@ fn metrics_survive_a_kill_at_every_byte() {
         assert!(fs::read(&path).unwrap() == whole, "cut at byte {cut}");
     }
     assert_eq!(metrics::read(&path).unwrap(), (1..=6).map(record).collect::<Vec<_>>());
+}
+
+/// Of a newer version, for instance.
+#[test]
+fn metrics_that_are_not_known_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("metrics.jsonl");
+    let line = |step: u64| format!("{{\"step\":{step},  \"future/thing\":[1],\"reward/mean\":0.50}}\n");
+    fs::write(&path, (1..=3).map(line).collect::<String>()).unwrap();
+    MetricsFile::open(&path, 2).unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), line(1) + &line(2));
 }
 
 #[test]

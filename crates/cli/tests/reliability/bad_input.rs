@@ -86,7 +86,7 @@ fn models() {
     refused(&tiny, &[&format!("model.path={run:?}")], &[&wanted]);
     let file = tiny.path("config.toml");
     refused(&tiny, &[&format!("model.path={file:?}")], &["config.toml is a file; a model is a folder", "model import"]);
-    refused(&tiny, &["rollout.max_new_tokens=300"], &["316 tokens", "was made for 256", "rollout.max_new_tokens"]);
+    refused(&tiny, &["rollout.max_new_tokens=300"], &["306 tokens", "was made for 256", "rollout.max_new_tokens"]);
 }
 
 #[test]
@@ -184,6 +184,7 @@ fn generate_and_resume() {
             "threads are 99999; the most are 1024",
         ),
         (vec!["train", "--resume", model], "holds no run (no config.toml)"),
+        (vec!["model", "init", model, model], "model holds a model already; name another folder"),
         (vec!["train", "--resume", "nowhere"], "nowhere holds no run (no config.toml)"),
         (vec!["train", "nowhere.toml"], "nowhere.toml"),
         (vec!["sft"], "sft needs a configuration"),
@@ -191,6 +192,75 @@ fn generate_and_resume() {
         let (code, stderr) = ended(&surefoot(&arguments).output().unwrap());
         assert!(code == Some(2) && stderr.contains(wanted), "{arguments:?}: {code:?} {stderr}");
     }
+}
+
+/// Neither `init` nor `import` writes over something.
+#[test]
+fn a_model_is_not_written_over() {
+    let tiny = Tiny::new();
+    tiny.finish("run", &["train.steps=1"]);
+    let (sharded, model) = (tiny.path("sharded"), tiny.path("model"));
+    copy_model(&model);
+    fs::create_dir(&sharded).unwrap();
+    fs::write(sharded.join("model-00001-of-00002.safetensors"), "").unwrap();
+    let source = demo_model();
+    for (to, wanted) in [
+        (model, "holds a model already"),
+        (sharded, "holds a model already"),
+        (tiny.path("run"), "is the folder of a run"),
+    ] {
+        for command in [["model", "init"], ["model", "import"]] {
+            let from = if command[1] == "init" { source.clone() } else { tiny.path("some.gguf") };
+            let (code, stderr) = ended(&surefoot(command).arg(from).arg(&to).output().unwrap());
+            let wanted = format!("error: {} {wanted}; name another folder", to.display());
+            assert!(code == Some(2) && stderr.contains(&wanted), "{command:?} {code:?} {stderr}");
+        }
+    }
+    // What an import left that did not finish is no model.
+    let begun = tiny.path("begun");
+    fs::create_dir(&begun).unwrap();
+    fs::copy(source.join("config.json"), begun.join("config.json")).unwrap();
+    let (code, stderr) = ended(&surefoot(["model", "init"]).arg(source).arg(begun).output().unwrap());
+    assert_eq!(code, Some(0), "{stderr}");
+}
+
+/// The prompts count as they are, and not as long as they may be.
+#[test]
+fn a_small_model_takes_short_prompts() {
+    let tiny = Tiny::new();
+    let model = tiny.path("model");
+    copy_model(&model);
+    edit_config(&model, |config| config["max_position_embeddings"] = json!(12));
+    let path = format!("model.path={model:?}");
+    let (code, stderr) =
+        ended(&tiny.train("run", &[&path, "prompt.max_tokens=1024", "train.steps=1"]).output().unwrap());
+    assert_eq!(code, Some(0), "{stderr}");
+    let sets = [
+        &path,
+        "prompt.max_tokens=1024",
+        "train.steps=1",
+        "eval.every=1",
+        "eval.max_new_tokens=40",
+        "eval.data=task:addition",
+    ];
+    let (code, stderr) = ended(&tiny.train("longer", &sets).output().unwrap());
+    assert!(
+        code == Some(2) && stderr.contains("was made for 12") && stderr.contains("eval.max_new_tokens"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn the_run_of_a_checkpoint_is_named() {
+    let tiny = Tiny::new();
+    tiny.finish("run", &["train.steps=1"]);
+    let (run, checkpoint) = (tiny.path("run"), tiny.path("run/checkpoints/step-1"));
+    let (code, stderr) = ended(&surefoot(["train", "--resume"]).arg(&checkpoint).output().unwrap());
+    let wanted = format!("it lies in the run {0}, which goes on with `--resume {0}`", run.display());
+    assert!(code == Some(2) && stderr.contains(&wanted), "{stderr}");
+    let mut within = surefoot(["train", "--resume", "checkpoints/step-1"]);
+    let (code, stderr) = ended(&within.current_dir(&run).output().unwrap());
+    assert!(code == Some(2) && stderr.contains("it lies in the run .,"), "{stderr}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::tiny::{Finished, Tiny, done, ended, latest};
+use crate::tiny::{Finished, Tiny, demo_model, done, ended, latest, surefoot};
 
 /// Completions have five tokens at most.
 const SHORT: [&str; 2] = ["stop.length_min=5", "stop.patience=4"];
@@ -53,4 +53,40 @@ fn a_resume_ends_where_the_run_would_have_ended() {
     done(&tiny.go_on("run").args(["--set", "stop.length_min=1"]).output().unwrap());
     Finished::read(&tiny.path("run")).assert_equals(&tiny.finish("whole", &["checkpoint.every=3"]));
     assert_eq!(fs::read_to_string(tiny.path("run").join("metrics.jsonl")).unwrap().lines().count(), 8);
+}
+
+/// Fine-tuning has the detectors of what it measures.
+#[test]
+fn supervised_runs_end_early_as_well() {
+    let tiny = Tiny::new();
+    let config = |extra: &str| {
+        let text = format!(
+            "[train]\nsteps = 9\nthreads = 2\n[model]\npath = {:?}\n[prompt]\nchat = \"never\"\n\
+             [data]\ntrain = \"task:addition,rows=50,digits=2,style=plain\"\n[stop]\n{extra}\n",
+            demo_model()
+        );
+        fs::write(tiny.path("sft.toml"), text).unwrap();
+    };
+    let sft = |name: &str, sets: &[&str]| {
+        let mut command = surefoot(["sft"]);
+        command.arg(tiny.path("sft.toml")).arg("--set").arg(format!("log.run_dir={:?}", tiny.path(name)));
+        sets.iter().for_each(|set| {
+            command.args(["--set", set]);
+        });
+        ended(&command.output().unwrap())
+    };
+    config("grad_norm_max = 1e-9\npatience = 2");
+    let (code, stderr) = sft("steep", &[]);
+    assert!(code == Some(5) && stderr.contains("stop.grad_norm_max: update/grad_norm_max is "), "{code:?} {stderr}");
+    assert!(latest(&tiny.path("steep")).unwrap().ends_with("step-2"), "{stderr}");
+    // Updates that are made end the row of those that are skipped; here none is made from the second on.
+    config("skipped_max = 0");
+    let (code, stderr) = sft("thrown", &["optimizer.learning_rate=1e30", "optimizer.weight_decay=0"]);
+    assert!(code == Some(5) && stderr.contains("stop.skipped_max: update/skipped_steps is 1"), "{code:?} {stderr}");
+    assert!(
+        fs::read_to_string(tiny.path("thrown").join("metrics.jsonl")).unwrap().contains("\"update/skipped_steps\":0.0")
+    );
+    config("reward_min = 0.5");
+    let (code, stderr) = sft("reward", &[]);
+    assert!(code == Some(2) && stderr.contains("`stop.reward_min` is for `surefoot train`"), "{code:?} {stderr}");
 }

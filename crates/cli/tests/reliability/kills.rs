@@ -163,6 +163,26 @@ fn kills_at_random_moments_change_no_bit() {
     evaluation(10, &mut met);
 }
 
+/// A program whose rewards are other ones each time: steps that are made again come to other weights.
+#[test]
+fn a_run_that_is_not_deterministic_survives_kills() {
+    let tiny = Tiny::new();
+    let script = "while read -r line; do id=${line#*:}; r=$(od -An -N1 -tu1 /dev/urandom); \
+                  echo \"{\\\"id\\\": ${id%%,*}, \\\"reward\\\": $((r % 2))}\"; done";
+    let command = format!("reward.command=[\"sh\", \"-c\", {script:?}]");
+    let sets = [&SETS[1..], &["checkpoint.every=3", "reward.name=command", "reward.workers=2", &command]].concat();
+    let started = Instant::now();
+    tiny.finish("reference", &sets);
+    let (whole, mut draw, mut kills) = (started.elapsed(), Draw(0x9E37_79B9), 0);
+    while killed(tiny.go_on_with("killed", &sets), whole.mul_f64(0.3 + 0.5 * draw.next())) {
+        kills += 1;
+    }
+    assert!(kills >= 1);
+    let run = tiny.path("killed");
+    assert_eq!(Finished::read(&run).metrics().len(), 8);
+    assert_eq!(names(&run.join("eval")), [2, 4, 6, 8].map(|step| format!("step-{step:06}")));
+}
+
 /// The figures of docs/reliability.md: `cargo test -p surefoot --test reliability two_hundred -- --ignored --nocapture`
 #[test]
 #[ignore = "takes minutes"]

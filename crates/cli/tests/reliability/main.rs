@@ -24,6 +24,7 @@ mod reference;
 mod resume;
 mod server;
 mod serving;
+mod stale;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod tiny;

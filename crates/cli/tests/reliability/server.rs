@@ -241,6 +241,14 @@ fn the_server_says_what_it_cannot_do() {
         (r#"{"prompt": "12+34=", "temperature": -1}"#, "`temperature` must be"),
         (r#"{"prompt": "12+34=", "max_tokens": 100000000}"#, "positions"),
         (r#"{"prompt": "", "max_tokens": 3}"#, "at least one token"),
+        (r#"{"prompt": "12+34=", "min_p": 0.5}"#, "`min_p` must be 0: nothing else is supported, found 0.5"),
+        (r#"{"prompt": "12+34=", "logit_bias": {"5": 100}}"#, "`logit_bias` must be {}"),
+        (r#"{"prompt": "12+34=", "presence_penalty": 1.5}"#, "`presence_penalty` must be 0"),
+        (r#"{"prompt": "12+34=", "frequency_penalty": 2}"#, "`frequency_penalty` must be 0"),
+        (r#"{"prompt": "12+34=", "repetition_penalty": 1.1}"#, "`repetition_penalty` must be 1"),
+        (r#"{"prompt": "12+34=", "repeat_penalty": 0}"#, "`repeat_penalty` must be 1"),
+        (r#"{"prompt": "12+34=", "seed": -2}"#, "`seed` must be"),
+        (r#"{"prompt": "12+34=", "seed": 18446744073709551615}"#, "`seed` must be"),
     ] {
         let (status, answer) = completion(body);
         says(answer["error"]["message"].as_str().unwrap(), &[part]);
@@ -255,8 +263,46 @@ fn the_server_says_what_it_cannot_do() {
     let second = completion(&asked.replace("\"n\": 3, \"seed\": 5", "\"seed\": 6")).1;
     assert_eq!(second["choices"][0]["token_ids"], first["choices"][1]["token_ids"]);
     assert_eq!(second["choices"][0]["logprobs"], first["choices"][1]["logprobs"]);
+    // What changes nothing is taken, as a whole number or not.
+    let neutral =
+        r#""min_p": 0.0, "presence_penalty": 0, "frequency_penalty": 0.0, "logit_bias": {}, "repetition_penalty": 1.0"#;
+    assert_eq!(completion(&asked.replace("\"n\": 3", &format!("\"n\": 3, {neutral}"))).1, first);
     let (status, answer) = serving.ask("POST", "/reload", r#"{"path": "/nowhere"}"#);
     assert_eq!(status, 400);
     says(answer["error"]["message"].as_str().unwrap(), &["/nowhere"]);
     assert_eq!(completion(asked).1, first, "a reload that failed leaves the weights");
+}
+
+/// Clients that sample a group by as many requests want others each time.
+#[test]
+fn a_request_without_a_seed_gets_another_one_each_time() {
+    let serving = Serving::start(&demo_model());
+    let hot = r#"{"prompt": "12+34=", "temperature": 5, "max_tokens": 20}"#;
+    let ask = |body: &str| {
+        let (status, answer) = serving.ask("POST", "/v1/completions", body);
+        assert_eq!(status, 200, "{answer}");
+        answer["choices"][0]["text"].as_str().unwrap().to_string()
+    };
+    let absent = [ask(hot), ask(hot), ask(hot)];
+    assert!(absent[0] != absent[1] && absent[1] != absent[2], "{absent:?}");
+    let drawn = hot.replace("\"max_tokens\"", "\"seed\": -1, \"max_tokens\"");
+    assert_ne!(ask(&drawn), ask(&drawn));
+    let fixed = hot.replace("\"max_tokens\"", "\"seed\": 0, \"max_tokens\"");
+    assert_eq!(ask(&fixed), ask(&fixed));
+}
+
+/// A client that gives up, and whoever comes behind it.
+#[test]
+fn a_request_whose_client_has_gone_is_not_worked_on() {
+    let serving = Serving::start(&demo_model());
+    let long = r#"{"prompt": "12+34=", "n": 60000, "temperature": 1000, "max_tokens": 200}"#;
+    for _ in 0..2 {
+        let left = serving.send("POST", "/v1/completions", long);
+        std::thread::sleep(Duration::from_millis(300));
+        drop(left);
+    }
+    let asked = std::time::Instant::now();
+    let (status, _) = serving.ask("POST", "/v1/completions", r#"{"prompt": "12+34=", "max_tokens": 2}"#);
+    assert_eq!(status, 200);
+    assert!(asked.elapsed() < Duration::from_secs(30), "{:?}", asked.elapsed());
 }

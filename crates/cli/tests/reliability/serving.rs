@@ -34,6 +34,13 @@ impl Serving {
         (head.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_str(body).unwrap())
     }
 
+    /// Sends a request, whose answer nobody reads yet.
+    pub fn send(&self, method: &str, path: &str, body: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address()).unwrap();
+        write!(stream, "{method} {path} HTTP/1.1\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
+        stream
+    }
+
     fn address(&self) -> &str {
         self.url.strip_prefix("http://").unwrap()
     }

@@ -80,6 +80,11 @@ fn the_end_of_text_comes_from_three_files_in_turn() {
     assert_eq!(eos(), [5]);
     write(&folder, "generation_config.json", &json!({"eos_token_id": [6, 7]}));
     assert_eq!(eos(), [6, 7]);
+    // Answers end with the one that the template ends its turns with, where a list holds it.
+    let end = || Tokenizer::load(folder.path()).unwrap().end_id();
+    assert_eq!(end(), Some(6));
+    write(&folder, "generation_config.json", &json!({"eos_token_id": [6, 7, 97]}));
+    assert_eq!((eos(), end()), (vec![6, 7, 97], Some(97)));
     write(&folder, "generation_config.json", &json!({"eos_token_id": "</s>"}));
     let error = Tokenizer::load(folder.path()).unwrap_err();
     assert!(error.to_string().contains("generation_config.json: key `eos_token_id`"), "{error}");

@@ -64,6 +64,7 @@ pub(super) fn check(config: &Config) -> Vec<(String, String)> {
             let batch = config.sft.batch as f64;
             within(&mut found, "sft.batch", batch, batch <= MOST_SAMPLES as f64, &format!("at most {MOST_SAMPLES}"));
             positive(&mut found, "sft.max_tokens", config.sft.max_tokens);
+            lasting::stop(config, &mut found);
         }
     }
     found.0

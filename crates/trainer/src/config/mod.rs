@@ -74,7 +74,7 @@ impl Purpose {
                 "log",
             ],
             Purpose::Sft => {
-                &["train", "model", "lora", "data", "prompt", "sft", "optimizer", "update", "checkpoint", "log"]
+                &["train", "model", "lora", "data", "prompt", "sft", "optimizer", "update", "checkpoint", "stop", "log"]
             }
         }
     }

@@ -297,7 +297,7 @@ stage! {
 }
 
 stage! {
-    /// When a run ends early because it has collapsed: with exit code 5, the detector's name, step and value, and a checkpoint. A detector whose limit is not set is off.
+    /// When a run ends early because it has collapsed: with exit code 5, the detector's name, step and value, and a checkpoint. A detector whose limit is not set is off. `surefoot sft` has `grad_norm_max` and `skipped_max` alone.
     Stop in "stop" {
         /// Steps in a row that must be beyond a limit. Steps without the metric count neither way; a value that is not finite is beyond every limit.
         patience: usize = 3, "ours";

@@ -104,7 +104,7 @@ impl Dataset {
 
     /// A number that changes when any row does: a resumed run refuses data that is not the data it began with.
     pub fn fingerprint(&self) -> u64 {
-        let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
+        let mut hash = Fnv::EMPTY;
         for row in &self.rows {
             match &row.problem {
                 Problem::Text(text) => hash.text(text),
@@ -141,14 +141,18 @@ impl Dataset {
 }
 
 /// FNV-1a, because a fingerprint that is saved must not depend on the standard library's version.
-struct Fnv(u64);
+pub(crate) struct Fnv(pub u64);
 
 impl Fnv {
+    /// Of nothing yet.
+    pub const EMPTY: Fnv = Fnv(0xcbf2_9ce4_8422_2325);
+
     fn text(&mut self, text: &str) {
         self.bytes(text.bytes().chain([0xff]));
     }
 
-    fn bytes(&mut self, bytes: impl IntoIterator<Item = u8>) {
+    /// Adds bytes.
+    pub fn bytes(&mut self, bytes: impl IntoIterator<Item = u8>) {
         for byte in bytes {
             self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }

@@ -1,7 +1,7 @@
 //! Two evaluations of the same problems: is the difference more than chance?
 use super::estimate::Interval;
 use super::problem::Problem;
-use super::{EvaluateError, Settings};
+use super::{EvaluateError, Settings, settings};
 use crate::random::Random;
 use crate::table::{Numbers, aligned};
 use std::path::Path;
@@ -31,13 +31,26 @@ pub struct Comparison {
     pub better: [usize; 2],
 }
 
+/// Two evaluations, compared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Compared {
+    /// Of each benchmark that both hold.
+    pub comparisons: Vec<Comparison>,
+    /// Why the difference may be another one than that of the models: other settings, problems that are not done.
+    pub notes: Vec<String>,
+}
+
+/// Settings that two evaluations may differ in: the models, and what comes of them, are what is compared, and draws are draws.
+const OF_THE_MODEL: [&str; 4] = ["weights", "prompts", "benchmarks", "seed"];
+
 /// Compares two folders of `surefoot eval` on the benchmarks that both hold.
 ///
 /// # Errors
 /// [`EvaluateError`] when a folder is no evaluation, or when they have no benchmark with the same problems in common.
-pub fn compare(first: &Path, second: &Path) -> Result<Vec<Comparison>, EvaluateError> {
+pub fn compare(first: &Path, second: &Path) -> Result<Compared, EvaluateError> {
     let (one, two) = (Settings::read(first)?, Settings::read(second)?);
     let mut found = Vec::new();
+    let mut notes = other_settings(first, second)?;
     for benchmark in &one.benchmarks {
         if !two.benchmarks.contains(benchmark) {
             continue;
@@ -45,6 +58,15 @@ pub fn compare(first: &Path, second: &Path) -> Result<Vec<Comparison>, EvaluateE
         let file = format!("{}.jsonl", benchmark.name);
         let (a, b) = (super::problem::read(&first.join(&file))?, super::problem::read(&second.join(&file))?);
         let count = a.len().min(b.len());
+        for (folder, done) in [(first, a.len()), (second, b.len())].into_iter().filter(|(_, n)| *n < benchmark.problems)
+        {
+            notes.push(format!(
+                "{} is not finished: {done} of {} problems of {}; the first {count} are compared",
+                folder.display(),
+                benchmark.problems,
+                benchmark.name
+            ));
+        }
         if count > 0 {
             found.push(paired(&benchmark.name, &a[..count], &b[..count]));
         }
@@ -52,7 +74,18 @@ pub fn compare(first: &Path, second: &Path) -> Result<Vec<Comparison>, EvaluateE
     if found.is_empty() {
         return Err(EvaluateError::NothingInCommon { first: first.to_path_buf(), second: second.to_path_buf() });
     }
-    Ok(found)
+    Ok(Compared { comparisons: found, notes })
+}
+
+fn other_settings(first: &Path, second: &Path) -> Result<Vec<String>, EvaluateError> {
+    let read = |folder| {
+        let mut settings: serde_json::Map<String, serde_json::Value> = settings::read(folder)?;
+        settings.retain(|key, _| !OF_THE_MODEL.contains(&key.as_str()));
+        Ok::<_, EvaluateError>(settings.into())
+    };
+    let differs = settings::differences(&read(second)?, &read(first)?, ["in the first", "in the second"]);
+    let note = || format!("the two were made with other settings: {}", differs.join("; "));
+    Ok(if differs.is_empty() { Vec::new() } else { vec![note()] })
 }
 
 fn paired(benchmark: &str, first: &[Problem], second: &[Problem]) -> Comparison {

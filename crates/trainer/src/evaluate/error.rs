@@ -62,6 +62,16 @@ pub enum EvaluateError {
         /// The problem that stands there.
         found: usize,
     },
+    /// Numbers that contradict each other.
+    #[error("{}:{line}: {message}; move the file away to do its problems again", path.display())]
+    Counts {
+        /// The file.
+        path: PathBuf,
+        /// The line (1-based).
+        line: usize,
+        /// What is wrong.
+        message: String,
+    },
     /// A folder that is no evaluation.
     #[error("{} holds no evaluation (no eval.json); name a folder that `surefoot eval --out` has written", path.display())]
     NoEvaluation {

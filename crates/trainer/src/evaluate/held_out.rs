@@ -23,7 +23,7 @@ mod tests {
 
     fn benchmark(name: &str, problems: &[&str]) -> Benchmark {
         let rows = problems.iter().map(|problem| Row::new(Problem::Text(problem.to_string()), "2".into())).collect();
-        Benchmark { name: name.into(), rows, overlong: 0, duplicates: 0, fingerprint: 0 }
+        Benchmark { name: name.into(), rows, overlong: 0, duplicates: 0, longest: 1, fingerprint: 0, prompts: 0 }
     }
 
     #[test]

@@ -22,9 +22,9 @@ use crate::rollout::exchange::{self, Sampled};
 use crate::rollout::{Generate, Plan, Watch, judgements, rollout};
 use crate::run_folder::{RunFolderError, atomic};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-pub use compare::{Comparison, compare, table as comparison_table};
+pub use compare::{Compared, Comparison, compare, table as comparison_table};
 pub use error::EvaluateError;
 pub use estimate::{Interval, pass_at};
 pub use majority::majority;
@@ -47,7 +47,11 @@ pub struct Benchmark {
     pub overlong: usize,
     /// Problems left out because an equal one stands before them.
     pub duplicates: usize,
+    /// Tokens of its longest prompt.
+    pub longest: usize,
     fingerprint: u64,
+    /// Fingerprint of the prompts' tokens.
+    prompts: u64,
 }
 
 impl Benchmark {
@@ -72,14 +76,16 @@ impl Benchmark {
             // A problem that is there twice would count twice, and intervals are about problems.
             data.duplicates = Duplicates::Drop;
             let mut dataset = Dataset::load(&data, Wanted::of(&config.reward, &config.data))?;
-            let overlong = prompter.keep_short(&mut dataset)?;
+            let rendered = prompter.keep_short(&mut dataset)?;
             let fingerprint = dataset.fingerprint();
             benchmarks.push(Benchmark {
                 name,
                 rows: dataset.rows,
-                overlong,
+                overlong: rendered.left_out,
                 duplicates: dataset.duplicates,
+                longest: rendered.longest,
                 fingerprint,
+                prompts: rendered.fingerprint,
             });
         }
         Ok(benchmarks)
@@ -123,6 +129,17 @@ pub struct Evaluator<'a> {
     pub benchmarks: &'a [Benchmark],
     /// Each of them samples and judges a share of the problems; the first one writes.
     pub ranks: &'a Ranks,
+    /// What becomes of an evaluation of another model, or with other settings, that the folder holds.
+    pub other: Other,
+}
+
+/// What becomes of another evaluation that lies where one is to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Other {
+    /// It stays, and is an error.
+    Refused,
+    /// It is removed: a run's own folder, whose step was evaluated before the run was resumed with other settings.
+    Replaced,
 }
 
 /// How far an evaluation is.
@@ -143,7 +160,7 @@ impl Evaluator<'_> {
     /// `None` if any rank was cancelled: what is done stays and can be gone on from.
     ///
     /// # Errors
-    /// [`EvaluateError`]; a folder of another model or other settings is refused and left as it is.
+    /// [`EvaluateError`]; with [`Other::Refused`], a folder of another model or other settings is left as it is.
     pub fn run(
         &self,
         policy: &Policy,
@@ -154,7 +171,7 @@ impl Evaluator<'_> {
         let writes = self.ranks.is_first();
         if writes {
             std::fs::create_dir_all(folder).map_err(RunFolderError::file("make", folder))?;
-            Settings::of(self.config, policy, self.benchmarks)?.claim(folder)?;
+            Settings::of(self.config, policy, self.benchmarks)?.claim(folder, self.other)?;
         }
         // As many problems at a time as fill every rank's batch a few times.
         let batch = self.config.rollout.batch.or(policy.sequences());
@@ -261,9 +278,4 @@ impl Evaluator<'_> {
         let judged = self.rewarder.judge(&judgements(&groups, rows), all * plan.samples);
         Ok(Some(Sampled { groups, outcomes: judged.outcomes, judging: judged.seconds, ..Sampled::default() }))
     }
-}
-
-/// Where the evaluation after `step` of the run in `run` lies.
-pub fn step_folder(run: &Path, step: u64) -> PathBuf {
-    run.join("eval").join(format!("step-{step:06}"))
 }

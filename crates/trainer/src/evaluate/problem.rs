@@ -68,6 +68,16 @@ pub fn parse(path: &Path, lines: &[u8]) -> Result<Vec<Problem>, EvaluateError> {
         if found.problem != number {
             return Err(EvaluateError::Order { path: path.to_path_buf(), line: number + 1, found: found.problem });
         }
+        let right = found.samples.iter().filter(|sample| sample.correct).count();
+        let samples = problems.first().map_or(found.samples.len(), |first: &Problem| first.samples.len());
+        if found.correct != right || found.samples.len() != samples || samples == 0 {
+            let message = format!(
+                "{} of {} samples are counted as right, where {right} are said to be and the first problem has {samples} samples",
+                found.correct,
+                found.samples.len()
+            );
+            return Err(EvaluateError::Counts { path: path.to_path_buf(), line: number + 1, message });
+        }
         problems.push(found);
     }
     Ok(problems)

@@ -1,14 +1,20 @@
 //! What was evaluated, and how: the identity of an evaluation's folder.
-use super::{Benchmark, EvaluateError};
+use super::{Benchmark, EvaluateError, Other};
 use crate::config::{Config, choice::AnswerFormat};
+use crate::data::Fnv;
 use crate::policy::Policy;
 use crate::run_folder::{RunFolderError, atomic};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::io::Read;
 use std::path::Path;
 use surefoot_engine::device::DeviceError;
 
 /// Name of the file in the folder.
 const FILE: &str = "eval.json";
+/// Bytes of a file that are looked at: a script is shorter, and a model that a program loads need not be read for every evaluation.
+const MOST_BYTES: u64 = 64 << 20;
 
 /// Everything that the results depend on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +42,27 @@ pub struct Settings {
     /// The form of `reward.format`, and whether only an answer in it counts.
     #[serde(default)]
     pub form: String,
+    /// Weights of the rewards.
+    #[serde(default)]
+    pub reward_weights: Vec<f64>,
+    /// The buffer of `overlong`.
+    #[serde(default)]
+    pub overlong_buffer: usize,
+    /// The program of `command`.
+    #[serde(default)]
+    pub command: Vec<String>,
+    /// Fingerprint of the files that the program's words name.
+    #[serde(default)]
+    pub command_files: String,
+    /// Columns that the program gets.
+    #[serde(default)]
+    pub columns: Vec<String>,
+    /// Texts that end a completion.
+    #[serde(default)]
+    pub stop: Vec<String>,
+    /// Fingerprint of the prompts' tokens, of each benchmark: of template, chat template and tokenizer.
+    #[serde(default)]
+    pub prompts: Vec<String>,
     /// The benchmarks.
     pub benchmarks: Vec<Identity>,
 }
@@ -74,6 +101,13 @@ impl Settings {
                 (format, true) => format!("{}, strict", format.name()),
                 (format, false) => format.name().to_string(),
             },
+            reward_weights: config.reward.weights.clone(),
+            overlong_buffer: config.reward.overlong_buffer,
+            command: config.reward.command.clone(),
+            command_files: files(&config.reward.command),
+            columns: config.reward.columns.clone(),
+            stop: config.rollout.stop.clone(),
+            prompts: benchmarks.iter().map(|benchmark| format!("{:016x}", benchmark.prompts)).collect(),
             benchmarks: benchmarks.iter().map(identity).collect(),
         })
     }
@@ -83,41 +117,71 @@ impl Settings {
     /// # Errors
     /// [`EvaluateError`] when there is none.
     pub fn read(folder: &Path) -> Result<Self, EvaluateError> {
-        let path = folder.join(FILE);
-        let text =
-            std::fs::read_to_string(&path).map_err(|_| EvaluateError::NoEvaluation { path: folder.to_path_buf() })?;
-        serde_json::from_str(&text).map_err(|source| EvaluateError::Line { path, line: source.line(), source })
+        read(folder)
     }
 
     /// Makes `folder` the folder of this evaluation, or checks that it is.
-    pub(super) fn claim(&self, folder: &Path) -> Result<(), EvaluateError> {
+    pub(super) fn claim(&self, folder: &Path, other: Other) -> Result<(), EvaluateError> {
         atomic::clear_leftovers(folder).map_err(RunFolderError::file("clear", folder))?;
         let path = folder.join(FILE);
         if path.exists() {
-            return self.matches(folder);
+            match (self.matches(folder), other) {
+                (Err(EvaluateError::OtherSettings { .. }), Other::Replaced) => {
+                    std::fs::remove_dir_all(folder).map_err(RunFolderError::file("clear", folder))?;
+                    std::fs::create_dir_all(folder).map_err(RunFolderError::file("make", folder))?;
+                }
+                (matches, _) => return matches,
+            }
         }
         let text = serde_json::to_string_pretty(self).unwrap_or_default();
         Ok(atomic::write(&path, text.as_bytes()).map_err(RunFolderError::file("write", &path))?)
     }
 
+    /// Settings that an older version did not write down are taken as equal.
     fn matches(&self, folder: &Path) -> Result<(), EvaluateError> {
-        let there = Settings::read(folder)?;
-        let value = |settings: &Settings| serde_json::to_value(settings).unwrap_or_default();
-        let (own, there) = (value(self), value(&there));
-        let keys = own.as_object().into_iter().flat_map(|keys| keys.keys());
-        let differ = keys.filter(|key| own[key.as_str()] != there[key.as_str()]);
-        let differs: Vec<String> = differ
-            .map(|key| match key.as_str() {
-                // Lists of many values, and fingerprints, which nobody knows.
-                "benchmarks" | "weights" => format!("the {key} are others"),
-                key => format!("{key} is {} there and {} here", there[key], own[key]),
-            })
-            .collect();
+        let there: Value = read(folder)?;
+        let differs = differences(&serde_json::to_value(self).unwrap_or_default(), &there, ["there", "here"]);
         match differs.is_empty() {
             true => Ok(()),
             false => Err(EvaluateError::OtherSettings { path: folder.to_path_buf(), differs: differs.join("; ") }),
         }
     }
+}
+
+/// The settings of `there` that `own` has otherwise, in words; `names` are what the two are called.
+pub(super) fn differences(own: &Value, there: &Value, [other, this]: [&str; 2]) -> Vec<String> {
+    let keys = own.as_object().into_iter().flat_map(|keys| keys.keys());
+    let differ = keys.filter(|key| there.get(key).is_some_and(|there| own[key.as_str()] != *there));
+    let say = |key: &String| match key.as_str() {
+        // Lists of many values, and fingerprints, which nobody knows.
+        "benchmarks" | "weights" | "prompts" => format!("the {key} are others"),
+        "command_files" => "the files of reward.command are others".to_string(),
+        key => format!("{key} is {} {other} and {} {this}", there[key], own[key]),
+    };
+    differ.map(say).collect()
+}
+
+/// What the settings' file of `folder` holds.
+pub(super) fn read<T: DeserializeOwned>(folder: &Path) -> Result<T, EvaluateError> {
+    let path = folder.join(FILE);
+    let text =
+        std::fs::read_to_string(&path).map_err(|_| EvaluateError::NoEvaluation { path: folder.to_path_buf() })?;
+    serde_json::from_str(&text).map_err(|source| EvaluateError::Line { path, line: source.line(), source })
+}
+
+/// Fingerprint of the files that the words of a command name, as that of a script; empty where they name none.
+fn files(command: &[String]) -> String {
+    let mut hash = Fnv::EMPTY;
+    for word in command {
+        let Ok(file) = std::fs::File::open(word) else { continue };
+        let Ok(about) = file.metadata() else { continue };
+        let mut bytes = Vec::new();
+        if !about.is_file() || file.take(MOST_BYTES).read_to_end(&mut bytes).is_err() {
+            continue;
+        }
+        hash.bytes(about.len().to_le_bytes().into_iter().chain(bytes));
+    }
+    if hash.0 == Fnv::EMPTY.0 { String::new() } else { format!("{:016x}", hash.0) }
 }
 
 /// A number that changes when any weight does.

@@ -40,15 +40,21 @@ impl MetricsFile {
     /// [`MetricsError`] when the file cannot be used.
     pub fn open(path: &Path, step: u64) -> Result<Self, MetricsError> {
         let failed = |action| FileError::of::<MetricsError>(action, path);
-        let mut kept = String::new();
-        for record in read(path)? {
-            if record.step <= step {
-                kept.push_str(&record.to_line());
-                kept.push('\n');
+        let text = match std::fs::read(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+            text => text.map_err(failed("read"))?,
+        };
+        // As they stand: another version may have written metrics that this one does not know.
+        let mut kept = Vec::new();
+        for (line, number) in text.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")).zip(1..)
+        {
+            let broken = || MetricsError::Broken { path: path.to_path_buf(), line: number };
+            if record_of(line).ok_or_else(broken)?.step <= step {
+                kept.extend_from_slice(line);
             }
         }
-        if std::fs::read(path).map_or(!kept.is_empty(), |now| now != kept.as_bytes()) {
-            atomic::write(path, kept.as_bytes()).map_err(failed("write"))?;
+        if kept.len() < text.len() {
+            atomic::write(path, &kept).map_err(failed("write"))?;
         }
         let file = OpenOptions::new().create(true).append(true).open(path).map_err(failed("open"))?;
         Ok(MetricsFile { path: path.to_path_buf(), file })
@@ -122,10 +128,14 @@ pub fn read_what_is_whole(path: &Path) -> Result<Readable, MetricsError> {
             readable.cut = Some(number);
             break;
         }
-        match std::str::from_utf8(&line).ok().and_then(Record::from_line) {
+        match record_of(&line) {
             Some(record) => readable.records.push(record),
             None => readable.broken.push(number),
         }
     }
     Ok(readable)
+}
+
+fn record_of(line: &[u8]) -> Option<Record> {
+    Record::from_line(std::str::from_utf8(line).ok()?)
 }

@@ -6,8 +6,9 @@
 //! `reward.timeout_seconds` is ended and replaced; the sample is tried once more after a crash, and counts as failed after that.
 //! The first answer of a process may take `reward.start_seconds` longer.
 
-use std::sync::Mutex;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::json;
@@ -45,15 +46,17 @@ impl Pool {
 
     /// Asks for the reward of every sample. After more than `tolerated` failures the rest is not asked for.
     pub(super) fn score(&self, samples: &[Sample<'_>], tolerated: usize) -> Vec<Outcome> {
-        // A poisoned lock only means that another thread panicked; the processes are as good as before.
-        let mut workers = std::mem::take(&mut *self.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
+        // Held to the end: whoever else asks meanwhile, as an evaluation while samples are drawn ahead, waits for all processes. A poisoned
+        // lock only means that another thread panicked; the processes are as good as before.
+        let mut workers = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let batch = Batch { samples, tolerated, next: AtomicUsize::new(0), failed: AtomicUsize::new(0) };
         let indexed: Vec<(usize, Outcome)> = std::thread::scope(|scope| {
             let serve = |worker| scope.spawn(|| self.serve(worker, &batch));
             let threads: Vec<_> = workers.iter_mut().map(serve).collect();
-            threads.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
+            // A panic is none of the program's failures.
+            let joined = threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            joined.flatten().collect()
         });
-        *self.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = workers;
         let mut outcomes = vec![failed("not asked for: too many rewards had failed".into()); samples.len()];
         indexed.into_iter().for_each(|(index, outcome)| outcomes[index] = outcome);
         outcomes

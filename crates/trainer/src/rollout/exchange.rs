@@ -7,7 +7,7 @@ use crate::reward::{Outcome, Verdict};
 use std::time::Duration;
 use surefoot_engine::generate::Sample;
 
-/// Verdicts by their number in a message.
+/// Verdicts by their number in a message ([`number_of`]).
 const VERDICTS: [Verdict; 7] = [
     Verdict::Correct,
     Verdict::Wrong,
@@ -17,6 +17,19 @@ const VERDICTS: [Verdict; 7] = [
     Verdict::Scored,
     Verdict::Failed,
 ];
+
+/// The place of a verdict in [`VERDICTS`]; a new one does not compile without.
+const fn number_of(verdict: Verdict) -> u64 {
+    match verdict {
+        Verdict::Correct => 0,
+        Verdict::Wrong => 1,
+        Verdict::Unparseable => 2,
+        Verdict::OverBudget => 3,
+        Verdict::GoldUnparseable => 4,
+        Verdict::Scored => 5,
+        Verdict::Failed => 6,
+    }
+}
 
 /// Groups that were sampled and judged together, here or on all ranks.
 #[derive(Default)]
@@ -105,7 +118,7 @@ fn read_group(from: &mut Reader) -> Result<Group, RanksError> {
 
 fn write_outcome(to: &mut Writer, outcome: &Outcome) {
     to.flag(outcome.reward.is_some()).value(outcome.reward.unwrap_or(0.0));
-    to.number(VERDICTS.iter().position(|verdict| *verdict == outcome.verdict).unwrap_or(VERDICTS.len()) as u64);
+    to.number(number_of(outcome.verdict));
     to.flag(outcome.formatted.is_some()).flag(outcome.formatted == Some(true)).text(&outcome.note);
 }
 
@@ -160,7 +173,7 @@ mod tests {
         assert_eq!(all.outcomes, [one.outcomes, two.outcomes].concat());
         assert_eq!((all.sampling, all.judging), (Duration::from_millis(2), 1.0));
         assert_eq!(all.tally, Tally { retries: 4, retokenized: 3, unaligned: 2 });
-        assert!(VERDICTS.iter().enumerate().all(|(at, v)| VERDICTS.iter().position(|other| other == v) == Some(at)));
+        assert!(VERDICTS.iter().zip(0..).all(|(verdict, number)| number_of(*verdict) == number));
     }
 
     #[test]

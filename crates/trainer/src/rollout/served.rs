@@ -171,6 +171,7 @@ impl Server {
         cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Result<Option<Vec<Vec<Sample>>>, ServerError> {
         let (tell, answers) = channel();
+        let mut threads = Vec::new();
         for _ in 0..self.config.server.concurrency.min(work.bodies.len()) {
             let (client, work, tell) = (self.client.clone(), work.clone(), tell.clone());
             let ask = move || loop {
@@ -181,7 +182,8 @@ impl Server {
                     return;
                 }
             };
-            std::thread::Builder::new().name("completion".to_string()).spawn(ask).map_err(ServerError::Thread)?;
+            let thread = std::thread::Builder::new().name("completion".to_string()).spawn(ask);
+            threads.push(thread.map_err(ServerError::Thread)?);
         }
         drop(tell);
         let reading = answer::Reading {
@@ -207,7 +209,11 @@ impl Server {
                     missing -= 1;
                 }
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                // Every thread has ended and a request has no answer: a panic, and no stop.
+                Err(RecvTimeoutError::Disconnected) => {
+                    let panic = threads.drain(..).find_map(|thread| thread.join().err());
+                    return panic.map_or(Ok(None), |panic| std::panic::resume_unwind(panic));
+                }
             }
         }
         Ok(Some(sampled))

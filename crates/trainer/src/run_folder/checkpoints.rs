@@ -2,10 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use surefoot_engine::folder::sync_directory;
+use surefoot_engine::folder::{PARTIAL, sync_directory};
 
 use super::atomic;
 use super::error::RunFolderError;
+
+/// Ending of the name of a complete checkpoint that another one of its step is taking the place of.
+const REPLACED: &str = "replaced";
 
 /// The checkpoints of a run. A folder with the name `step-N` is complete: it got that name when everything was in it.
 #[derive(Clone, Debug)]
@@ -76,6 +79,26 @@ impl Checkpoints {
         Ok(PartialCheckpoint { temporary, target })
     }
 
+    /// Gives checkpoints their names back that a kill found between the two renames of a [`PartialCheckpoint::commit`].
+    ///
+    /// # Errors
+    /// [`RunFolderError::File`].
+    pub(super) fn restore_replaced(&self) -> Result<(), RunFolderError> {
+        let failed = || RunFolderError::file("read", &self.path);
+        if !self.path.exists() {
+            return Ok(());
+        }
+        for entry in std::fs::read_dir(&self.path).map_err(failed())? {
+            let path = entry.map_err(failed())?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let replaced = name.strip_prefix(PARTIAL).and_then(|name| name.strip_suffix(&format!(".{REPLACED}")));
+            if let Some(target) = replaced.map(|name| self.path.join(name)).filter(|target| !target.exists()) {
+                std::fs::rename(&path, &target).map_err(RunFolderError::file("restore", &target))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Removes all but the newest `keep` checkpoints and that of the step `best`.
     ///
     /// # Errors
@@ -106,6 +129,11 @@ impl PartialCheckpoint {
         &self.temporary
     }
 
+    /// Where a complete checkpoint of the same step goes until this one has its name.
+    pub fn replaced(&self) -> PathBuf {
+        self.temporary.with_extension(REPLACED)
+    }
+
     /// Makes the checkpoint complete: everything goes to the disk, and then it gets its name.
     ///
     /// # Errors
@@ -115,7 +143,7 @@ impl PartialCheckpoint {
         atomic::sync_tree(&self.temporary).map_err(failed())?;
         if self.target.exists() {
             // The same step once more, after a resume from an older one.
-            let old = self.temporary.with_extension("replaced");
+            let old = self.replaced();
             std::fs::rename(&self.target, &old).map_err(failed())?;
             std::fs::rename(&self.temporary, &self.target).map_err(failed())?;
             std::fs::remove_dir_all(&old).map_err(failed())?;

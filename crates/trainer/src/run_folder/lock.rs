@@ -26,12 +26,8 @@ impl Lock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let mut owner = String::new();
-                let _unreadable = file.read_to_string(&mut owner);
-                let owner =
-                    if owner.trim().is_empty() { "another process".to_string() } else { owner.trim().to_string() };
                 let folder = path.parent().unwrap_or(path).to_path_buf();
-                return Err(RunFolderError::Busy { path: folder, owner });
+                return Err(RunFolderError::Busy { path: folder, owner: owner(&mut file) });
             }
             Err(TryLockError::Error(source)) => return Err(failed("lock")(source)),
         }
@@ -39,4 +35,20 @@ impl Lock {
         writeln!(file, "process {}", std::process::id()).map_err(failed("write"))?;
         Ok(Lock { _file: file })
     }
+
+    /// Who holds the lock file at `path`, if a process does; nothing is written.
+    pub(super) fn holder(path: &Path) -> Option<String> {
+        let mut file = File::open(path).ok()?;
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => Some(owner(&mut file)),
+            _ => None,
+        }
+    }
+}
+
+/// What the text of a lock file says of its holder.
+fn owner(file: &mut File) -> String {
+    let mut owner = String::new();
+    let _unreadable = file.read_to_string(&mut owner);
+    if owner.trim().is_empty() { "another process".to_string() } else { owner.trim().to_string() }
 }

@@ -7,6 +7,8 @@
 //! tensorboard/       the same for TensorBoard
 //! rollouts/          step-000001.parquet …: prompts, completions, rewards, token log-probabilities
 //! checkpoints/       step-20/ …: a Hugging Face folder and what a resume needs
+//! eval/              step-000010/ …: evaluations in between, each as `surefoot eval` writes it
+//! served/            step-20/ …: the newest weights that a server was given (`server.reload`)
 //! lock               held by the process that writes
 //! ```
 
@@ -61,9 +63,10 @@ impl RunFolder {
     /// [`RunFolderError::NoRun`] when there is none, [`RunFolderError::Busy`] when another process writes to it.
     pub fn resume(path: &Path) -> Result<Self, RunFolderError> {
         if !path.join("config.toml").is_file() {
-            return Err(RunFolderError::NoRun { path: path.to_path_buf() });
+            return Err(RunFolderError::no_run(path));
         }
         let folder = RunFolder { path: path.to_path_buf(), _lock: Some(Lock::take(&path.join("lock"))?) };
+        folder.checkpoints().restore_replaced()?;
         for part in [path.to_path_buf(), folder.rollouts(), path.join("checkpoints")] {
             std::fs::create_dir_all(&part).map_err(RunFolderError::file("make", &part))?;
             atomic::clear_leftovers(&part).map_err(RunFolderError::file("clear", &part))?;
@@ -86,10 +89,7 @@ impl RunFolder {
         if !lock.exists() {
             return None;
         }
-        match Lock::take(&lock) {
-            Err(RunFolderError::Busy { owner, .. }) => Some(owner),
-            _ => None,
-        }
+        Lock::holder(&lock)
     }
 
     /// The folder itself.
@@ -115,6 +115,40 @@ impl RunFolder {
     /// The rollout file of a step.
     pub fn rollout(&self, step: u64) -> PathBuf {
         self.rollouts().join(format!("step-{step:06}.parquet"))
+    }
+
+    /// `eval/`
+    pub fn evaluations(&self) -> PathBuf {
+        self.path.join("eval")
+    }
+
+    /// The evaluation after a step.
+    pub fn evaluation(&self, step: u64) -> PathBuf {
+        self.evaluations().join(format!("step-{step:06}"))
+    }
+
+    /// Removes samples and evaluations of the steps after `step`: a run that goes on from there makes them again, and perhaps otherwise.
+    ///
+    /// # Errors
+    /// [`RunFolderError::File`].
+    pub fn forget_after(&self, step: u64) -> Result<(), RunFolderError> {
+        for (folder, ending) in [(self.rollouts(), ".parquet"), (self.evaluations(), "")] {
+            if !folder.is_dir() {
+                continue;
+            }
+            let failed = |action| RunFolderError::file(action, &folder);
+            for entry in std::fs::read_dir(&folder).map_err(failed("read"))? {
+                let path = entry.map_err(failed("read"))?.path();
+                let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+                let made = name.strip_prefix("step-").and_then(|name| name.strip_suffix(ending)?.parse::<u64>().ok());
+                if made.is_some_and(|made| made > step) {
+                    let removed =
+                        if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+                    removed.map_err(RunFolderError::file("remove", &path))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// `checkpoints/`

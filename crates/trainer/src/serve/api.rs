@@ -1,6 +1,7 @@
 //! `/v1/completions`: what is asked, and how it is answered.
 use super::Refused;
 use serde_json::{Value, json};
+use std::hash::{BuildHasher, RandomState};
 use surefoot_engine::device::Sampling;
 use surefoot_engine::generate::Sample;
 use surefoot_engine::tokenizer::Tokenizer;
@@ -13,7 +14,7 @@ const LOWEST_TEMPERATURE: f64 = 1e-3;
 /// A request for completions.
 ///
 /// `prompt` (text, or a list of token ids), `max_tokens` (16), `n` (1), `temperature` (1), `top_p` (1), `top_k` (0, -1 or all tokens: off),
-/// `seed` (0; completion `i` has the seed `seed + i`), `stop` (text or a list), `include_stop_str_in_output` (false),
+/// `seed` (absent or -1: another one each time; completion `i` has the seed `seed + i`), `stop` (text or a list), `include_stop_str_in_output` (false),
 /// `logprobs`, `return_token_ids` (false). Log-probabilities are those of the distribution that is sampled from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Asked {
@@ -32,6 +33,31 @@ pub struct Asked {
     keep_stop: bool,
     logprobs: bool,
     token_ids: bool,
+}
+
+/// What is not supported, with the value that turns it off.
+fn neutral() -> [(&'static str, Value); 13] {
+    [
+        ("stream", json!(false)),
+        ("echo", json!(false)),
+        ("best_of", json!(1)),
+        ("suffix", json!("")),
+        ("presence_penalty", json!(0)),
+        ("frequency_penalty", json!(0)),
+        ("repetition_penalty", json!(1)),
+        ("repeat_penalty", json!(1)),
+        ("min_p", json!(0)),
+        ("min_tokens", json!(0)),
+        ("ignore_eos", json!(false)),
+        ("logit_bias", json!({})),
+        ("response_format", json!({ "type": "text" })),
+    ]
+}
+
+/// A seed that no earlier request had, but by chance: the standard library draws the keys of its hash maps at random.
+fn fresh_seed() -> u64 {
+    // Room for the seeds of all completions.
+    RandomState::new().hash_one(()) >> 1
 }
 
 /// The body of a request.
@@ -61,10 +87,13 @@ impl Asked {
                 .filter(|value| (least..=most).contains(value))
                 .ok_or_else(|| refuse(key, &format!("a whole number from {least} to {most}"))),
         };
-        for (key, off) in
-            [("stream", json!(false)), ("echo", json!(false)), ("best_of", json!(1)), ("suffix", json!(""))]
-        {
-            if !body[key].is_null() && body[key] != off {
+        for (key, off) in neutral() {
+            // 0 and 0.0 are one number.
+            let same = match (body[key].as_f64(), off.as_f64()) {
+                (Some(asked), Some(off)) => asked == off,
+                _ => body[key] == off,
+            };
+            if !body[key].is_null() && !same {
                 return Err(refuse(key, &format!("{off}: nothing else is supported")));
             }
         }
@@ -115,7 +144,12 @@ impl Asked {
                 top_p: number("top_p", 1.0, 1e-6, 1.0)? as f32,
                 top_k: if top_k < vocabulary { top_k } else { 0 },
             },
-            seed: whole("seed", 0, 0, u64::MAX)?,
+            // -1 draws one with vLLM, SGLang and llama.cpp.
+            seed: match &body["seed"] {
+                Value::Null => fresh_seed(),
+                seed if *seed == json!(-1) => fresh_seed(),
+                _ => whole("seed", 0, 0, u64::MAX - MOST_COMPLETIONS)?,
+            },
             stop: stop.ok_or_else(|| refuse("stop", "a text or a list of texts, none empty"))?,
             keep_stop: flag("include_stop_str_in_output"),
             logprobs: flag("logprobs") || body["logprobs"].is_u64(),

@@ -1,6 +1,6 @@
 //! As much of HTTP/1.1 as a completion needs: one request a connection, bodies with a length.
 use super::Refused;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -76,4 +76,16 @@ pub(super) fn write(stream: &mut TcpStream, status: u16, body: &str) -> std::io:
         "HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
     )?;
     stream.flush()
+}
+
+/// Whether the client has closed the connection, whose request has been read.
+pub(super) fn has_gone(stream: &TcpStream) -> bool {
+    if stream.set_nonblocking(true).is_err() {
+        return true;
+    }
+    let gone = match stream.peek(&mut [0]) {
+        Ok(bytes) => bytes == 0,
+        Err(error) => error.kind() != ErrorKind::WouldBlock,
+    };
+    gone || stream.set_nonblocking(false).is_err()
 }

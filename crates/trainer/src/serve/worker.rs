@@ -15,9 +15,23 @@ use surefoot_engine::tokenizer::Tokenizer;
 /// What a connection wants.
 pub(super) enum Job {
     /// Completions.
-    Complete(Asked, Sender<Result<Vec<Sample>, DeviceError>>),
+    Complete(Asked, Asker),
     /// The weights of a folder.
     Reload(PathBuf, Sender<Result<(), String>>),
+}
+
+/// Who waits for completions.
+pub(super) struct Asker {
+    /// Where they go.
+    pub tell: Sender<Result<Vec<Sample>, DeviceError>>,
+    /// Whether nobody waits any more.
+    pub gone: Arc<AtomicBool>,
+}
+
+impl Asker {
+    fn has_gone(&self) -> bool {
+        self.gone.load(Ordering::Relaxed)
+    }
 }
 
 /// The model and the requests that wait for it.
@@ -57,7 +71,7 @@ impl Worker {
             self.waiting.extend(more.try_iter());
             // Who asked may have gone.
             match job {
-                Job::Complete(asked, tell) => self.complete(asked, tell, stop),
+                Job::Complete(asked, asker) => self.complete(asked, asker, stop),
                 Job::Reload(folder, tell) => {
                     let _gone = tell.send(self.reload(&folder));
                 }
@@ -67,18 +81,20 @@ impl Worker {
     }
 
     /// Answers a request, together with those behind it that want the same distribution; one for new weights ends the row.
-    fn complete(&mut self, asked: Asked, tell: Sender<Result<Vec<Sample>, DeviceError>>, stop: &AtomicBool) {
-        let mut together = vec![(asked, tell)];
+    fn complete(&mut self, asked: Asked, asker: Asker, stop: &AtomicBool) {
+        let mut together = vec![(asked, asker)];
         let row = self.waiting.iter().position(|job| matches!(job, Job::Reload(..))).unwrap_or(self.waiting.len());
         let mut others = self.waiting.split_off(row);
         for job in std::mem::take(&mut self.waiting) {
             match job {
-                Job::Complete(asked, tell) if asked.goes_with(&together[0].0) => together.push((asked, tell)),
+                Job::Complete(asked, asker) if asked.goes_with(&together[0].0) => together.push((asked, asker)),
                 other => self.waiting.push_back(other),
             }
         }
         self.waiting.append(&mut others);
-        let first = &together[0].0;
+        together.retain(|(_, asker)| !asker.has_gone());
+        let Some((first, _)) = together.first() else { return };
+        let cancelled = || stop.load(Ordering::Relaxed) || together.iter().all(|(_, asker)| asker.has_gone());
         let ends = Stop { tokenizer: &self.tokenizer, texts: &first.stop };
         let requests: Vec<Request> = together
             .iter()
@@ -95,21 +111,21 @@ impl Worker {
             workers,
             stop: &|tokens| ends.ends(tokens),
             progress: &|_| {},
-            cancelled: &|| stop.load(Ordering::Relaxed),
+            cancelled: &cancelled,
         };
         let sampled = self.policy.generate(&requests, &settings);
-        if stop.load(Ordering::Relaxed) {
+        if cancelled() {
             return;
         }
         match sampled {
             Ok(sampled) => {
-                for ((_, tell), samples) in together.into_iter().zip(sampled) {
-                    let _gone = tell.send(Ok(samples));
+                for ((_, asker), samples) in together.iter().zip(sampled) {
+                    let _gone = asker.tell.send(Ok(samples));
                 }
             }
             Err(error) => {
-                for (_, tell) in together {
-                    let _gone = tell.send(Err(error.clone()));
+                for (_, asker) in &together {
+                    let _gone = asker.tell.send(Err(error.clone()));
                 }
             }
         }

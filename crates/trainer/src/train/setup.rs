@@ -9,7 +9,7 @@ use crate::evaluate::{Benchmark, EvaluateError, held_out};
 use crate::journey::{ChangeError, Journey, Start};
 use crate::metrics::MetricsError;
 use crate::policy::PolicyError;
-use crate::prompt::{PromptError, Prompter};
+use crate::prompt::{PromptError, Prompter, Rendered};
 use crate::ranks::{Ranks, RanksError};
 use crate::reward::{Judged, RewardError, Rewarder};
 use crate::rollout::served::{Server, ServerError};
@@ -135,18 +135,18 @@ impl Run {
         let rewarder = Rewarder::new(&config.reward, config.rollout.max_new_tokens, rayon::current_num_threads())?;
         let prompter = Prompter::load(source, &config)?;
         let mut data = Dataset::load(&config.data, Wanted::of(&config.reward, &config.data))?;
-        let dropped = prompter.keep_short(&mut data)?;
-        if dropped > 0 {
-            notes
-                .push(format!("{dropped} rows left out: longer than prompt.max_tokens = {}", config.prompt.max_tokens));
+        let Rendered { left_out, longest, .. } = prompter.keep_short(&mut data)?;
+        if left_out > 0 {
+            let limit = config.prompt.max_tokens;
+            notes.push(format!("{left_out} rows left out: longer than prompt.max_tokens = {limit}"));
         }
         notes.extend(data.notes());
         let order = Order::of(&config.data, &data.marks, data.fingerprint(), config.train.seed)?;
         let benchmarks = if config.eval.every > 0 { Benchmark::load_all(&config, &prompter)? } else { Vec::new() };
         notes.extend(Benchmark::notes(&benchmarks, config.prompt.max_tokens));
         notes.extend(held_out::notes(&benchmarks, &data.rows));
-        let longest = if benchmarks.is_empty() { 0 } else { config.eval_tokens() };
-        let positions = config.prompt.max_tokens + config.rollout.max_new_tokens.max(longest);
+        let evaluated = benchmarks.iter().map(|benchmark| benchmark.longest.saturating_add(config.eval_tokens())).max();
+        let positions = longest.saturating_add(config.rollout.max_new_tokens).max(evaluated.unwrap_or(0));
         let keys = "prompt.max_tokens, rollout.max_new_tokens or eval.max_new_tokens";
         let reference = Reference::load(&config, source, positions, keys)?;
         let correction = config.build_correction()?;

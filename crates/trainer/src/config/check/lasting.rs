@@ -22,6 +22,21 @@ pub(super) fn checkpoint(config: &Config, found: &mut Found) {
 pub(super) fn stop(config: &Config, found: &mut Found) {
     let stop = &config.stop;
     positive(found, "stop.patience", stop.patience);
+    if config.purpose == Purpose::Sft {
+        let of_training = [
+            ("stop.entropy_min", stop.entropy_min),
+            ("stop.entropy_max", stop.entropy_max),
+            ("stop.ratio_max", stop.ratio_max),
+            ("stop.length_min", stop.length_min),
+            ("stop.length_max", stop.length_max),
+            ("stop.reward_min", stop.reward_min),
+            ("stop.reward_drop", stop.reward_drop),
+        ];
+        for (key, _) in of_training.iter().filter(|(_, limit)| limit.is_some()) {
+            let wrong = "is for `surefoot train`: fine-tuning has neither samples nor rewards (it has stop.grad_norm_max and stop.skipped_max)";
+            found.push((key, wrong.to_string()));
+        }
+    }
     for (low, high, metric) in [
         (stop.entropy_min, stop.entropy_max, "stop.entropy_max"),
         (stop.length_min, stop.length_max, "stop.length_max"),
@@ -31,7 +46,7 @@ pub(super) fn stop(config: &Config, found: &mut Found) {
         }
     }
     let longest = config.rollout.max_new_tokens;
-    if let Some(low) = stop.length_min.filter(|low| *low > longest as f64) {
+    if let Some(low) = stop.length_min.filter(|low| config.purpose == Purpose::Train && *low > longest as f64) {
         found.push((
             "stop.length_min",
             format!("is {low}, more than rollout.max_new_tokens = {longest}: no completion is that long"),

@@ -128,7 +128,7 @@ impl Reading<'_> {
 
     /// Adds the end token, which servers leave out that give texts alone.
     fn end(&self, tokens: &mut Tokens, choice: &Value) -> Result<(), Refusal> {
-        let Some(&eos) = self.tokenizer.eos_ids().first().filter(|_| self.stop.texts.is_empty()) else {
+        let Some(eos) = self.tokenizer.end_id().filter(|_| self.stop.texts.is_empty()) else {
             let expected = "a completion that ends with an end token or one of rollout.stop".to_string();
             let hint =
                 "the server leaves out what ended it; leave rollout.stop empty, or use a server that gives token ids";
