@@ -125,7 +125,7 @@ fn resolve(args: &Train, purpose: Purpose) -> anyhow::Result<(Config, Start)> {
         (Some(run), _) => {
             let file = run.join("config.toml");
             if !file.is_file() {
-                return Err(run_folder::RunFolderError::NoRun { path: run.clone() }.into());
+                return Err(run_folder::RunFolderError::no_run(run).into());
             }
             if let Some(made) = Purpose::of_run(&file).filter(|made| *made != purpose) {
                 anyhow::bail!(

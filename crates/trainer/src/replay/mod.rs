@@ -156,7 +156,7 @@ impl Replay {
     pub fn open(folder: &Path) -> Result<(Self, Config), ReplayError> {
         let config = folder.join("config.toml");
         if !config.is_file() {
-            return Err(RunFolderError::NoRun { path: folder.to_path_buf() }.into());
+            return Err(RunFolderError::no_run(folder).into());
         }
         let files = rollout_files(&folder.join("rollouts"))?;
         if files.is_empty() {

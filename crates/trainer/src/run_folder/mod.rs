@@ -58,10 +58,10 @@ impl RunFolder {
     /// Opens the folder of a run that goes on, and clears what a killed process left half-written.
     ///
     /// # Errors
-    /// [`RunFolderError::NoRun`] when there is none, [`RunFolderError::Busy`] when another process writes to it.
+    /// [`RunFolderError::NoRun`] or [`RunFolderError::Checkpoint`] when there is none, [`RunFolderError::Busy`] when another process writes to it.
     pub fn resume(path: &Path) -> Result<Self, RunFolderError> {
         if !path.join("config.toml").is_file() {
-            return Err(RunFolderError::NoRun { path: path.to_path_buf() });
+            return Err(RunFolderError::no_run(path));
         }
         let folder = RunFolder { path: path.to_path_buf(), _lock: Some(Lock::take(&path.join("lock"))?) };
         for part in [path.to_path_buf(), folder.rollouts(), path.join("checkpoints")] {

@@ -1,6 +1,6 @@
 //! What a run keeps, and when it ends early.
 
-use super::{Found, positive, within};
+use super::{Found, within};
 use crate::config::choice::Best;
 use crate::config::{Config, Purpose};
 
@@ -21,7 +21,6 @@ pub(super) fn checkpoint(config: &Config, found: &mut Found) {
 
 pub(super) fn stop(config: &Config, found: &mut Found) {
     let stop = &config.stop;
-    positive(found, "stop.patience", stop.patience);
     for (low, high, metric) in [
         (stop.entropy_min, stop.entropy_max, "stop.entropy_max"),
         (stop.length_min, stop.length_max, "stop.length_max"),
