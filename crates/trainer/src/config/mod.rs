@@ -28,7 +28,7 @@ use std::path::Path;
 pub use behavior::{Correction, Server};
 pub use check::MOST_THREADS;
 pub use differ::Difference;
-pub use entry::{Entry, Mismatch};
+pub use entry::{Entry, Mismatch, Whole};
 pub use error::{ConfigError, Origin, Problem, ProblemKind};
 pub use objective::{Objective, OptionValue};
 pub use size::Size;
