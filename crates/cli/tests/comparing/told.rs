@@ -243,3 +243,40 @@ fn legends_know_runs_from_objectives() {
     let multipliers = figure(&page, "multipliers");
     assert!(multipliers.contains("<li><i class=\"key line c0\" data-key=\"grpo\"></i>grpo, step"), "{multipliers}");
 }
+
+/// A reward that compares no answers: nobody knows what is right, and no column of zeros says that nothing is.
+#[test]
+fn a_reward_without_verdicts_has_no_correct_answers() {
+    let at = tempfile::tempdir().unwrap();
+    let at = at.path();
+    tiny_config(at);
+    let sets = ["--set", "reward.name=overlong", "--set", "train.steps=1"];
+    let (code, _, stderr) = ended(at, &[&["train", "tiny.toml"], &sets[..]].concat());
+    assert!(code == 0 && stderr.contains("\n1 step in ") && !stderr.contains("correct"), "{stderr}");
+    let metrics = fs::read_to_string(at.join("runs/tiny/metrics.jsonl")).unwrap();
+    assert!(metrics.contains("reward/mean") && !metrics.contains("reward/correct"), "{metrics}");
+    let study = "config = \"tiny.toml\"\nobjectives = [\"grpo\"]\nseeds = [1]\nset = [\"reward.name=overlong\"]\n";
+    fs::write(at.join("s.toml"), study).unwrap();
+    let score = |text: &str| {
+        fs::write(at.join("s.toml"), text).unwrap();
+        ended(at, &["study", "s.toml", "--table"]).2
+    };
+    assert!(score(study).contains("Score: reward/mean"));
+    assert!(score(&study.replace("overlong", "exact")).contains("Score: reward/correct"));
+}
+
+/// Where every completion is masked, no update was made, and so none had a rate.
+#[test]
+fn a_step_without_updates_has_no_learning_rate() {
+    let at = tempfile::tempdir().unwrap();
+    tiny_config(at.path());
+    let sets = ["rollout.max_new_tokens=1", "update.truncated=mask", "train.steps=1", "eval.max_new_tokens=1"];
+    let sets: Vec<&str> = sets.into_iter().flat_map(|set| ["--set", set]).collect();
+    let (code, _, stderr) = ended(at.path(), &[&["train", "tiny.toml"], &sets[..]].concat());
+    assert_eq!(code, 0, "{stderr}");
+    let metrics = fs::read_to_string(at.path().join("runs/tiny/metrics.jsonl")).unwrap();
+    assert!(metrics.contains("update/skipped_steps") && !metrics.contains("update/learning_rate"), "{metrics}");
+    // An option that is there twice has no value.
+    let (code, _, stderr) = ended(at.path(), &["replay", "runs/tiny", "--objective", "mhpo,bound=1,bound=2"]);
+    assert!(code != 0 && stderr.contains("`bound` is there twice"), "{stderr}");
+}

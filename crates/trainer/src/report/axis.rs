@@ -70,6 +70,11 @@ impl Scale {
         Scale::Symmetric { low: -outer(-low), high: outer(high), near }
     }
 
+    /// For ratios, which go as far below 1 as above.
+    pub fn ratios(low: f64, typical: f64, high: f64) -> Self {
+        if low > 0.0 && high > WIDE * low { Self::log(low, high) } else { Self::fitting(low, typical, high) }
+    }
+
     /// A value in the middle of the sizes of those that are not 0; for [`Scale::fitting`].
     pub fn typical(values: impl Iterator<Item = f64>) -> f64 {
         let mut sizes: Vec<f64> = values.map(f64::abs).filter(|size| *size > 0.0).collect();

@@ -230,6 +230,7 @@ fn scale(series: &[Vec<Vec<Option<Summary>>>], metric: Metric, crowded: bool) ->
     let high = values.iter().map(|summary| summary.high).fold(f64::NEG_INFINITY, f64::max);
     Some(match metric.unit {
         "share" if high > 0.5 => Scale::linear(0.0, 1.0),
+        _ if metric.name.starts_with("update/ratio_") => Scale::ratios(low, typical, high),
         _ => Scale::fitting(low, typical, high),
     })
 }

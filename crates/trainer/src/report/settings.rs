@@ -43,7 +43,9 @@ pub(super) fn different_tasks(groups: &[Group]) -> Vec<String> {
         let of_evaluations = EVALUATION.contains(&key);
         let mut values: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for group in groups {
-            let runs = group.runs.iter().filter(|run| !run.keys.is_empty());
+            // Fine-tuning has no rewards that could be others.
+            let section = key.split_inclusive('.').next().unwrap_or(key);
+            let runs = group.runs.iter().filter(|run| run.keys.keys().any(|known| known.starts_with(section)));
             for run in runs.filter(|run| !of_evaluations || evaluates(run)) {
                 let mut value = run.keys.get(key).map_or("not set", String::as_str).to_string();
                 if let (MODEL, true, Some(weights)) = (key, known, &run.origin) {

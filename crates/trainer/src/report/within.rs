@@ -33,7 +33,7 @@ pub(super) fn within(report: &Report) -> Option<Figure> {
         .collect();
     let values = || lines.iter().flatten().flatten().flatten().copied();
     let (low, high) = (values().reduce(f64::min)?, values().reduce(f64::max)?);
-    let (x, y) = (Scale::steps(last as u64), Scale::fitting(low, Scale::typical(values()), high));
+    let (x, y) = (Scale::steps(last as u64), Scale::ratios(low, Scale::typical(values()), high));
     let mut frame = Frame::new("Importance ratio within a step", x, "mini-batch", y, "importance ratio");
     let shown = if report.is_crowded() { 1 } else { QUANTILES.len() };
     for ((index, ..), quantiles) in known.iter().zip(&lines) {
