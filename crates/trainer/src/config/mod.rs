@@ -167,6 +167,11 @@ impl Config {
         }
     }
 
+    /// Whether a reward says of samples that they are right or wrong.
+    pub fn gives_verdicts(&self) -> bool {
+        self.reward.name.iter().any(|name| name.reads_answer())
+    }
+
     /// Whether a regulariser or the reward asks for a divergence from the reference policy.
     pub fn needs_reference(&self) -> bool {
         self.regularizer.reference_coefficient > 0.0 || self.advantage.kl_coefficient > 0.0

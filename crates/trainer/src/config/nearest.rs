@@ -88,6 +88,8 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("adv_estimator", "advantage.estimator"),
     ("save_steps", "checkpoint.every"),
     ("save_freq", "checkpoint.every"),
+    ("test_freq", "eval.every"),
+    ("val_before_train", "eval.before"),
     ("save_total_limit", "checkpoint.keep"),
     ("max_steps", "train.steps"),
     ("total_training_steps", "train.steps"),

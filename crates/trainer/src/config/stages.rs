@@ -265,8 +265,10 @@ stage! {
         max_new_tokens: Option<usize> = None, "ours", 1 or more;
         /// Only the first so many problems of each benchmark.
         limit: Option<usize> = None, "ours", 1 or more;
-        /// Steps of training between evaluations; 0 makes none.
+        /// Steps of training between evaluations, beside which there is one after the last step; 0 makes none.
         every: u64 = 0, "ours";
+        /// Whether the model that training starts from is evaluated too, where `eval.every` asks for evaluations: as step 0.
+        before: bool = true, "verl `trainer.val_before_train`";
     }
 }
 
@@ -315,11 +317,13 @@ stage! {
         length_max: Option<f64> = None, "none";
         /// Least `reward/mean`.
         reward_min: Option<f64> = None, "none";
-        /// Greatest fall of `reward/mean`: of its mean over the last `patience` steps below the greatest mean over so many steps in a row.
+        /// Greatest fall of `reward/mean`: of its mean over the last `patience` steps below the greatest mean over so many steps in a row, or over fewer at the beginning of the run.
         reward_drop: Option<f64> = None, "none";
         /// Greatest `update/grad_norm_max`.
         grad_norm_max: Option<f64> = None, "none";
         /// Greatest `update/skipped_steps`: more of a step's updates were skipped because something was not finite.
         skipped_max: Option<f64> = None, "none";
+        /// Most steps in a row whose `update/grad_norm_max` is 0, so that none of their samples taught anything; `stop.patience` does not count here.
+        idle_max: Option<usize> = None, "none";
     }
 }

@@ -48,6 +48,9 @@ fn number_of(number: f64) -> Value {
 
 /// The shortest decimal that a 16-bit float of this value is nearest to.
 fn shortest_half(number: f64) -> f64 {
+    if number.fract() == 0.0 {
+        return number;
+    }
     // Eleven bits: half of the way to the next number.
     let half_step = 2f64.powi(number.abs().log2().floor() as i32 - 11);
     let near = |decimal: &f64| (decimal - number).abs() < half_step;
