@@ -67,6 +67,10 @@ fn a_step_is_shown_with_the_objective_that_it_was_trained_with() {
     let (code, stdout, _) =
         ended(at.path(), &["replay", "runs/tiny", "--objective", "mhpo", "--objective", "grpo", "--format", "json"]);
     assert!(code == 0 && stdout.contains("\"objective\":\"mhpo\"") && stdout.contains("\"objective\":\"grpo\""));
+    // What is left are the steps before the change, whose multipliers are MHPO's: below its bound, where GRPO's are 1 and more.
+    for step in 3..=4 {
+        fs::remove_file(at.path().join(format!("runs/tiny/rollouts/step-{step:06}.parquet"))).unwrap();
+    }
     let (page, _) = page(at.path(), &["runs/tiny"]);
     assert!(
         page.contains("<td>mhpo → grpo</td>") && page.contains("A vertical line is a resume that changed settings.")
