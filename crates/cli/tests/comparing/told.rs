@@ -284,3 +284,16 @@ fn a_step_without_updates_has_no_learning_rate() {
     let (code, _, stderr) = ended(at.path(), &["replay", "runs/tiny", "--objective", "mhpo,bound=1,bound=2"]);
     assert!(code != 0 && stderr.contains("`bound` is there twice"), "{stderr}");
 }
+
+#[test]
+fn long_names_keep_their_ends() {
+    let at = tempfile::tempdir().unwrap();
+    let name = |seed: u32| format!("{}-seed-{seed}", "long".repeat(20));
+    (1..=2).for_each(|seed| folder(at.path(), &name(seed), &[], &[reward(1, 0.5)]));
+    let (page, _) = page(at.path(), &[&name(1), &name(2)]);
+    for seed in 1..=2 {
+        let (name, legend) = (name(seed), figure(&page, "reward"));
+        assert!(legend.contains(&format!("data-key=\"{name}\"></i><span title=\"{name}\">")), "{legend}");
+        assert!(legend.contains(&format!("…glonglonglong-seed-{seed}</span>")), "{legend}");
+    }
+}
