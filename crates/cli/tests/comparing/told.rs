@@ -67,6 +67,10 @@ fn a_step_is_shown_with_the_objective_that_it_was_trained_with() {
     let (code, stdout, _) =
         ended(at.path(), &["replay", "runs/tiny", "--objective", "mhpo", "--objective", "grpo", "--format", "json"]);
     assert!(code == 0 && stdout.contains("\"objective\":\"mhpo\"") && stdout.contains("\"objective\":\"grpo\""));
+    // What is left are the steps before the change, whose multipliers are MHPO's: below its bound, where GRPO's are 1 and more.
+    for step in 3..=4 {
+        fs::remove_file(at.path().join(format!("runs/tiny/rollouts/step-{step:06}.parquet"))).unwrap();
+    }
     let (page, _) = page(at.path(), &["runs/tiny"]);
     assert!(
         page.contains("<td>mhpo → grpo</td>") && page.contains("A vertical line is a resume that changed settings.")
@@ -279,4 +283,17 @@ fn a_step_without_updates_has_no_learning_rate() {
     // An option that is there twice has no value.
     let (code, _, stderr) = ended(at.path(), &["replay", "runs/tiny", "--objective", "mhpo,bound=1,bound=2"]);
     assert!(code != 0 && stderr.contains("`bound` is there twice"), "{stderr}");
+}
+
+#[test]
+fn long_names_keep_their_ends() {
+    let at = tempfile::tempdir().unwrap();
+    let name = |seed: u32| format!("{}-seed-{seed}", "long".repeat(20));
+    (1..=2).for_each(|seed| folder(at.path(), &name(seed), &[], &[reward(1, 0.5)]));
+    let (page, _) = page(at.path(), &[&name(1), &name(2)]);
+    for seed in 1..=2 {
+        let (name, legend) = (name(seed), figure(&page, "reward"));
+        assert!(legend.contains(&format!("data-key=\"{name}\"></i><span title=\"{name}\">")), "{legend}");
+        assert!(legend.contains(&format!("…glonglonglong-seed-{seed}</span>")), "{legend}");
+    }
 }

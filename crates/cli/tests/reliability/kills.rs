@@ -181,8 +181,8 @@ fn a_run_that_is_not_deterministic_survives_kills() {
     }
     assert!(kills >= 1);
     let run = tiny.path("killed");
-    assert_eq!(Finished::read(&run).metrics().len(), 8);
-    assert_eq!(names(&run.join("eval")), [2, 4, 6, 8].map(|step| format!("step-{step:06}")));
+    assert_eq!(Finished::read(&run).metrics().len(), 1 + 8);
+    assert_eq!(names(&run.join("eval")), [0, 2, 4, 6, 8].map(|step| format!("step-{step:06}")));
 }
 
 /// The figures of docs/reliability.md: `cargo test -p surefoot --test reliability two_hundred -- --ignored --nocapture`

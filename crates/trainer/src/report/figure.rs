@@ -1,8 +1,9 @@
 //! A figure: title, what it shows, legend, drawing, and the table behind it.
 
+use super::text::cut;
 use crate::markup::escape;
 
-/// Characters from which on the name of a run may be cut by the page.
+/// Characters of a run's name that a legend has room for.
 const LONG: usize = 40;
 
 /// How a legend shows an entry.
@@ -84,11 +85,12 @@ impl Figure {
                 Mark::Style => "key style",
                 Mark::Area => "key area",
             };
-            let key = key.as_ref().map_or_else(String::new, |key| format!(" data-key=\"{}\"", escape(key)));
-            let name = escape(name);
-            let name = match *mark == Mark::Line && name.chars().count() > LONG {
-                true => format!("<span title=\"{name}\">{name}</span>"),
-                false => name,
+            let long = *mark == Mark::Line && name.chars().count() > LONG;
+            let key = key.as_ref().or(long.then_some(name));
+            let key = key.map_or_else(String::new, |key| format!(" data-key=\"{}\"", escape(key)));
+            let name = match long {
+                true => format!("<span title=\"{}\">{}</span>", escape(name), escape(&cut(name, LONG))),
+                false => escape(name),
             };
             html.push_str(&format!("<li><i class=\"{kind} {class}\"{key}></i>{name}</li>"));
         }

@@ -16,12 +16,15 @@ const REGIONS: [(Metric, &str); 4] = [
     (m::UPDATE_REGION_HP, "HP: high ratio, positive advantage"),
 ];
 
+/// The share of each region by stretches of steps.
+type Shares = [Vec<Option<f64>>; 4];
+
 /// Width of the bar of a step that stands alone, in steps.
 const LONE: f64 = 0.8;
 
 /// Region shares over the steps, one drawing a run on the same scale.
 pub(super) fn regions(report: &Report, buckets: Buckets) -> Option<Figure> {
-    let shares: Vec<[Vec<Option<f64>>; 4]> = report
+    let shares: Vec<Shares> = report
         .groups
         .iter()
         .map(|group| {
@@ -30,14 +33,13 @@ pub(super) fn regions(report: &Report, buckets: Buckets) -> Option<Figure> {
             })
         })
         .collect();
-    let sum =
-        |parts: &[Vec<Option<f64>>; 4], index: usize| -> Option<f64> { parts.iter().map(|part| part[index]).sum() };
+    let sum = |parts: &Shares, index: usize| -> Option<f64> { parts.iter().map(|part| part[index]).sum() };
     let sums = shares.iter().flat_map(|parts| (0..buckets.count()).filter_map(move |index| sum(parts, index)));
     let highest = sums.fold(None, |highest: Option<f64>, sum| Some(highest.map_or(sum, |highest| highest.max(sum))))?;
     let y = Scale::fitting(0.0, 1.0, highest);
     let x = Scale::steps(buckets.last);
     let mut drawings = Vec::new();
-    let drawn: Vec<_> = report
+    let drawn: Vec<(usize, &Group, &Shares)> = report
         .groups
         .iter()
         .zip(&shares)
