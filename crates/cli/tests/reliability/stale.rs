@@ -79,7 +79,10 @@ fn a_run_without_a_checkpoint_begins_with_nothing() {
 fn an_evaluation_that_was_cut_off_is_made_anew_with_other_settings() {
     let tiny = Tiny::new();
     let many = ["eval.data=task:addition,rows=400,seed=9,digits=2,style=plain", "eval.samples=16", "rollout.batch=16"];
-    let mut child = tiny.train("run", &[&["train.steps=2", "eval.every=2", "eval.before=false"], &many[..]].concat()).spawn().unwrap();
+    let mut child = tiny
+        .train("run", &[&["train.steps=2", "eval.every=2", "eval.before=false"], &many[..]].concat())
+        .spawn()
+        .unwrap();
     let problems = tiny.path("run/eval/step-000002/addition.jsonl");
     while fs::read_to_string(&problems).map_or(0, |text| text.lines().count()) == 0 {
         assert!(child.try_wait().unwrap().is_none());
