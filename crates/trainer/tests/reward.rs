@@ -343,7 +343,15 @@ echo "{{\"id\": $id, \"reward\": $reward}}"; done"#
         });
         let judged = Rewarder::new(&config, LIMIT, 1).unwrap().score(&samples).unwrap();
         assert_eq!(judged.counts().scored, 2, "{judged:?}");
-        let requests = std::fs::read_to_string(&path).unwrap();
+        // `tee` answers before it writes its file.
+        let mut requests = std::fs::read_to_string(&path).unwrap();
+        for _ in 0..1000 {
+            if requests.lines().count() == 2 && requests.ends_with('\n') {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            requests = std::fs::read_to_string(&path).unwrap();
+        }
         let requests: Vec<serde_json::Value> =
             requests.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let common = |id, answer: serde_json::Value, columns: serde_json::Value| {
