@@ -1,5 +1,6 @@
 //! Values that make no sense, alone or together, found before anything is loaded.
 
+use surefoot_engine::chat::check_time;
 use surefoot_engine::lora::MODULES;
 use surefoot_objectives::advantage::{Estimator, Weight};
 
@@ -104,6 +105,11 @@ fn shared(config: &Config, found: &mut Found) {
     }
     if !prompt.template.contains("{problem}") {
         found.push(("prompt.template", "must contain {problem}".to_string()));
+    }
+    if !prompt.date.is_empty()
+        && let Err(error) = check_time(&prompt.date)
+    {
+        found.push(("prompt.date", format!("is wrong: {error}")));
     }
     positive(found, "prompt.max_tokens", prompt.max_tokens);
     let rate = optimizer.learning_rate;
