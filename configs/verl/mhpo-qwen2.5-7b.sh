@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # MHPO on Qwen2.5-7B-Instruct and DAPO-Math-17k with verl, on one node of eight GPUs or on several:
 #
-#   pip install surefoot "verl[vllm]"                 # on every node
+#   pip install dist/surefoot-*.whl "verl[vllm]"      # on every node; docs/python.md says how to build the wheel
 #   ray start --head                                  # first node; `ray start --address=HEAD:6379` on the others
 #   DATA=dapo-math-17k.parquet VALIDATION=aime-2024.parquet NODES=1 configs/verl/mhpo-qwen2.5-7b.sh
 #

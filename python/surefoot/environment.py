@@ -15,13 +15,15 @@ def parse_objective(text: str) -> surefoot.Objective:
         key, equals, value = option.partition("=")
         if not equals:
             raise ValueError(f"`{option}` is no option; write it as clip_low=0.2")
+        if key.strip() in pairs:
+            raise ValueError(f"`{key.strip()}` is there twice")
         pairs[key.strip()] = value.strip()
     return surefoot.Objective(name, **pairs)
 
 
 def objective_from_environment() -> surefoot.Objective:
-    """The objective in `SUREFOOT_OBJECTIVE`, MHPO where it is not set."""
+    """The objective in `SUREFOOT_OBJECTIVE`, MHPO where it is not set or empty."""
     try:
-        return parse_objective(os.environ.get(VARIABLE, "mhpo"))
+        return parse_objective(os.environ.get(VARIABLE) or "mhpo")
     except ValueError as error:
         raise ValueError(f"{VARIABLE}: {error}") from None

@@ -48,6 +48,8 @@ def bare_package(name, source):
 def test_the_environment_names_an_objective(monkeypatch):
     monkeypatch.delenv(VARIABLE, raising=False)
     assert objective_from_environment() == surefoot.Objective("mhpo")
+    monkeypatch.setenv(VARIABLE, "")
+    assert objective_from_environment() == surefoot.Objective("mhpo")
     monkeypatch.setenv(VARIABLE, "dapo, clip_high=0.3, reference_coefficient=0.1")
     assert objective_from_environment() == surefoot.Objective("dapo", clip_high=0.3, reference_coefficient=0.1)
     monkeypatch.setenv(VARIABLE, "dapo,clip_hihg=0.3")
@@ -55,6 +57,8 @@ def test_the_environment_names_an_objective(monkeypatch):
         objective_from_environment()
     with pytest.raises(ValueError, match="`bound` is no option"):
         parse_objective("mhpo,bound")
+    with pytest.raises(ValueError, match="`bound` is there twice"):
+        parse_objective("mhpo,bound=1,bound=2")
 
 
 @pytest.fixture

@@ -17,16 +17,17 @@ use crate::output;
 /// Evaluates the objectives on the run's tokens.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let (replay, outcomes) = replayed(&args.run, &args.objectives)?;
+    // The file first: who reads the rows may stop before their end.
+    if let Some(path) = &args.svg {
+        let svg = sheet(&replay, &outcomes, &args.run).to_svg();
+        std::fs::write(path, svg).with_context(|| format!("cannot write {}", path.display()))?;
+    }
     match args.format {
         Format::Table => output::lines(&table(&rows(&replay, &outcomes)))?,
         Format::Json => {
             let lines: Vec<String> = outcomes.iter().map(|outcome| line(&replay, outcome).to_string()).collect();
             output::lines(&lines)?;
         }
-    }
-    if let Some(path) = &args.svg {
-        let svg = sheet(&replay, &outcomes, &args.run).to_svg();
-        std::fs::write(path, svg).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(Exit::Done)
 }
@@ -42,7 +43,7 @@ pub fn replayed(folder: &Path, asked: &Objectives) -> anyhow::Result<(Replay, Ve
     for (text, objective) in texts.iter().zip(objectives) {
         let contender = Contender::of(text.clone(), objective, &config)?;
         // The run's own is there already.
-        if contender.objective != replay.contenders[0].objective {
+        if !replay.is_own(&contender.objective) {
             replay.contenders.push(contender);
         }
     }
@@ -56,7 +57,7 @@ pub fn replayed(folder: &Path, asked: &Objectives) -> anyhow::Result<(Replay, Ve
     }
     for changes in Changes::read(folder).iter().filter(|changes| changes.are_of_the_objective()) {
         output::note(&format!(
-            "{}: settings changed {changes}; \"the run's\" are the last ones, also for the steps before",
+            "{}: settings changed {changes}; \"the run's\" are in each step those that it was trained with",
             folder.display()
         ));
     }

@@ -16,7 +16,8 @@ use crate::replay::replayed;
 pub fn run(args: &Report) -> anyhow::Result<Exit> {
     let mut page = Page::of_runs(&args.runs);
     if args.objectives.all || !args.objectives.objective.is_empty() {
-        for run in &args.runs {
+        let shown: Vec<&PathBuf> = args.runs.iter().filter(|run| page.shows(run)).collect();
+        for run in shown {
             // A run that recorded no tokens is told, and the rest is still shown.
             match replayed(run, &args.objectives) {
                 Ok((replay, outcomes)) => {

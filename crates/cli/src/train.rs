@@ -83,7 +83,7 @@ fn progress(
         return Ok(Progress::new(output::nowhere(), steps, done));
     }
     if args.tui {
-        let dashboard = Dashboard::open(config.log.run_dir.clone(), steps, done, stop.clone())?;
+        let dashboard = Dashboard::open(config, done, stop.clone())?;
         return Ok(Progress::on(Box::new(dashboard)));
     }
     Ok(Progress::new(output::terminal(), steps, done))
@@ -104,7 +104,8 @@ fn finish(outcome: &Outcome, config: &Config) -> Exit {
         Ending::Collapsed(collapse) => {
             output::note(&summary(config, outcome));
             output::note(&format!(
-                "ended early by {collapse}. A checkpoint is written; go on with another limit, as in: {} --set stop.{}=LIMIT",
+                "ended early by {collapse}. A checkpoint is written. The last command above goes on under the same limit; under another one: {} \
+                 --set stop.{}=LIMIT",
                 config.resume_command(&outcome.run),
                 collapse.key
             ));

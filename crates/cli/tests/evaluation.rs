@@ -266,10 +266,11 @@ fn training_evaluates_in_between() {
     done(&command.current_dir(folder.path()).output().unwrap());
     let steps = problems(&run.join("metrics.jsonl"));
     let has: Vec<bool> = steps.iter().map(|step| step.get("eval/avg").is_some()).collect();
-    assert_eq!(has, [false, true, false, true]);
+    // Step 0 is the model that the run starts from.
+    assert_eq!(has, [true, false, true, false, true]);
     let lines = problems(&run.join("eval/step-000004/addition.jsonl"));
     let right: u64 = lines.iter().map(|line| line["correct"].as_u64().unwrap()).sum();
-    assert_eq!(steps[3]["eval/avg"].as_f64().unwrap(), right as f64 / (4 * lines.len()) as f64);
+    assert_eq!(steps[4]["eval/avg"].as_f64().unwrap(), right as f64 / (4 * lines.len()) as f64);
 }
 
 /// Two of them would append to one file in turns.

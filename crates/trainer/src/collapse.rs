@@ -13,8 +13,11 @@ use crate::metrics::{Metric, Record, definition as m};
 enum Limit {
     Least(f64),
     Greatest(f64),
-    /// Greatest distance of the mean of the last steps from the greatest mean of so many steps in a row.
+    /// Greatest distance of the mean of the last steps from the greatest mean of so many steps in a row, or of fewer at the
+    /// beginning.
     Drop(f64),
+    /// Most steps in a row in which the value is 0.
+    Zero(usize),
 }
 
 /// Why a run ended early.
@@ -42,6 +45,9 @@ impl fmt::Display for Collapse {
                 f,
                 "stop.{key}: {name} of the last {patience} steps is {value:.4} in step {step}, and may not fall below {limit:.4}"
             ),
+            "idle_max" => {
+                write!(f, "stop.{key}: {name} was 0 in {patience} steps in a row up to step {step}, more than {limit}")
+            }
             _ => {
                 let side = if key.ends_with("_min") { "below" } else { "above" };
                 let row = if *patience == 1 { String::new() } else { format!(", {patience} steps in a row") };
@@ -70,7 +76,7 @@ pub(crate) struct Detectors {
 impl Detectors {
     /// Those of `[stop]` that have a limit, after the steps of `records`.
     pub fn new(stop: &Stop, records: &[Record]) -> Self {
-        use Limit::{Drop, Greatest, Least};
+        use Limit::{Drop, Greatest, Least, Zero};
         let all = [
             ("entropy_min", m::ROLLOUT_ENTROPY, stop.entropy_min.map(Least)),
             ("entropy_max", m::ROLLOUT_ENTROPY, stop.entropy_max.map(Greatest)),
@@ -81,6 +87,7 @@ impl Detectors {
             ("reward_drop", m::REWARD_MEAN, stop.reward_drop.map(Drop)),
             ("grad_norm_max", m::UPDATE_GRAD_NORM_MAX, stop.grad_norm_max.map(Greatest)),
             ("skipped_max", m::UPDATE_SKIPPED_STEPS, stop.skipped_max.map(Greatest)),
+            ("idle_max", m::UPDATE_GRAD_NORM_MAX, stop.idle_max.map(Zero)),
         ];
         let detectors = all
             .into_iter()
@@ -104,14 +111,20 @@ impl Detectors {
     /// The first detector whose limit the last steps are beyond.
     pub fn verdict(&self) -> Option<Collapse> {
         self.detectors.iter().find_map(|detector| {
-            let (value, limit) = detector.beyond(self.patience)?;
+            let patience = detector.patience(self.patience);
+            let (value, limit) = detector.beyond(patience)?;
             let Detector { key, metric, .. } = *detector;
-            Some(Collapse { key, metric, step: self.step, value, limit, patience: self.patience })
+            Some(Collapse { key, metric, step: self.step, value, limit, patience })
         })
     }
 }
 
 impl Detector {
+    /// Steps in a row that count: `stop.patience`, where the limit is not itself a number of steps.
+    fn patience(&self, usual: usize) -> usize {
+        if let Limit::Zero(most) = self.limit { most.saturating_add(1) } else { usual }
+    }
+
     /// Value and limit, when the last `patience` values are beyond it.
     fn beyond(&self, patience: usize) -> Option<(f64, f64)> {
         let last = &self.values[self.values.len().checked_sub(patience)?..];
@@ -123,11 +136,14 @@ impl Detector {
             Limit::Greatest(limit) => all(&|value| value <= limit).then_some((value, limit)),
             Limit::Drop(drop) => {
                 let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-                let means = self.values.windows(patience).map(mean).filter(|mean| mean.is_finite());
+                // A run that collapses within fewer steps has lost in each window what it began with.
+                let begin = (1..patience).filter_map(|count| self.values.get(..count)).map(mean);
+                let means = self.values.windows(patience).map(mean).chain(begin).filter(|mean| mean.is_finite());
                 let limit = means.fold(f64::NEG_INFINITY, f64::max) - drop;
                 let value = mean(last);
                 (!value.is_finite() || value < limit).then_some((value, limit))
             }
+            Limit::Zero(most) => last.iter().all(|&value| value == 0.0).then_some((value, most as f64)),
         }
     }
 }
@@ -179,6 +195,36 @@ mod tests {
         // Means of two: 0.5, 0.75, 0.7, 0.5, 0.4: the last is 0.35 below the greatest.
         assert_eq!(ends(&stop, &[0.2, 0.8, 0.7, 0.7, 0.3, 0.5]), Some(6));
         assert_eq!(ends(&stop, &[0.2, 0.8, 0.7, 0.7, 0.3, 0.7]), None);
+    }
+
+    #[test]
+    fn a_fall_that_is_faster_than_the_window_is_seen() {
+        let stop = Stop { patience: 3, reward_drop: Some(0.2), ..Stop::default() };
+        // No mean of three steps is above 0.17.
+        assert_eq!(ends(&stop, &[0.4805, 0.0137, 0.0039, 0.0, 0.0]), Some(3));
+        assert_eq!(
+            ends(&Stop { patience: 3, reward_drop: Some(0.5), ..Stop::default() }, &[0.48, 0.0, 0.0, 0.0]),
+            None
+        );
+    }
+
+    #[test]
+    fn steps_without_a_gradient_are_counted() {
+        let stop = Stop { idle_max: Some(2), ..Stop::default() };
+        let with = |norms: &[f64]| -> Vec<Record> {
+            let record = |(step, norm): (usize, &f64)| {
+                let mut record = Record::new(step as u64 + 1);
+                record.set(m::UPDATE_GRAD_NORM_MAX, *norm);
+                record
+            };
+            norms.iter().enumerate().map(record).collect()
+        };
+        assert_eq!(Detectors::new(&stop, &with(&[0.0, 0.0, 0.5, 0.0, 0.0])).verdict(), None);
+        let verdict = Detectors::new(&stop, &with(&[0.5, 0.0, 0.0, 0.0])).verdict().unwrap();
+        assert_eq!(
+            verdict.to_string(),
+            "stop.idle_max: update/grad_norm_max was 0 in 3 steps in a row up to step 4, more than 2"
+        );
     }
 
     #[test]

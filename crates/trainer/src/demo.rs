@@ -1,6 +1,6 @@
 //! The demo that comes with the program: a small model, warm-started on addition, and a run that makes it good at it.
 //!
-//! `configs/demo-sft.toml` is the command that trained the model.
+//! `configs/demo-sft.toml` trains a model like it.
 use crate::config::{Config, ConfigError, Purpose};
 use crate::run_folder::atomic;
 use std::path::{Path, PathBuf};

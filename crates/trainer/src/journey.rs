@@ -1,6 +1,8 @@
 //! What every run shares: its folder, its steps until the end or a stop, its checkpoints, and going on from them.
 mod broken;
 mod changes;
+mod origin;
+mod past;
 mod saving;
 mod together;
 
@@ -23,6 +25,8 @@ use std::time::Instant;
 
 pub(crate) use broken::expect_model;
 pub use changes::{ChangeError, Changes};
+pub use origin::Origin;
+pub use past::Past;
 
 /// Whether a run is new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +72,8 @@ pub(crate) struct Journey {
     pub step: u64,
     /// Weights of earlier steps.
     pub versions: Versions,
+    /// Whether step 0, the evaluation of the starting model, is in the metrics.
+    pub begun: bool,
     /// The step whose evaluation was cut off.
     pub pending: Option<Pending>,
     /// Who makes the run.
@@ -175,6 +181,9 @@ impl Journey {
         notes.extend(changes.note(&config, left)?);
         if ranks.is_first() && (left || start == Start::New) {
             changes.keep(&folder)?;
+            if let Some(origin) = (start == Start::New).then(|| Origin::of(&policy.source)).flatten() {
+                origin.keep(&folder)?;
+            }
             folder.write_config(&config.to_toml())?;
         }
         if ranks.is_first() && start == Start::Resume {
@@ -185,7 +194,22 @@ impl Journey {
         notes.extend(broken::holes(&records, before));
         let detectors = Detectors::new(&config.stop, &records);
         let rewards = records.iter().filter_map(|record| record.get(REWARD_MEAN)).collect();
-        Ok(Self { config, folder, policy, order, step, versions, pending, ranks, saved, written, detectors, rewards })
+        let begun = records.first().is_some_and(|record| record.step == 0);
+        Ok(Self {
+            config,
+            folder,
+            policy,
+            order,
+            step,
+            versions,
+            begun,
+            pending,
+            ranks,
+            saved,
+            written,
+            detectors,
+            rewards,
+        })
     }
 
     /// Writes a step's line.
@@ -193,6 +217,7 @@ impl Journey {
         if let Some(written) = &mut self.written {
             written.append(record)?;
         }
+        self.begun |= record.step == 0;
         self.detectors.see(record);
         self.rewards.extend(record.get(REWARD_MEAN));
         Ok(())

@@ -1,5 +1,7 @@
 //! Whether a path is the folder of a model at all, before its files are opened one by one.
 
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use crate::run_folder::Checkpoints;
@@ -71,6 +73,44 @@ pub fn expect_free(path: &Path) -> Result<(), ModelFolderError> {
     Err(ModelFolderError::Taken { path: path.to_path_buf(), what })
 }
 
+/// Bytes of a block, and blocks of a file, that a fingerprint reads: weights that were trained differ in every block, and a folder of
+/// many gigabytes is read in no time.
+const BLOCK: u64 = 4096;
+const BLOCKS: u64 = 256;
+
+/// A number that tells the weights of model folders apart: of names, lengths and blocks of the safetensors files.
+///
+/// # Errors
+/// Those of the file system.
+pub fn fingerprint(path: &Path) -> std::io::Result<u64> {
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "safetensors"));
+    files.sort();
+    let mut hash = files.len() as u64;
+    let mut mix = |bytes: &[u8]| {
+        for byte in bytes {
+            // FNV-1a
+            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    };
+    for path in files {
+        let mut file = File::open(&path)?;
+        let length = file.metadata()?.len();
+        mix(path.file_name().unwrap_or_default().as_encoded_bytes());
+        mix(&length.to_le_bytes());
+        let stride = length.div_ceil(BLOCKS).max(BLOCK);
+        let mut block = Vec::new();
+        for at in (0..length).step_by(stride as usize) {
+            block.clear();
+            file.seek(SeekFrom::Start(at))?;
+            (&mut file).take(BLOCK).read_to_end(&mut block)?;
+            mix(&block);
+        }
+    }
+    Ok(hash)
+}
+
 /// That `path` is a folder, and none of a run.
 ///
 /// # Errors
@@ -89,4 +129,29 @@ pub fn expect(path: &Path) -> Result<(), ModelFolderError> {
         return Err(ModelFolderError::Run { path: path_buf(), newest });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fingerprint;
+
+    #[test]
+    fn equal_weights_have_equal_fingerprints_wherever_they_lie() {
+        let at = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: &[u8]| {
+            let folder = at.path().join(name);
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("model.safetensors"), bytes).unwrap();
+            fingerprint(&folder).unwrap()
+        };
+        let long: Vec<u8> = (0..3_000_000u32).map(|i| (i % 251) as u8).collect();
+        let first = write("a", &long);
+        assert_eq!(first, write("b", &long));
+        std::fs::write(at.path().join("b/tokenizer.json"), "{}").unwrap();
+        assert_eq!(first, fingerprint(&at.path().join("b")).unwrap());
+        let trained: Vec<u8> = long.iter().map(|byte| byte ^ 1).collect();
+        assert_ne!(first, write("c", &trained));
+        assert_ne!(write("d", &[1, 2, 3]), write("e", &[1, 2, 4]));
+        assert!(fingerprint(&at.path().join("absent")).is_err());
+    }
 }

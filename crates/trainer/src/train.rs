@@ -12,7 +12,7 @@ pub(crate) mod versions;
 
 use crate::config::choice::Truncated;
 use crate::data::Row;
-use crate::evaluate::{Benchmark, Evaluator, Other};
+use crate::evaluate::{self, Benchmark, Evaluator, Other};
 use crate::journey::{Journey, Outcome, Stepped, Steps, travel};
 use crate::metrics::{Record, definition as metrics};
 use crate::progress::Progress;
@@ -78,6 +78,9 @@ impl Steps for Run {
         if self.journey.ranks.any(cancelled())? {
             return Ok(Stepped::Cancelled);
         }
+        if self.journey.step == 0 && !self.journey.begun && evaluate::is_due(&self.journey.config, 0) {
+            return self.begin(progress, &cancelled);
+        }
         let step = self.journey.step + 1;
         let Some(sampled) = self.sampled(step, progress, &cancelled)? else { return Ok(Stepped::Cancelled) };
         let waited = started.elapsed();
@@ -87,10 +90,10 @@ impl Steps for Run {
         }
         progress.samples(|| sampled.shown(&self.gatherer.data.rows));
         let config = &self.journey.config;
-        let (prompts, samples) = (config.rollout.prompts, config.rollout.samples);
+        let prompts = config.rollout.prompts;
         let mut record = Record::new(step);
         measure::rollout(&mut record, &sampled.groups, self.journey.order.position(), sampled.sampling);
-        measure::rewards(&mut record, &sampled.judged, &sampled.rewards(), samples);
+        measure::rewards(&mut record, &sampled.judged, &sampled.rewards(), config);
         if config.rollout.resample_rounds > 0 {
             record.set(metrics::ROLLOUT_ROUNDS, sampled.rounds as f64);
             record.set(metrics::ROLLOUT_DISCARDED, 1.0 - prompts as f64 / sampled.groups.len() as f64);
@@ -165,6 +168,13 @@ impl Run {
         Ok(warnings)
     }
 
+    /// Step 0: the evaluation of the model that the run starts from. One that is cut off goes on with what it has written.
+    fn begin(&self, progress: &mut Progress, cancelled: &(dyn Fn() -> bool + Sync)) -> Result<Stepped, TrainError> {
+        progress.phase("evaluation of the starting model");
+        let mut record = Record::new(0);
+        Ok(if self.evaluate(&mut record, cancelled)? { Stepped::Done(record) } else { Stepped::Cancelled })
+    }
+
     /// The step's evaluation, where one is due; `seconds` is what the step took so far.
     fn conclude(
         &self,
@@ -173,9 +183,9 @@ impl Run {
         progress: &mut Progress,
         cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Result<Stepped, TrainError> {
-        let (started, every) = (Instant::now(), self.journey.config.eval.every);
+        let started = Instant::now();
         let took = || seconds + started.elapsed().as_secs_f64();
-        if every > 0 && record.step.is_multiple_of(every) {
+        if evaluate::is_due(&self.journey.config, record.step) {
             progress.phase("evaluation");
             if !self.evaluate(&mut record, cancelled)? {
                 return Ok(Stepped::Unfinished(Pending { record: record.to_line(), seconds: took() }));

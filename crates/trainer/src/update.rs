@@ -56,7 +56,7 @@ pub struct Updated {
     /// Updates that were skipped.
     pub skipped: usize,
     /// Learning rate of the last update.
-    pub learning_rate: f64,
+    pub learning_rate: Option<f64>,
     /// What the last update of each sample of the rollout saw, by [`TrainedSample::number`]; on rank 0 alone.
     pub seen: Vec<Seen>,
 }
@@ -81,7 +81,7 @@ impl Updated {
             stats: Stats::empty(),
             tokens: 0,
             skipped: 0,
-            learning_rate: 0.0,
+            learning_rate: None,
             seen: vec![Seen::default(); samples],
         }
     }
@@ -169,7 +169,7 @@ pub fn update(
     done.losses.push(loss);
     done.norms.push(norm);
     done.stats.merge(&stats);
-    done.learning_rate = policy.step(rule.config, norm, rule.total_updates)?;
+    done.learning_rate = Some(policy.step(rule.config, norm, rule.total_updates)?);
     Ok(())
 }
 

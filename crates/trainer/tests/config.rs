@@ -84,6 +84,7 @@ fn unknown_keys_name_line_and_nearest() {
         ("objective", "clip_hgih", "objective.clip_high"),
         ("update", "minibatches", "update.mini_batches"),
         ("checkpoint", "evry", "checkpoint.every"),
+        ("train", "epochs", "train.steps"),
     ] {
         let message = refused(&format!("[{section}]\n{key} = 1\n"), &[]);
         if section != "data" {
@@ -106,7 +107,7 @@ fn unknown_keys_name_line_and_nearest() {
 fn wrong_types_say_what_is_expected() {
     assert_eq!(
         refused("[rollout]\nsamples = \"eight\"\n", &[]),
-        "dir/run.toml:6: `rollout.samples` must be a whole number, 0 or more, found the text \"eight\""
+        "dir/run.toml:6: `rollout.samples` must be a whole number, 1 or more, found the text \"eight\""
     );
     assert!(refused("[rollout]\nsamples = -1\n", &[]).contains("found the number -1"));
     assert!(refused("[rollout]\ntemperature = nan\n", &[]).contains("must be a number, found the number NaN"));
@@ -115,6 +116,25 @@ fn wrong_types_say_what_is_expected() {
     assert!(refused("[objective]\nclip_low = \"0.2\"\n", &[]).contains("`objective.clip_low` must be a number"));
     let message = refused("[rollout]\nsamples = 8 8\n", &[]);
     assert!(message.starts_with("dir/run.toml:6: not valid TOML"), "{message}");
+}
+
+/// What the page says of 0 is what happens to it.
+#[test]
+fn zero_is_refused_where_the_page_says_so_and_nowhere_else() {
+    for purpose in [Purpose::Train, Purpose::Sft, Purpose::Eval] {
+        let (mut from_zero, mut from_one) = (0, 0);
+        for stage in Config::defaults(purpose).stages() {
+            for key in stage.keys().iter().filter(|key| key.expects.contains("a whole number")) {
+                let name = format!("{}.{}", stage.section(), key.name);
+                let read = Config::from_text(Path::new("run.toml"), LEAST, &[format!("{name}=0")], purpose);
+                let refused = read
+                    .is_err_and(|error| error.to_string().contains(&format!("`{name}` is 0; it must be at least 1")));
+                assert_eq!(refused, key.expects.contains("1 or more"), "{name} takes {}", key.expects);
+                *if refused { &mut from_one } else { &mut from_zero } += 1;
+            }
+        }
+        assert!(from_zero > 3 && from_one > 6, "{from_zero} keys take 0 and {from_one} do not");
+    }
 }
 
 #[test]

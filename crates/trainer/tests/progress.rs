@@ -9,7 +9,7 @@ use surefoot_trainer::config::{Config, Purpose};
 use surefoot_trainer::journey::{Ending, Outcome};
 use surefoot_trainer::metrics::definition::*;
 use surefoot_trainer::metrics::{Metric, Record};
-use surefoot_trainer::progress::{Progress, Terminal, header_of, row, summary, warnings};
+use surefoot_trainer::progress::{Progress, Terminal, evaluation, header_of, row, summary, warnings};
 
 fn record(step: u64, values: &[(Metric, f64)]) -> Record {
     let mut record = Record::new(step);
@@ -68,7 +68,7 @@ fn the_summary_says_what_was_learned_and_what_is_next() {
     for part in [
         "20 steps in 30.0 s, 81.9k tokens sampled",
         "reward     0.2158 →   0.7842",
-        "solved      21.6% →    78.4%",
+        "correct     21.6% →    78.4%",
         "surefoot generate --model runs/a/checkpoints/step-20",
         "surefoot train --resume runs/a --set train.steps=200",
     ] {
@@ -105,11 +105,92 @@ fn warnings_come_when_they_are_due() {
         let found = due(&[(metric, value)], &config);
         assert!(found.len() == 1 && found[0].contains(part), "{part:?}: {found:?}");
     }
+    // Of twice as many groups half were discarded, and a share is of all.
+    config.rollout.resample_rounds = 3;
+    let found = due(&[(REWARD_UNJUDGED, 1.0 / 512.0), (ROLLOUT_DISCARDED, 0.5)], &config);
+    assert!(found[0].starts_with("40 completions could not be judged: they have no advantage"), "{found:?}");
+    config.rollout.resample_rounds = 0;
     config.rollout.top_p = 0.9;
     assert!(due(&[], &config)[0].contains("top-p or top-k"));
     let mut collapsed = run(&[]);
     collapsed.iter_mut().skip(10).for_each(|record| record.set(ROLLOUT_ENTROPY, 0.01));
     assert!(warnings(&collapsed, &Config::defaults(Purpose::Train))[0].contains("entropy fell from"));
+}
+
+/// Fewer steps than a window took all: the mean of the first window has hardly seen what was there.
+#[test]
+fn a_collapse_is_said_and_no_harder_problems_are_asked_for() {
+    let mut config = Config::defaults(Purpose::Train);
+    config.rollout.prompts = 32;
+    let fallen = |rewards: &[f64]| -> Vec<Record> {
+        let values = |reward: f64| {
+            [
+                (REWARD_MEAN, reward),
+                (REWARD_STD, (reward * (1.0 - reward)).sqrt()),
+                (REWARD_GROUPS_WITHOUT_SIGNAL, if reward < 0.1 { 1.0 } else { 0.2 }),
+                (ROLLOUT_ENTROPY, if reward < 0.1 { 0.001 } else { 0.5 }),
+            ]
+        };
+        rewards.iter().zip(1..).map(|(reward, step)| record(step, &values(*reward))).collect()
+    };
+    let mut rewards = vec![0.0; 60];
+    (rewards[0], rewards[1]) = (0.48, 0.014);
+    let records = fallen(&rewards);
+    let found = warnings(&records, &config);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].starts_with("reward fell from 0.4800 (step 1) to 0, since step 2; lower"), "{found:?}");
+    assert!(found[1].starts_with("entropy fell from 0.5000 (step 1) to 0.001"), "{found:?}");
+    let outcome = Outcome { ending: Ending::Finished, records, run: "runs/a b".into(), checkpoint: None, best: None };
+    let text = summary(&config, &outcome);
+    assert!(
+        !text.contains("--resume") && text.contains("surefoot train 'runs/a b/config.toml' --set 'log.run_dir="),
+        "{text}"
+    );
+    // What chance may do, and a run that came back, are none.
+    config.rollout.prompts = 4;
+    assert!(warnings(&fallen(&[0.5, 0.4, 0.6, 0.2]), &config).is_empty());
+    assert!(warnings(&fallen(&[0.48, 0.1, 0.3, 0.6]), &config).is_empty());
+    // A later best counts as well, and its steps are named.
+    config.rollout.prompts = 64;
+    let mut rewards: Vec<f64> = (0..20).map(|step| 0.2 + 0.03 * f64::from(step)).collect();
+    rewards.extend([0.15; 10]);
+    assert!(
+        warnings(&fallen(&rewards), &config)[0]
+            .starts_with("reward fell from 0.7400 (steps 18–20) to 0.1500, since step 21")
+    );
+}
+
+#[test]
+fn an_evaluation_has_a_line_of_its_own() {
+    let mut config = Config::defaults(Purpose::Train);
+    config.eval.every = 10;
+    let evaluated = |step, avg| record(step, &[(EVAL_AVG, avg), (EVAL_PASS, 0.75), (TIME_EVAL, 2.0)]);
+    assert_eq!(evaluation(&evaluated(0, 0.45)).unwrap(), "    0 evaluation: eval/avg 0.4500, eval/pass 0.7500 (2.0 s)");
+    assert_eq!(evaluation(&record(1, &[])), None);
+    let kept = Kept::default();
+    let terminal = Terminal { sink: Box::new(kept.clone()), interactive: false, colour: false };
+    let mut progress = Progress::new(terminal, 20, 0);
+    let mut records = vec![evaluated(0, 0.45)];
+    records.extend(run(&[]));
+    records[20].set(EVAL_AVG, 0.8);
+    records.iter().for_each(|record| progress.step(record));
+    let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+    // The starting model, a header, twenty steps, and the evaluation after the last.
+    assert_eq!(text.lines().count(), 23, "{text}");
+    assert!(text.starts_with("    0 evaluation: ") && text.ends_with("   20 evaluation: eval/avg 0.8000\n"), "{text}");
+    let outcome = Outcome { ending: Ending::Finished, records, run: "r".into(), checkpoint: None, best: None };
+    let text = summary(&config, &outcome);
+    assert!(text.contains("  eval/avg    45.0% →    80.0% (step 0 → step 20)\n"), "{text}");
+    // Step 0 is none of the steps that means are of.
+    assert!(text.contains("20 steps in 30.0 s") && text.contains("reward     0.2158 →   0.7842"), "{text}");
+    let one = Outcome {
+        ending: Ending::Finished,
+        records: run(&[])[..1].to_vec(),
+        run: "r".into(),
+        checkpoint: None,
+        best: None,
+    };
+    assert!(summary(&config, &one).contains("\n1 step in 1.5 s"));
 }
 
 #[derive(Clone, Default)]

@@ -39,6 +39,19 @@ fn a_second_writer_is_refused_and_a_dead_one_replaced() {
 }
 
 #[test]
+fn a_checkpoint_is_told_from_its_run() {
+    let parent = tempfile::tempdir().unwrap();
+    let path = parent.path().join("run");
+    let run = RunFolder::create(&path).unwrap();
+    run.write_config("[train]\n").unwrap();
+    let checkpoint = run.checkpoints().step(8);
+    let message = RunFolder::resume(&checkpoint).unwrap_err().to_string();
+    let (checkpoint, run) = (checkpoint.display(), path.display());
+    assert!(message.starts_with(&format!("{checkpoint} holds no run")), "{message}");
+    assert!(message.ends_with(&format!("`--resume {run}`")), "{message}");
+}
+
+#[test]
 fn a_failed_write_leaves_the_old_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");

@@ -6,6 +6,7 @@ mod state;
 mod view;
 
 use std::io::{self, IsTerminal, Stderr};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
@@ -18,7 +19,8 @@ use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
-use surefoot_trainer::metrics::Record;
+use surefoot_trainer::config::Config;
+use surefoot_trainer::metrics::{self, Record};
 use surefoot_trainer::progress::{Screen, Shown};
 
 use state::State;
@@ -47,12 +49,15 @@ impl Dashboard {
         Ok(())
     }
 
-    /// Takes the screen over. `title` names the run; keys set `stop` as Ctrl-C does.
-    pub fn open(title: String, steps: u64, done: u64, stop: Arc<AtomicBool>) -> anyhow::Result<Self> {
+    /// Takes the screen over, for a run that `config` describes; keys set `stop` as Ctrl-C does.
+    pub fn open(config: &Config, done: u64, stop: Arc<AtomicBool>) -> anyhow::Result<Self> {
         Self::check()?;
         let screen = FullScreen::enter().context("cannot take over the terminal; leave --tui out")?;
         let (sender, receiver) = channel();
-        let state = State::new(title, steps, done);
+        let run = &config.log.run_dir;
+        // Curves of a run that goes on begin where it began; what cannot be read has none.
+        let before = metrics::read(&Path::new(run).join("metrics.jsonl")).unwrap_or_default();
+        let state = State::new(run.clone(), config.train.steps, done, before);
         let thread = std::thread::spawn(move || show(screen, state, &receiver, &stop));
         Ok(Self { news: Some(sender), thread: Some(thread) })
     }

@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use surefoot_trainer::metrics::{Metric, Record, definition as m};
-use surefoot_trainer::progress::Shown;
+use surefoot_trainer::progress::{Shown, short};
 
 /// Messages that are kept.
 const LINES: usize = 50;
 /// Curves of each page.
-pub const PAGES: [[(&str, Metric); 6]; 2] = [
+pub const PAGES: [[(&str, Metric); 6]; 3] = [
     [
         ("reward", m::REWARD_MEAN),
         ("entropy (nats)", m::ROLLOUT_ENTROPY),
@@ -25,6 +25,14 @@ pub const PAGES: [[(&str, Metric); 6]; 2] = [
         ("loss", m::UPDATE_LOSS),
         ("learning rate", m::UPDATE_LEARNING_RATE),
         ("seconds a step", m::TIME_STEP),
+    ],
+    [
+        ("evaluation: right", m::EVAL_AVG),
+        ("evaluation: once right", m::EVAL_PASS),
+        ("evaluation: majority", m::EVAL_MAJORITY),
+        ("evaluation: length", m::EVAL_LENGTH_MEAN),
+        ("evaluation: truncated", m::EVAL_TRUNCATED),
+        ("divergence k3 (nats)", m::UPDATE_KL_K3),
     ],
 ];
 /// The one page of supervised fine-tuning.
@@ -50,28 +58,37 @@ pub struct State {
     pub at: usize,
     pub page: usize,
     pub stopping: bool,
+    /// Steps that were made since `started`.
+    made: u64,
     started: Instant,
 }
 
 impl State {
-    pub fn new(title: String, steps: u64, done: u64) -> Self {
+    /// A run of which `records` are there already.
+    pub fn new(title: String, steps: u64, done: u64, records: Vec<Record>) -> Self {
         Self {
             title,
             steps,
             done,
             phase: "starting".to_string(),
-            records: Vec::new(),
+            records,
             lines: VecDeque::new(),
             samples: Vec::new(),
             at: 0,
             page: 0,
             stopping: false,
+            made: 0,
             started: Instant::now(),
         }
     }
 
     pub fn step(&mut self, record: Record) {
         self.done = record.step;
+        match record.step {
+            // The evaluation before training is no step: what a step takes begins after it.
+            0 => self.started = Instant::now(),
+            _ => self.made += 1,
+        }
         self.records.push(record);
     }
 
@@ -109,9 +126,29 @@ impl State {
         self.records.iter().filter_map(point).collect()
     }
 
+    /// First and last step of all curves.
+    pub fn span(&self) -> (f64, f64) {
+        let ends = |record: Option<&Record>| record.map_or(0.0, |record| record.step as f64);
+        (ends(self.records.first()), ends(self.records.last()))
+    }
+
+    /// A metric's value after the last step. Of evaluations, which few steps have, the last one with its step.
+    pub fn now(&self, metric: Metric) -> String {
+        let finite = |record: &Record| record.get(metric).filter(|value| value.is_finite());
+        let now = self.records.last().and_then(finite);
+        let evaluated = || self.records.iter().rev().find_map(|record| Some((record.step, finite(record)?)));
+        match (now, metric.name.starts_with("eval/")) {
+            (Some(value), _) => short(value),
+            (None, false) => "–".to_string(),
+            (None, true) => {
+                evaluated().map_or_else(|| "–".to_string(), |(step, value)| format!("step {step}: {}", short(value)))
+            }
+        }
+    }
+
     /// Seconds a step and seconds left, once a step is done.
     pub fn pace(&self) -> Option<(f64, f64)> {
-        let each = self.started.elapsed().as_secs_f64() / self.records.len() as f64;
-        (!self.records.is_empty()).then(|| (each, each * self.steps.saturating_sub(self.done) as f64))
+        let each = self.started.elapsed().as_secs_f64() / self.made as f64;
+        (self.made > 0).then(|| (each, each * self.steps.saturating_sub(self.done) as f64))
     }
 }

@@ -6,7 +6,7 @@ use ratatui::style::{Color, Style, Stylize};
 use ratatui::symbols::Marker;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Axis, Block, Chart, Dataset, Gauge, GraphType, Paragraph, Wrap};
-use surefoot_trainer::metrics::Metric;
+use surefoot_trainer::metrics::{Metric, definition as m};
 use surefoot_trainer::progress::{seconds, short};
 
 use super::state::State;
@@ -44,10 +44,14 @@ fn header(frame: &mut Frame<'_>, area: Rect, state: &State) {
     let pace = state
         .pace()
         .map_or_else(String::new, |(each, left)| format!(" · {} a step · {} left", seconds(each), seconds(left)));
+    let evaluated = match state.now(m::EVAL_AVG) {
+        value if value == "–" => String::new(),
+        value => format!(" · eval/avg {value}"),
+    };
     let phase = if state.stopping { "stopping after a checkpoint" } else { &state.phase };
     let line = Line::from(vec![
         Span::from("surefoot ").bold(),
-        Span::from(format!("{} · step {} of {} · {phase}{pace}", state.title, state.done, state.steps)),
+        Span::from(format!("{} · step {} of {} · {phase}{pace}{evaluated}", state.title, state.done, state.steps)),
     ]);
     frame.render_widget(Paragraph::new(line), text);
     let share = if state.steps == 0 { 1.0 } else { (state.done as f64 / state.steps as f64).min(1.0) };
@@ -56,13 +60,14 @@ fn header(frame: &mut Frame<'_>, area: Rect, state: &State) {
 
 fn curve(frame: &mut Frame<'_>, area: Rect, state: &State, title: &str, metric: Metric) {
     let points = state.points(metric);
-    let value = points.last().map_or_else(|| "-".to_string(), |(_, value)| short(*value));
+    let value = state.now(metric);
     let block =
         Block::bordered().title(format!(" {title} ")).title_top(Line::from(format!(" {value} ")).right_aligned());
-    let Some((first, last)) = points.first().zip(points.last()) else {
+    if points.is_empty() {
         frame.render_widget(block, area);
         return;
-    };
+    }
+    let (first, last) = state.span();
     let least = points.iter().map(|p| p.1).fold(f64::INFINITY, f64::min);
     let greatest = points.iter().map(|p| p.1).fold(f64::NEG_INFINITY, f64::max);
     // A curve without extent lies in the middle.
@@ -77,7 +82,7 @@ fn curve(frame: &mut Frame<'_>, area: Rect, state: &State, title: &str, metric: 
         .data(&points);
     let chart = Chart::new(vec![line])
         .block(block)
-        .x_axis(axis([first.0, last.0.max(first.0 + 1.0)], vec![first.0.to_string(), last.0.to_string()]))
+        .x_axis(axis([first, last.max(first + 1.0)], vec![first.to_string(), last.to_string()]))
         .y_axis(axis([low, high], vec![short(low), short(high)]));
     frame.render_widget(chart, area);
 }
@@ -117,11 +122,11 @@ mod tests {
 
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
-    use surefoot_trainer::metrics::{Record, definition as m};
+    use surefoot_trainer::metrics::Record;
     use surefoot_trainer::progress::Shown;
 
     use super::super::state::State;
-    use super::draw;
+    use super::{draw, m};
 
     fn screen(state: &State, width: u16, height: u16) -> String {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
@@ -130,7 +135,7 @@ mod tests {
     }
 
     fn state(steps: u64) -> State {
-        let mut state = State::new("runs/x".into(), 10, 0);
+        let mut state = State::new("runs/x".into(), 10, 0, Vec::new());
         for step in 1..=steps {
             let mut record = Record::new(step);
             record.set(m::REWARD_MEAN, step as f64 / 10.0);
@@ -163,6 +168,28 @@ mod tests {
         assert!(!text.contains('\u{1b}'), "a control character reached the terminal");
         state.browse(1);
         assert_eq!(state.at, 0);
+    }
+
+    #[test]
+    fn a_value_is_the_last_steps_and_evaluations_have_their_step() {
+        let mut earlier = Record::new(0);
+        earlier.set(m::EVAL_AVG, 0.375);
+        let mut state = State::new("runs/x".into(), 10, 0, vec![earlier]);
+        let mut record = Record::new(1);
+        record.set(m::UPDATE_GRAD_NORM, 7.25);
+        record.set(m::REWARD_MEAN, 0.625);
+        state.step(record);
+        let mut record = Record::new(2);
+        record.set(m::REWARD_MEAN, 0.5);
+        state.step(record);
+        assert_eq!((state.now(m::REWARD_MEAN).as_str(), state.now(m::UPDATE_GRAD_NORM).as_str()), ("0.5000", "–"));
+        assert_eq!(state.now(m::EVAL_AVG), "step 0: 0.3750");
+        assert_eq!((state.span(), state.pace().is_some()), ((0.0, 2.0), true));
+        let text = screen(&state, 140, 30);
+        assert!(text.contains("eval/avg step 0: 0.3750"), "{text}");
+        state.turn_page();
+        state.turn_page();
+        assert!(screen(&state, 140, 30).contains("evaluation: right"));
     }
 
     #[test]

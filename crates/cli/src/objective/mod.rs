@@ -27,7 +27,12 @@ pub fn run(command: &ObjectiveCommand) -> anyhow::Result<Exit> {
 pub fn parse(text: &str) -> anyhow::Result<Objective> {
     let mut parts = text.split(',').map(str::trim);
     let mut objective = Objective::named(parts.next().unwrap_or_default())?;
+    let mut given: Vec<&str> = Vec::new();
     for option in parts {
+        let key = option.split('=').next().unwrap_or_default().trim();
+        // Which of two values was meant is not known.
+        anyhow::ensure!(!given.contains(&key), "--objective {text}: `{key}` is there twice");
+        given.push(key);
         set(&mut objective, option).with_context(|| format!("--objective {text}"))?;
     }
     Ok(objective)

@@ -3,6 +3,7 @@
 
 mod report;
 mod study;
+mod told;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

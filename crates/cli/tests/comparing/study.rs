@@ -64,7 +64,7 @@ fn a_killed_study_goes_on_and_repeats_nothing() {
         names.map(|name| value(&scores(name))).iter().sum::<f64>() / 2.0
     };
     let best = |scores: &[f64]| scores.iter().copied().fold(0.0, f64::max);
-    let latest = |scores: &[f64]| scores[3];
+    let (start, latest) = (|scores: &[f64]| scores[0], |scores: &[f64]| scores[3]);
     for (row, names) in [
         ("| mhpo |", [NAMES[0], NAMES[1]]),
         ("| mhpo, c 0.5 |", [NAMES[2], NAMES[3]]),
@@ -73,8 +73,9 @@ fn a_killed_study_goes_on_and_repeats_nothing() {
         let line = table.lines().find(|line| line.starts_with(row)).unwrap();
         let cells: Vec<&str> = line.split(" | ").collect();
         assert_eq!(cells[1], "2 of 2");
-        assert!(cells[2].starts_with(&format!("{:.3} ± ", mean(&best, names))), "{line}");
-        assert!(cells[3].starts_with(&format!("{:.3} ± ", mean(&latest, names))), "{line}");
+        assert!(cells[2].starts_with(&format!("{:.3} ± ", mean(&start, names))), "{line}");
+        assert!(cells[3].starts_with(&format!("{:.3} ± ", mean(&best, names))), "{line}");
+        assert!(cells[4].starts_with(&format!("{:.3} ± ", mean(&latest, names))), "{line}");
     }
 
     // Nothing is left to do, and the table comes from the folders alone.
@@ -112,13 +113,15 @@ fn evaluations_are_the_score_where_every_run_makes_them() {
         code == 0 && stderr.contains("Score: eval/avg, right completions") && !stderr.contains("windows"),
         "{stderr}"
     );
-    let mut expected = [0.0; 2];
+    let mut expected = [0.0; 3];
     for name in ["grpo.seed-1", "grpo.seed-2"] {
         let records = metrics::read(&at.join("studies/s/runs").join(name).join("metrics.jsonl")).unwrap();
         let scores: Vec<f64> = records.iter().filter_map(|record| record.get(EVAL_AVG)).collect();
-        assert_eq!(scores.len(), 3);
-        expected[0] += scores.iter().copied().fold(0.0, f64::max) / 2.0;
-        expected[1] += scores[2] / 2.0;
+        // Of the starting model, and after steps 2, 4 and 6.
+        assert_eq!(scores.len(), 4);
+        expected[0] += scores[0] / 2.0;
+        expected[1] += scores.iter().copied().fold(0.0, f64::max) / 2.0;
+        expected[2] += scores[3] / 2.0;
     }
     let line = table.lines().find(|line| line.starts_with("| grpo |")).unwrap();
     let cells: Vec<&str> = line.split(" | ").collect();
@@ -229,8 +232,8 @@ fn a_run_that_a_detector_ended_counts_as_collapsed() {
             line.trim_matches('|').split(" | ").map(|cell| cell.trim().to_string()).collect()
         };
         let (row, whole) = (cells("| mhpo, ended |"), cells("| mhpo, whole |"));
-        assert_eq!([&row[1], &row[3], &row[4], &row[6]], ["1 of 1", "–", "–", "1 of 1"], "{table}");
-        assert!(whole[4] != "–" && whole[6].ends_with(" of 1"), "{table}");
+        assert_eq!([&row[1], &row[4], &row[5], &row[7]], ["1 of 1", "–", "–", "1 of 1"], "{table}");
+        assert!(whole[5] != "–" && whole[7].ends_with(" of 1"), "{table}");
         let page = fs::read_to_string(at.join("studies/s/table.md")).unwrap();
         let line = page.lines().find(|line| line.starts_with("| mhpo.ended.seed-1 |")).unwrap();
         assert!(line.ends_with("| yes | step 3, stop.length_min |"), "{line}");

@@ -39,7 +39,7 @@ stage! {
         /// How prompts are sent: as `tokens`, or as `text` to a server that takes no tokens (llama-cpp-python).
         prompt: ServerPrompt = ServerPrompt::Tokens, "ours: exact";
         /// Most requests at a time; a request is one completion.
-        concurrency: usize = 64, "ours";
+        concurrency: usize = 64, "ours", 1 or more;
         /// Seconds after which a request counts as failed.
         timeout_seconds: f64 = 600.0, "ours";
         /// How often a request that failed is repeated (no connection, timeout, broken answer, HTTP 408, 429 or 5xx) before the run stops.
@@ -49,7 +49,7 @@ stage! {
         /// How the server gets new weights: `none`; `surefoot`, `vllm` (started with `VLLM_SERVER_DEV_MODE=1`) or `sglang`; `custom` with the keys below.
         reload: Reload = Reload::None, "ours";
         /// Steps between new weights.
-        reload_every: u64 = 1, "ours: on policy";
+        reload_every: u64 = 1, "ours: on policy", 1 or more;
         /// Folder for them, which the server must see under the same path; empty: `served/` in the run folder. Each version is a Hugging Face folder of its own, with weights in `checkpoint.dtype`.
         weights_dir: String = String::new(), "ours";
         /// HTTP method of a `custom` reload.

@@ -39,6 +39,9 @@ impl Found {
 /// Everything that is wrong with the values of `config`.
 pub(super) fn check(config: &Config) -> Vec<(String, String)> {
     let mut found = Found::default();
+    for (key, number, least) in config.stages().iter().flat_map(|stage| stage.below_least()) {
+        found.push((key, format!("is {number}; it must be at least {least}")));
+    }
     shared(config, &mut found);
     match config.purpose {
         Purpose::Train => {
@@ -52,7 +55,6 @@ pub(super) fn check(config: &Config) -> Vec<(String, String)> {
             behavior::server(config, &mut found);
         }
         Purpose::Eval => {
-            positive(&mut found, "rollout.batch", config.rollout.batch.or(1));
             reward(config, &mut found);
             eval(config, &mut found);
             if config.eval.data.is_empty() {
@@ -61,20 +63,12 @@ pub(super) fn check(config: &Config) -> Vec<(String, String)> {
             }
         }
         Purpose::Sft => {
-            positive(&mut found, "sft.batch", config.sft.batch);
             let batch = config.sft.batch as f64;
             within(&mut found, "sft.batch", batch, batch <= MOST_SAMPLES as f64, &format!("at most {MOST_SAMPLES}"));
-            positive(&mut found, "sft.max_tokens", config.sft.max_tokens);
             lasting::stop(config, &mut found);
         }
     }
     found.0
-}
-
-fn positive(found: &mut Found, key: &'static str, value: usize) {
-    if value == 0 {
-        found.push((key, "is 0; it must be at least 1".to_string()));
-    }
 }
 
 fn within(found: &mut Found, key: &'static str, value: f64, allowed: bool, rule: &str) {
@@ -84,8 +78,7 @@ fn within(found: &mut Found, key: &'static str, value: f64, allowed: bool, rule:
 }
 
 fn shared(config: &Config, found: &mut Found) {
-    let Config { train, model, data, prompt, optimizer, update, checkpoint, .. } = config;
-    positive(found, "train.steps", train.steps as usize);
+    let Config { train, model, data, prompt, optimizer, update, .. } = config;
     let threads = train.threads;
     within(found, "train.threads", threads as f64, threads <= MOST_THREADS, &format!("at most {MOST_THREADS}"));
     if model.path.is_empty() {
@@ -100,9 +93,6 @@ fn shared(config: &Config, found: &mut Found) {
         ));
     }
     lora(config, found);
-    if data.limit == Some(0) {
-        found.push(("data.limit", "is 0, which leaves no row; leave it out to use every row".to_string()));
-    }
     if !prompt.template.contains("{problem}") {
         found.push(("prompt.template", "must contain {problem}".to_string()));
     }
@@ -111,7 +101,6 @@ fn shared(config: &Config, found: &mut Found) {
     {
         found.push(("prompt.date", format!("is wrong: {error}")));
     }
-    positive(found, "prompt.max_tokens", prompt.max_tokens);
     let rate = optimizer.learning_rate;
     let rule = format!("greater than 0 and at most {LARGEST_RATE:e}");
     within(found, "optimizer.learning_rate", rate, rate > 0.0 && rate <= LARGEST_RATE, &rule);
@@ -139,13 +128,10 @@ fn shared(config: &Config, found: &mut Found) {
             "has no effect with schedule = \"constant\"; leave it out or choose \"cosine\" or \"linear\"".to_string(),
         ));
     }
-    positive(found, "update.tokens_per_micro_batch", update.tokens_per_micro_batch.or(1));
     if let Some(shards) = update.shards {
-        let rule = format!("at least 1 and at most {MOST_SHARDS}");
-        within(found, "update.shards", shards as f64, (1..=MOST_SHARDS).contains(&shards), &rule);
+        within(found, "update.shards", shards as f64, shards <= MOST_SHARDS, &format!("at most {MOST_SHARDS}"));
     }
     within(found, "update.clip_grad_norm", update.clip_grad_norm, update.clip_grad_norm >= 0.0, "0 (off) or more");
-    positive(found, "checkpoint.keep", checkpoint.keep);
 }
 
 fn lora(config: &Config, found: &mut Found) {
@@ -178,10 +164,6 @@ fn lora(config: &Config, found: &mut Found) {
 
 fn rollout(config: &Config, found: &mut Found) {
     let rollout = &config.rollout;
-    positive(found, "rollout.prompts", rollout.prompts);
-    positive(found, "rollout.samples", rollout.samples);
-    positive(found, "rollout.max_new_tokens", rollout.max_new_tokens);
-    positive(found, "rollout.batch", rollout.batch.or(1));
     let temperature = rollout.temperature;
     let hint = format!("at least {LOWEST_TEMPERATURE} (training needs samples that differ)");
     let allowed = temperature >= LOWEST_TEMPERATURE && temperature.is_finite();
@@ -210,8 +192,6 @@ fn rollout(config: &Config, found: &mut Found) {
 
 fn eval(config: &Config, found: &mut Found) {
     let eval = &config.eval;
-    positive(found, "eval.samples", eval.samples);
-    positive(found, "eval.max_new_tokens", config.eval_tokens());
     let (temperature, top_p) = (eval.temperature, eval.top_p);
     let allowed = temperature == 0.0 || (temperature >= LOWEST_TEMPERATURE && temperature.is_finite());
     let rule = format!("0 (the most probable token), or at least {LOWEST_TEMPERATURE}");
@@ -224,9 +204,6 @@ fn eval(config: &Config, found: &mut Found) {
             "is {samples}: all {samples} samples of a problem are the same with eval.temperature = 0; take 1, or another temperature"
         );
         found.push(("eval.samples", message));
-    }
-    if eval.limit == Some(0) {
-        found.push(("eval.limit", "is 0, which leaves no problem; leave it out to use every one".to_string()));
     }
     // `eval.data` alone is for `surefoot eval` with the same file.
     if config.purpose == Purpose::Train && eval.every > 0 && eval.data.is_empty() {
@@ -334,8 +311,6 @@ fn divisors(number: usize) -> Vec<usize> {
 
 fn update(config: &Config, found: &mut Found) {
     let (update, rollout) = (&config.update, &config.rollout);
-    positive(found, "update.mini_batches", update.mini_batches);
-    positive(found, "update.epochs", update.epochs);
     // More prompts than a step can have are told of already.
     let possible = (1..=MOST_SAMPLES).contains(&rollout.prompts);
     if update.mini_batches > 0 && possible && !rollout.prompts.is_multiple_of(update.mini_batches) {

@@ -26,6 +26,14 @@ pub trait Entry: Sized {
     fn to_toml(&self) -> Option<String>;
 }
 
+/// A type whose values are whole numbers: a key can ask for one from some least number on.
+pub trait Whole: Entry {
+    /// What values the type takes from `least` on, in words.
+    fn expects_from(least: u64) -> String;
+    /// The number, where one is set.
+    fn number(&self) -> Option<u64>;
+}
+
 /// A [`Mismatch`] between what type `T` expects and `value`.
 pub fn mismatch<T: Entry>(value: &Value) -> Mismatch {
     let found = match value {
@@ -40,9 +48,18 @@ pub fn mismatch<T: Entry>(value: &Value) -> Mismatch {
     Mismatch { expected: T::expects(), found }
 }
 
+impl Whole for usize {
+    fn expects_from(least: u64) -> String {
+        format!("a whole number, {least} or more")
+    }
+    fn number(&self) -> Option<u64> {
+        Some(*self as u64)
+    }
+}
+
 impl Entry for usize {
     fn expects() -> String {
-        "a whole number, 0 or more".into()
+        Self::expects_from(0)
     }
     fn read(value: &Value) -> Result<Self, Mismatch> {
         value.as_integer().and_then(|number| number.try_into().ok()).ok_or_else(|| mismatch::<Self>(value))
@@ -52,9 +69,18 @@ impl Entry for usize {
     }
 }
 
+impl Whole for u64 {
+    fn expects_from(least: u64) -> String {
+        usize::expects_from(least)
+    }
+    fn number(&self) -> Option<u64> {
+        Some(*self)
+    }
+}
+
 impl Entry for u64 {
     fn expects() -> String {
-        usize::expects()
+        Self::expects_from(0)
     }
     fn read(value: &Value) -> Result<Self, Mismatch> {
         value.as_integer().and_then(|number| number.try_into().ok()).ok_or_else(|| mismatch::<Self>(value))
@@ -142,6 +168,15 @@ impl<T: Entry> Entry for Option<T> {
     }
     fn to_toml(&self) -> Option<String> {
         self.as_ref().and_then(T::to_toml)
+    }
+}
+
+impl<T: Whole> Whole for Option<T> {
+    fn expects_from(least: u64) -> String {
+        T::expects_from(least)
+    }
+    fn number(&self) -> Option<u64> {
+        self.as_ref().and_then(T::number)
     }
 }
 

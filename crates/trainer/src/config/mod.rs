@@ -28,7 +28,7 @@ use std::path::Path;
 pub use behavior::{Correction, Server};
 pub use check::MOST_THREADS;
 pub use differ::Difference;
-pub use entry::{Entry, Mismatch};
+pub use entry::{Entry, Mismatch, Whole};
 pub use error::{ConfigError, Origin, Problem, ProblemKind};
 pub use objective::{Objective, OptionValue};
 pub use size::Size;
@@ -165,6 +165,11 @@ impl Config {
             1 => command,
             ranks => format!("mpirun -n {ranks} {command}"),
         }
+    }
+
+    /// Whether a reward says of samples that they are right or wrong.
+    pub fn gives_verdicts(&self) -> bool {
+        self.reward.name.iter().any(|name| name.reads_answer())
     }
 
     /// Whether a regulariser or the reward asks for a divergence from the reference policy.

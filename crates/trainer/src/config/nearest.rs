@@ -18,7 +18,9 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 /// The valid key nearest to `section.key`, as `section.key`: a name that other trainers use, the same key in another section,
 /// a similar key in the same section, or a similar one elsewhere, in this order.
 pub fn nearest_key(section: &str, key: &str, valid: &[(&str, String)]) -> Option<String> {
-    if let Some((_, ours)) = ELSEWHERE.iter().find(|(theirs, _)| *theirs == key) {
+    if let Some((_, ours)) =
+        ELSEWHERE.iter().find(|(theirs, _)| *theirs == key || *theirs == format!("{section}.{key}"))
+    {
         let known = ours
             .split_once('.')
             .is_some_and(|(in_section, name)| valid.iter().any(|(section, key)| *section == in_section && key == name));
@@ -38,7 +40,7 @@ pub fn nearest_key(section: &str, key: &str, valid: &[(&str, String)]) -> Option
     Some(format!("{home}.{name}"))
 }
 
-/// Keys of TRL and verl, and ours with the same meaning.
+/// Keys of TRL and verl, in any section or in the one that is named, and ours with the same meaning.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("max_staleness", "rollout.staleness"),
     ("max_off_policy_steps", "rollout.staleness"),
@@ -55,6 +57,10 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("ppo_mini_batch_size", "update.mini_batches"),
     ("ppo_epochs", "update.epochs"),
     ("num_iterations", "update.epochs"),
+    // Times that the data is gone through, which a number of steps says here; `update.epochs` is of one rollout.
+    ("train.epochs", "train.steps"),
+    ("num_train_epochs", "train.steps"),
+    ("total_epochs", "train.steps"),
     ("ppo_max_token_len_per_gpu", "update.tokens_per_micro_batch"),
     ("gradient_checkpointing", "update.recompute"),
     ("max_grad_norm", "update.clip_grad_norm"),
@@ -82,6 +88,8 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("adv_estimator", "advantage.estimator"),
     ("save_steps", "checkpoint.every"),
     ("save_freq", "checkpoint.every"),
+    ("test_freq", "eval.every"),
+    ("val_before_train", "eval.before"),
     ("save_total_limit", "checkpoint.keep"),
     ("max_steps", "train.steps"),
     ("total_training_steps", "train.steps"),

@@ -1,6 +1,6 @@
 //! A number that the device decides about where nobody names one.
 
-use super::entry::{Entry, Mismatch, mismatch};
+use super::entry::{Entry, Mismatch, Whole, mismatch};
 use toml::Value;
 
 /// How much is done at once.
@@ -28,9 +28,21 @@ impl Size {
     }
 }
 
+impl Whole for Size {
+    fn expects_from(least: u64) -> String {
+        format!("{}, or \"auto\"", usize::expects_from(least))
+    }
+    fn number(&self) -> Option<u64> {
+        match self {
+            Self::Auto => None,
+            Self::Of(number) => number.number(),
+        }
+    }
+}
+
 impl Entry for Size {
     fn expects() -> String {
-        "a whole number, or \"auto\"".into()
+        Self::expects_from(0)
     }
     fn read(value: &Value) -> Result<Self, Mismatch> {
         if value.as_str() == Some("auto") {

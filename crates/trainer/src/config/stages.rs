@@ -23,7 +23,7 @@ stage! {
     /// The run as a whole.
     Train in "train" {
         /// Number of steps: rollouts with their updates for `train`, updates for `sft`.
-        steps: u64 = 100, "ours";
+        steps: u64 = 100, "ours", 1 or more;
         /// Seed of everything that is random: order of the data, sampling, fresh weights.
         seed: u64 = 42, "DGPO B.3";
         /// Threads, at most 1024; 0 takes every core. The result does not depend on it.
@@ -71,7 +71,7 @@ stage! {
         /// What happens to a row that is equal to an earlier one (in problem and answer, and in the columns that a reward program gets). `drop` leaves it out and says how many there were. Evaluations always leave them out.
         duplicates: Duplicates = Duplicates::Drop, "ours: DAPO-Math-17k holds each of its rows a hundred times";
         /// Only the first so many rows of all files together.
-        limit: Option<usize> = None, "verl `data.train_max_samples`";
+        limit: Option<usize> = None, "verl `data.train_max_samples`", 1 or more;
         /// A new order in each epoch, drawn from `train.seed`; `false` keeps the order of the files.
         shuffle: bool = true, "verl `data.shuffle`";
         /// Weights of the files of `data.train`, one each: of any number of rows handed out, each file has given its share to within a few rows, and begins anew when it is through. Empty: the files are one, and each row comes once an epoch.
@@ -95,7 +95,7 @@ stage! {
         /// What day it is for chat templates that ask (`strftime_now`, Llama 3): `2026-11-28`, or with a time `2026-11-28T09:30:00`. Empty is the moment in which a run or an evaluation begins, which its `config.toml` or `eval.json` keeps, so that it goes on to the same prompts.
         date: String = String::new(), "transformers: the clock, at each rendering";
         /// Longest prompt, in tokens.
-        max_tokens: usize = 1024, "verl `data.max_prompt_length` (its mathematics recipes)";
+        max_tokens: usize = 1024, "verl `data.max_prompt_length` (its mathematics recipes)", 1 or more;
         /// What happens to longer ones.
         overlong: Overlong = Overlong::Drop, "verl `data.filter_overlong_prompts`";
     }
@@ -105,11 +105,11 @@ stage! {
     /// Sampling: G completions for each of P prompts.
     Rollout in "rollout" {
         /// Prompts a step (P).
-        prompts: usize = 64, "with 8 samples, DGPO Table 12's 512 samples a rollout";
+        prompts: usize = 64, "with 8 samples, DGPO Table 12's 512 samples a rollout", 1 or more;
         /// Samples a prompt (G): the group.
-        samples: usize = 8, "CPGD 5.1, TRL `num_generations`";
+        samples: usize = 8, "CPGD 5.1, TRL `num_generations`", 1 or more;
         /// Longest completion, in tokens.
-        max_new_tokens: usize = 2048, "MHPO 4.1, Qwen2.5 models (4096 for Qwen3-4B)";
+        max_new_tokens: usize = 2048, "MHPO 4.1, Qwen2.5 models (4096 for Qwen3-4B)", 1 or more;
         /// Temperature; log-probabilities are those of the tempered distribution.
         temperature: f64 = 1.0, "CPGD 5.1, DGPO B.4";
         /// Nucleus: the smallest set of tokens with this probability; 1 is off.
@@ -117,7 +117,7 @@ stage! {
         /// Only the so many most probable tokens; 0 is off.
         top_k: usize = 0, "TRL `top_k`";
         /// Sequences that are decoded together. `auto`: 64 on the CPU; on a GPU as many, up to 256, as it has memory for. It changes no sample.
-        batch: Size = Size::Auto, "ours: memory of the key and value cache";
+        batch: Size = Size::Auto, "ours: memory of the key and value cache", 1 or more;
         /// Dynamic sampling: most further rollouts of a step, each for as many new prompts as groups have no signal yet; 0 is off. What is still missing then is filled with groups without signal.
         resample_rounds: usize = 0, "MHPO Algorithm 1 has none; DAPO section 3.2, verl `filter_groups.max_num_gen_batches`";
         /// Asynchronous sampling: the samples of a step come from the weights of so many steps before, and are drawn while those steps make their updates. 0: from the present weights, one after the other.
@@ -218,13 +218,13 @@ stage! {
     /// From a rollout to new weights.
     Update in "update" {
         /// Updates on one rollout: its samples are split into so many mini-batches, whole groups together.
-        mini_batches: usize = 4, "ours; DGPO Table 12 has 16, TRL 1";
+        mini_batches: usize = 4, "ours; DGPO Table 12 has 16, TRL 1", 1 or more;
         /// Times that a rollout is gone through.
-        epochs: usize = 1, "CPGD 5.1";
+        epochs: usize = 1, "CPGD 5.1", 1 or more;
         /// Most tokens in one forward and backward pass; a longer sequence goes alone. The result depends on it by rounding only. `auto`: 1024 on the CPU, where more are no faster; on a GPU as many, up to 16384, as suit its size.
-        tokens_per_micro_batch: Size = Size::Auto, "ours: memory; verl `ppo_max_token_len_per_gpu` has 16384";
+        tokens_per_micro_batch: Size = Size::Auto, "ours: memory; verl `ppo_max_token_len_per_gpu` has 16384", 1 or more;
         /// Parts that an update's samples are cut into, whose gradients are summed in a fixed order. Several processes (`mpirun`) share the parts out; the result depends on the number of parts, by rounding, and not on that of processes. Not set: one a process for a new run, and 1 for a run that one process began.
-        shards: Option<usize> = None, "ours";
+        shards: Option<usize> = None, "ours", 1 or more;
         /// Greatest norm of the gradient; 0 is off.
         clip_grad_norm: f64 = 1.0, "DGPO B.3";
         /// What happens when a gradient is not finite.
@@ -242,9 +242,9 @@ stage! {
     /// A row is one of three: a problem (as above, a text or messages) with a text to learn in `completion`, `response`, `solution` or `answer`; a conversational pair as TRL's, `prompt` and `completion` both lists of messages, where each turn of the assistant in the completion is learned after all that stands before it, as a row of its own; or `messages`, a conversation whose last message, the assistant's, is learned. Messages need a model with a chat template.
     Sft in "sft" {
         /// Rows an update.
-        batch: usize = 16, "ours";
+        batch: usize = 16, "ours", 1 or more;
         /// Longest row, prompt and target together; longer ones are left out and counted.
-        max_tokens: usize = 1024, "TRL `SFTConfig.max_length`";
+        max_tokens: usize = 1024, "TRL `SFTConfig.max_length`", 1 or more;
         /// Column with the text to learn, where it is not `completion`, `response`, `solution` or `answer` (the first of these that is there).
         target_key: Option<String> = None, "ours";
     }
@@ -256,7 +256,7 @@ stage! {
         /// One benchmark or a list, as in `data.train`; `NAME=FILE` gives a name, without it the file has it.
         data: Vec<String> = Vec::new(), "none";
         /// Completions a problem: the k of Avg@k and the greatest of Pass@k.
-        samples: usize = 32, "MHPO 4.1, DGPO 4.1: Avg@32, Pass@32";
+        samples: usize = 32, "MHPO 4.1, DGPO 4.1: Avg@32, Pass@32", 1 or more;
         /// Temperature; 0 takes the most probable token, with which `eval.samples` must be 1: all would be the same.
         temperature: f64 = 0.6, "DeepSeek-R1's evaluation, which DGPO's models come from";
         /// Nucleus: the smallest set of tokens with this probability; 1 is off.
@@ -264,11 +264,13 @@ stage! {
         /// Only the so many most probable tokens; 0 is off.
         top_k: usize = 0, "as `eval.temperature`";
         /// Longest completion, in tokens; without it `rollout.max_new_tokens`.
-        max_new_tokens: Option<usize> = None, "ours";
+        max_new_tokens: Option<usize> = None, "ours", 1 or more;
         /// Only the first so many problems of each benchmark.
-        limit: Option<usize> = None, "ours";
-        /// Steps of training between evaluations; 0 makes none.
+        limit: Option<usize> = None, "ours", 1 or more;
+        /// Steps of training between evaluations, beside which there is one after the last step; 0 makes none.
         every: u64 = 0, "ours";
+        /// Whether the model that training starts from is evaluated too, where `eval.every` asks for evaluations: as step 0.
+        before: bool = true, "verl `trainer.val_before_train`";
     }
 }
 
@@ -278,7 +280,7 @@ stage! {
         /// Steps between checkpoints; the last step always has one. 0 writes only that.
         every: u64 = 20, "ours";
         /// Newest checkpoints that are kept.
-        keep: usize = 2, "ours: the newest, and one in case";
+        keep: usize = 2, "ours: the newest, and one in case", 1 or more;
         /// The checkpoint that is kept beside them, however old: the one with the greatest value. For `reward/mean` the value is the mean over the last `checkpoint.every` steps; for the others it is that of the step's evaluation, and steps with an evaluation have a checkpoint.
         best: Best = Best::Off, "none";
         /// Number format of the Hugging Face weights; a resume uses the exact ones in either case.
@@ -302,7 +304,7 @@ stage! {
     /// When a run ends early because it has collapsed: with exit code 5, the detector's name, step and value, and a checkpoint. A detector whose limit is not set is off. `surefoot sft` has `grad_norm_max` and `skipped_max` alone.
     Stop in "stop" {
         /// Steps in a row that must be beyond a limit. Steps without the metric count neither way; a value that is not finite is beyond every limit.
-        patience: usize = 3, "ours";
+        patience: usize = 3, "ours", 1 or more;
         /// Steps at the beginning that are not looked at.
         after: u64 = 0, "ours";
         /// Least `rollout/entropy`, in nats: below it, samples hardly differ.
@@ -317,11 +319,13 @@ stage! {
         length_max: Option<f64> = None, "none";
         /// Least `reward/mean`.
         reward_min: Option<f64> = None, "none";
-        /// Greatest fall of `reward/mean`: of its mean over the last `patience` steps below the greatest mean over so many steps in a row.
+        /// Greatest fall of `reward/mean`: of its mean over the last `patience` steps below the greatest mean over so many steps in a row, or over fewer at the beginning of the run.
         reward_drop: Option<f64> = None, "none";
         /// Greatest `update/grad_norm_max`.
         grad_norm_max: Option<f64> = None, "none";
         /// Greatest `update/skipped_steps`: more of a step's updates were skipped because something was not finite.
         skipped_max: Option<f64> = None, "none";
+        /// Most steps in a row whose `update/grad_norm_max` is 0, so that none of their samples taught anything; `stop.patience` does not count here.
+        idle_max: Option<usize> = None, "none";
     }
 }

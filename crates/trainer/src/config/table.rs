@@ -27,6 +27,10 @@ pub trait Stage {
     fn keys(&self) -> Vec<KeyDoc>;
     /// Every key with its value as TOML (`None`: not set), in the order of declaration.
     fn entries(&self) -> Vec<(String, Option<String>)>;
+    /// Every whole number that is below the least that its key takes: `section.key`, the number, the least.
+    fn below_least(&self) -> Vec<(&'static str, u64, u64)> {
+        Vec::new()
+    }
     /// Sets `key`. `Ok(false)` when the section has no such key.
     ///
     /// # Errors
@@ -34,12 +38,23 @@ pub trait Stage {
     fn set(&mut self, key: &str, value: &toml::Value) -> Result<bool, Mismatch>;
 }
 
-/// Declares a section: `key: Type = default, "source of the default";`, the doc comment being the key's meaning.
+/// What a row takes, in words.
+macro_rules! expects {
+    ($type:ty) => {
+        <$type as $crate::config::Entry>::expects()
+    };
+    ($type:ty, $least:literal) => {
+        <$type as $crate::config::Whole>::expects_from($least)
+    };
+}
+
+/// Declares a section: `key: Type = default, "source of the default";`, the doc comment being the key's meaning. A key that takes
+/// whole numbers from 1 on says so at the end of its row: `…, "source", 1 or more;`.
 macro_rules! stage {
     (
         $(#[doc = $about:literal])+
         $name:ident in $section:literal {
-            $( $(#[doc = $doc:literal])+ $key:ident : $type:ty = $default:expr, $source:literal; )+
+            $( $(#[doc = $doc:literal])+ $key:ident : $type:ty = $default:expr, $source:literal $(, $least:literal or more)?; )+
         }
     ) => {
         $(#[doc = $about])+
@@ -72,7 +87,7 @@ macro_rules! stage {
                 vec![$(
                     $crate::config::KeyDoc {
                         name: stringify!($key),
-                        expects: <$type as $crate::config::Entry>::expects(),
+                        expects: $crate::config::table::expects!($type $(, $least)?),
                         default: $crate::config::Entry::to_toml(&self.$key),
                         doc: concat!($($doc),+).trim().to_string(),
                         source: $source,
@@ -84,9 +99,23 @@ macro_rules! stage {
                 vec![$( (stringify!($key).to_string(), $crate::config::Entry::to_toml(&self.$key)) ),+]
             }
 
+            fn below_least(&self) -> Vec<(&'static str, u64, u64)> {
+                let rows: &[(&'static str, Option<u64>, u64)] = &[
+                    $( $( (concat!($section, ".", stringify!($key)), $crate::config::Whole::number(&self.$key), $least), )? )+
+                ];
+                let below = |&(key, number, least): &(&'static str, Option<u64>, u64)| {
+                    number.filter(|number| *number < least).map(|number| (key, number, least))
+                };
+                rows.iter().filter_map(below).collect()
+            }
+
             fn set(&mut self, key: &str, value: &toml::Value) -> Result<bool, $crate::config::Mismatch> {
                 match key {
-                    $( stringify!($key) => self.$key = <$type as $crate::config::Entry>::read(value)?, )+
+                    $( stringify!($key) => {
+                        self.$key = <$type as $crate::config::Entry>::read(value).map_err(|found| {
+                            $crate::config::Mismatch { $( expected: $crate::config::table::expects!($type, $least), )? ..found }
+                        })?;
+                    } )+
                     _ => return Ok(false),
                 }
                 Ok(true)
@@ -95,4 +124,5 @@ macro_rules! stage {
     };
 }
 
+pub(crate) use expects;
 pub(crate) use stage;

@@ -48,8 +48,12 @@ fn number_of(number: f64) -> Value {
 
 /// The shortest decimal that a 16-bit float of this value is nearest to.
 fn shortest_half(number: f64) -> f64 {
-    // Eleven bits: the next ones are at least 2^-11 of the number away.
-    let near = |decimal: &f64| ((decimal - number) / number).abs() < 2f64.powi(-12);
+    if number.fract() == 0.0 {
+        return number;
+    }
+    // Eleven bits: half of the way to the next number.
+    let half_step = 2f64.powi(number.abs().log2().floor() as i32 - 11);
+    let near = |decimal: &f64| (decimal - number).abs() < half_step;
     (0..5).filter_map(|digits| format!("{number:.digits$e}").parse().ok()).find(near).unwrap_or(number)
 }
 

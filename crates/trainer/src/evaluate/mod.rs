@@ -284,3 +284,11 @@ impl Evaluator<'_> {
         Ok(Some(Sampled { groups, outcomes: judged.outcomes, judging: judged.seconds, ..Sampled::default() }))
     }
 }
+
+/// Whether a run evaluates after `step`; after step 0, that is the model which it starts from.
+pub fn is_due(config: &Config, step: u64) -> bool {
+    let eval = &config.eval;
+    // The last step too: what a run leaves is what one wants to know of it.
+    let after = step.is_multiple_of(eval.every) || step == config.train.steps;
+    eval.every > 0 && if step == 0 { eval.before } else { after }
+}

@@ -1,5 +1,6 @@
 //! When a checkpoint is written, what it is worth, and which ones stay.
 use super::Journey;
+use crate::evaluate;
 use crate::metrics::Record;
 use crate::state::{self, State};
 use crate::train::TrainError;
@@ -10,8 +11,9 @@ impl Journey {
     pub(super) fn due(&self) -> bool {
         let (checkpoint, step) = (&self.config.checkpoint, self.step);
         let every = |every: u64| every > 0 && step.is_multiple_of(every);
-        let evaluated = checkpoint.best.of_evaluation() && every(self.config.eval.every);
-        step == self.config.train.steps || every(checkpoint.every) || evaluated
+        let evaluated = checkpoint.best.of_evaluation() && evaluate::is_due(&self.config, step);
+        // The model of step 0 is there already.
+        step > 0 && (step == self.config.train.steps || every(checkpoint.every) || evaluated)
     }
 
     /// What `checkpoint.best` compares of the step of `record`; `None` where no checkpoint is due, or it has no finite value.

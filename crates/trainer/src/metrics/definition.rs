@@ -32,11 +32,11 @@ metrics! {
     REWARD_MEAN = "reward/mean", "reward", "mean reward of the step's samples that could be judged", "Σ R / #R";
     REWARD_STD = "reward/std", "reward", "standard deviation of the step's rewards", "√(Σ (R − mean)² / (P·G))";
     REWARD_GROUPS_WITHOUT_SIGNAL = "reward/groups_without_signal", "share", "groups whose rewards are all equal, so that they teach nothing", "#{groups with std = 0} / P";
-    REWARD_CORRECT = "reward/correct", "share", "samples with a correct answer", "";
-    REWARD_WRONG = "reward/wrong", "share", "samples with a wrong answer", "";
-    REWARD_UNPARSEABLE = "reward/unparseable", "share", "samples in which no answer could be read; rewarded as wrong", "";
-    REWARD_OVER_BUDGET = "reward/over_budget", "share", "samples that could not be judged within the verifier's budget; rewarded as wrong where the gold answer is a plain number, else they get their group's mean", "";
-    REWARD_UNJUDGED = "reward/unjudged", "share", "samples whose gold answer cannot be read or whose reward program failed; they get their group's mean", "";
+    REWARD_CORRECT = "reward/correct", "share", "samples with a correct answer, where a reward compares answers", "";
+    REWARD_WRONG = "reward/wrong", "share", "samples with a wrong answer, where a reward compares answers", "";
+    REWARD_UNPARSEABLE = "reward/unparseable", "share", "samples in which no answer could be read, where a reward compares answers; rewarded as wrong", "";
+    REWARD_OVER_BUDGET = "reward/over_budget", "share", "samples that could not be judged within the verifier's budget; rewarded as wrong where the gold answer is a plain number, else they have no advantage, and are left out of their group's mean", "";
+    REWARD_UNJUDGED = "reward/unjudged", "share", "samples whose gold answer cannot be read or whose reward program failed; they have no advantage, and are left out of their group's mean", "";
     REWARD_FAILED = "reward/failed", "share", "samples whose reward program gave no reward: crash, timeout, or an answer that is none; part of `reward/unjudged`", "";
     REWARD_KL = "reward/kl", "nats", "mean divergence of the trained samples from the reference policy, summed over their tokens, with `advantage.kl_coefficient`", "mean Σ_j k(logp_old − logp_ref)";
     REWARD_FORMAT = "reward/format", "share", "samples that have the form of `reward.format`", "";
@@ -107,7 +107,7 @@ metrics! {
     UPDATE_WEIGHT_MAX = "update/weight_max", "1", "greatest importance weight", "";
     UPDATE_WEIGHT_ZERO = "update/weight_zero", "share", "tokens of weight 0", "";
     UPDATE_WEIGHT_ESS = "update/weight_ess", "share", "share of tokens that the weights are worth", "(Σ w)² / (T·Σ w²)";
-    UPDATE_LEARNING_RATE = "update/learning_rate", "1", "learning rate of the step's last update", "";
+    UPDATE_LEARNING_RATE = "update/learning_rate", "1", "learning rate of the step's last update, in steps that had one", "";
     UPDATE_SKIPPED_STEPS = "update/skipped_steps", "updates", "updates of this step that were skipped because a loss or gradient was not finite", "";
     UPDATE_TOKENS = "update/tokens", "tokens", "tokens that went forward and backward, prompts included once a group", "";
     UPDATE_TOKENS_PER_SECOND = "update/tokens_per_second", "tokens/s", "those tokens by the seconds of the updates", "";
@@ -124,7 +124,7 @@ metrics! {
     TIME_ROLLOUT = "time/rollout", "s", "seconds of sampling", "";
     TIME_REWARD = "time/reward", "s", "seconds of rewarding", "";
     TIME_UPDATE = "time/update", "s", "seconds of the updates", "";
-    TIME_EVAL = "time/eval", "s", "seconds of the evaluation after this step", "";
+    TIME_EVAL = "time/eval", "s", "seconds of the evaluation after this step; step 0 is the evaluation of the model that the run starts from", "";
     TIME_CHECKPOINT = "time/checkpoint", "s", "seconds of writing the checkpoint before this step, in the steps that follow one", "";
     TIME_WAIT = "time/wait", "s", "seconds that the step waited for its samples and their rewards, with `rollout.staleness` or `server.url`", "";
     TIME_STEP = "time/step", "s", "seconds of the whole step", "";

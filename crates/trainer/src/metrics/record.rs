@@ -16,7 +16,7 @@ use super::definition::{Metric, by_name};
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
-    /// The step, from 1.
+    /// The step, from 1; 0 for the evaluation of the model that a run starts from.
     pub step: u64,
     values: Vec<(Metric, f64)>,
 }

@@ -2,6 +2,7 @@
 //!
 //! Everything goes to the writer that the caller gives (the binary gives stderr); stdout is for data.
 
+mod fall;
 mod number;
 mod step_line;
 mod summary;
@@ -14,8 +15,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::metrics::Record;
 
+pub use fall::fell_after;
 pub use number::{seconds, short};
-pub use step_line::{header_of, row};
+pub use step_line::{evaluation, header_of, row};
 pub use summary::summary;
 pub use warnings::warnings;
 
@@ -167,6 +169,12 @@ impl Progress {
 
 impl Lines {
     fn step(&mut self, record: &Record) {
+        if record.step == 0 {
+            self.evaluation(record);
+            // What a step takes does not begin before the first one.
+            self.started = Instant::now();
+            return;
+        }
         if self.shown.is_multiple_of(HEADER_EVERY) {
             let head = self.dim(&header_of(record));
             self.line(&head);
@@ -174,10 +182,17 @@ impl Lines {
         self.shown += 1;
         self.done += 1;
         self.line(&row(record));
+        self.evaluation(record);
         let each = self.started.elapsed().as_secs_f64() / self.done as f64;
         let left = self.bar.length().unwrap_or(record.step).saturating_sub(record.step) as f64 * each;
         self.bar.set_prefix(format!("{} a step · {} left · ", seconds(each), seconds(left)));
         self.bar.set_position(record.step);
+    }
+
+    fn evaluation(&mut self, record: &Record) {
+        if let Some(line) = evaluation(record) {
+            self.line(&line);
+        }
     }
 
     fn line(&mut self, text: &str) {

@@ -2,8 +2,8 @@
 
 use super::number::{seconds, short};
 use crate::metrics::definition::{
-    REWARD_MEAN, ROLLOUT_ENTROPY, ROLLOUT_LENGTH_MEAN, ROLLOUT_TOKENS_PER_SECOND, SFT_LOSS, TIME_STEP,
-    UPDATE_GRAD_NORM, UPDATE_LEARNING_RATE, UPDATE_RATIO_MAX, UPDATE_TOKENS_PER_SECOND,
+    EVAL_AVG, EVAL_MAJORITY, EVAL_PASS, REWARD_MEAN, ROLLOUT_ENTROPY, ROLLOUT_LENGTH_MEAN, ROLLOUT_TOKENS_PER_SECOND,
+    SFT_LOSS, TIME_EVAL, TIME_STEP, UPDATE_GRAD_NORM, UPDATE_LEARNING_RATE, UPDATE_RATIO_MAX, UPDATE_TOKENS_PER_SECOND,
 };
 use crate::metrics::{Metric, Record};
 
@@ -52,4 +52,13 @@ pub fn row(record: &Record) -> String {
         line.push_str(&format!(" {:>width$}", value.map_or_else(|| "-".to_string(), short)));
     }
     line + &format!(" {:>TIME$}", record.get(TIME_STEP).map_or_else(|| "-".to_string(), seconds))
+}
+
+/// The evaluation after a step, on a line of its own, as most steps have none.
+pub fn evaluation(record: &Record) -> Option<String> {
+    record.get(EVAL_AVG)?;
+    let known = |metric: Metric| Some(format!("{} {}", metric.name, short(record.get(metric)?)));
+    let scores: Vec<String> = [EVAL_AVG, EVAL_PASS, EVAL_MAJORITY].into_iter().filter_map(known).collect();
+    let time = record.get(TIME_EVAL).map_or_else(String::new, |time| format!(" ({})", seconds(time)));
+    Some(format!("{:>STEP$} evaluation: {}{time}", record.step, scores.join(", ")))
 }

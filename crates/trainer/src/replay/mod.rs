@@ -12,9 +12,10 @@ mod tokens;
 
 use std::path::{Path, PathBuf};
 
-use surefoot_objectives::{ObjectiveError, OptionError, Stats};
+use surefoot_objectives::{Objective, ObjectiveError, OptionError, Stats};
 
 use crate::config::{Config, ConfigError, Purpose};
+use crate::journey::Past;
 use crate::run_folder::RunFolderError;
 
 pub use contender::Contender;
@@ -137,12 +138,21 @@ impl Products {
     }
 }
 
+/// Steps with the same settings.
+#[derive(Debug)]
+struct Stretch {
+    first_step: u64,
+    own: Contender,
+    treatment: Treatment,
+}
+
 /// A recorded run and the objectives to try on it.
 #[derive(Debug)]
 pub struct Replay {
-    files: Vec<PathBuf>,
-    treatment: Treatment,
-    /// The objectives; the first is the run's own.
+    files: Vec<(u64, PathBuf)>,
+    /// What the run did to its steps, from the first of each stretch with the same settings; ascending.
+    stretches: Vec<Stretch>,
+    /// The objectives; the first is the run's own, in each step the one that the step was trained with.
     pub contenders: Vec<Contender>,
     /// Samples with an advantage that no update took, as its numbers were not finite; they are left out.
     pub refused: usize,
@@ -162,10 +172,25 @@ impl Replay {
         if files.is_empty() {
             return Err(ReplayError::NoRollouts { path: folder.to_path_buf() });
         }
+        let text = std::fs::read_to_string(&config).map_err(RunFolderError::file("read", &config))?;
         let config = Config::load(&config, &[], Purpose::Train)?;
-        let own = Contender::own(&config)?;
-        let treatment = Treatment::of(&config)?;
-        Ok((Replay { files, treatment, contenders: vec![own], refused: 0 }, config))
+        let past = Past::of(folder, &text, Purpose::Train);
+        let mut stretches: Vec<Stretch> = Vec::new();
+        for first_step in std::iter::once(1).chain(past.turns().map(|step| step + 1)) {
+            let then = past.at(first_step)?;
+            let (own, treatment) = (Contender::own(&then)?, Treatment::of(&then)?);
+            stretches.push(Stretch { first_step, own, treatment });
+        }
+        let mut labels: Vec<&str> = stretches.iter().map(|stretch| stretch.own.label.as_str()).collect();
+        labels.dedup();
+        let label = labels.join(" → ");
+        let last = Contender { label, ..Contender::own(&config)? };
+        Ok((Replay { files, stretches, contenders: vec![last], refused: 0 }, config))
+    }
+
+    /// Whether the run trained every step with this objective.
+    pub fn is_own(&self, objective: &Objective) -> bool {
+        self.stretches.iter().all(|stretch| stretch.own.objective == *objective)
     }
 
     /// The name of a contender, with a mark at the run's own.
@@ -181,14 +206,17 @@ impl Replay {
     pub fn run(&mut self) -> Result<Vec<Outcome>, ReplayError> {
         let mut outcomes = Vec::new();
         let mut totals: Vec<Outcome> = (0..self.contenders.len()).map(Outcome::none).collect();
-        for path in &self.files {
-            let tokens = StepTokens::read(path, &self.treatment)?;
+        for (step, path) in &self.files {
+            let then = self.stretches.iter().rev().find(|stretch| stretch.first_step <= *step);
+            let Some(then) = then.or(self.stretches.first()) else { continue };
+            let tokens = StepTokens::read(path, &then.treatment)?;
             self.refused += tokens.refused();
             let mut own = Vec::new();
             for (number, (contender, total)) in self.contenders.iter().zip(&mut totals).enumerate() {
                 let refuse =
                     |source| ReplayError::Objective { path: path.clone(), objective: contender.label.clone(), source };
-                let Evaluated { loss, gradient, stats } = tokens.evaluate(&contender.objective).map_err(refuse)?;
+                let objective = if number == 0 { &then.own.objective } else { &contender.objective };
+                let Evaluated { loss, gradient, stats } = tokens.evaluate(objective).map_err(refuse)?;
                 if number == 0 {
                     own.clone_from(&gradient);
                 }
@@ -204,14 +232,16 @@ impl Replay {
     }
 }
 
-fn rollout_files(folder: &Path) -> Result<Vec<PathBuf>, RunFolderError> {
+/// The rollout files with their steps, ascending.
+fn rollout_files(folder: &Path) -> Result<Vec<(u64, PathBuf)>, RunFolderError> {
     let mut files = Vec::new();
     if folder.is_dir() {
         for entry in std::fs::read_dir(folder).map_err(RunFolderError::file("read", folder))? {
             let path = entry.map_err(RunFolderError::file("read", folder))?.path();
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            if name.starts_with("step-") && name.ends_with(".parquet") {
-                files.push(path);
+            let step = name.strip_prefix("step-").and_then(|name| name.strip_suffix(".parquet"));
+            if let Some(step) = step.and_then(|step| step.parse().ok()) {
+                files.push((step, path));
             }
         }
     }

@@ -18,6 +18,12 @@ pub(super) enum Scale {
         low: f64,
         high: f64,
     },
+    /// Logarithmic on both sides of 0, and linear up to about `near`.
+    Symmetric {
+        low: f64,
+        high: f64,
+        near: f64,
+    },
 }
 
 impl Scale {
@@ -55,10 +61,32 @@ impl Scale {
         Scale::Log { low: first, high: last }
     }
 
-    /// Logarithmic where positive values are far apart; `typical` is a value in their middle.
+    /// From `low` to `high`, of which one or both may be 0 or beyond it, widened to 1, 2 or 5 of a decade.
+    fn symmetric(low: f64, high: f64, near: f64) -> Self {
+        let outer = |size: f64| match Self::log(near, size.max(near)) {
+            Scale::Log { high, .. } if size > 0.0 => high,
+            _ => 0.0,
+        };
+        Scale::Symmetric { low: -outer(-low), high: outer(high), near }
+    }
+
+    /// For ratios, which go as far below 1 as above.
+    pub fn ratios(low: f64, typical: f64, high: f64) -> Self {
+        if low > 0.0 && high > WIDE * low { Self::log(low, high) } else { Self::fitting(low, typical, high) }
+    }
+
+    /// A value in the middle of the sizes of those that are not 0; for [`Scale::fitting`].
+    pub fn typical(values: impl Iterator<Item = f64>) -> f64 {
+        let mut sizes: Vec<f64> = values.map(f64::abs).filter(|size| *size > 0.0).collect();
+        sizes.sort_by(f64::total_cmp);
+        sizes.get(sizes.len() / 2).copied().unwrap_or(0.0)
+    }
+
+    /// Logarithmic where values are far apart; `typical` is a size in their middle.
     pub fn fitting(low: f64, typical: f64, high: f64) -> Self {
         match high {
             _ if low > 0.0 && high > WIDE * typical => Self::log(low, high),
+            _ if low <= 0.0 && typical > 0.0 && high.max(-low) > WIDE * typical => Self::symmetric(low, high, typical),
             _ if low == 0.0 && high == 0.0 => Self::linear(0.0, 1.0),
             _ => Self::linear(low.min(0.0), high.max(0.0)),
         }
@@ -69,6 +97,10 @@ impl Scale {
         let place = match *self {
             Scale::Linear { low, high, .. } => (value - low) / (high - low),
             Scale::Log { low, high } => (value.max(low).ln() - low.ln()) / (high.ln() - low.ln()),
+            Scale::Symmetric { low, high, near } => {
+                let at = |value: f64| (value / near).asinh();
+                (at(value) - at(low)) / (at(high) - at(low))
+            }
         };
         place.clamp(0.0, 1.0)
     }
@@ -76,7 +108,9 @@ impl Scale {
     /// Both ends.
     pub fn ends(&self) -> (f64, f64) {
         match *self {
-            Scale::Linear { low, high, .. } | Scale::Log { low, high } => (low, high),
+            Scale::Linear { low, high, .. } | Scale::Log { low, high } | Scale::Symmetric { low, high, .. } => {
+                (low, high)
+            }
         }
     }
 
@@ -99,6 +133,17 @@ impl Scale {
                 }
                 all.into_iter().map(|mark| (mark, label(mark, mark))).collect()
             }
+            Scale::Symmetric { low, high, near } => {
+                let side = |size: f64| -> Vec<f64> {
+                    let exponents = (near.log10().ceil() as i32)..=(size.max(near).log10().floor() as i32);
+                    let decades: Vec<f64> = exponents.map(|exponent| 10f64.powi(exponent)).collect();
+                    let every = decades.len().div_ceil(3).max(1);
+                    decades.into_iter().rev().step_by(every).filter(|mark| *mark <= size * (1.0 + 1e-9)).collect()
+                };
+                let below = side(-low).into_iter().map(|mark| -mark);
+                let above = side(high).into_iter().rev();
+                below.chain([0.0]).chain(above).map(|mark| (mark, label(mark, mark.abs().max(near)))).collect()
+            }
         }
     }
 
@@ -106,7 +151,7 @@ impl Scale {
     pub fn remark(&self) -> &'static str {
         match self {
             Scale::Linear { .. } => "",
-            Scale::Log { .. } => ", log scale",
+            Scale::Log { .. } | Scale::Symmetric { .. } => ", log scale",
         }
     }
 }
@@ -168,6 +213,22 @@ mod tests {
         assert_eq!(labels(Scale::steps(12)), ["0", "5", "10"]);
         assert_eq!(labels(Scale::steps(1)), ["0", "1"]);
         assert_eq!(labels(Scale::log(0.8, 2.1)), ["0.5", "1", "2", "5"]);
+    }
+
+    /// One blow-up among small values, some of which are 0 or negative: they are told apart all the same.
+    #[test]
+    fn a_blow_up_flattens_nothing() {
+        for (low, high) in [(0.0, 3000.0), (-0.02, 900.0), (-500.0, 0.03)] {
+            let scale = Scale::fitting(low, 0.01, high);
+            assert!(matches!(scale, Scale::Symmetric { .. }), "{scale:?}");
+            let (near, twice) = (scale.place(0.01), scale.place(0.02));
+            assert!(twice - near > 0.03, "{scale:?}: {near} {twice}");
+            assert!((0.0..1.0).contains(&scale.place(0.0)) && scale.place(low) < scale.place(high));
+            let labels = labels(scale);
+            assert!((2..=8).contains(&labels.len()) && labels.contains(&"0".to_string()), "{labels:?}");
+        }
+        assert!(matches!(Scale::fitting(0.0, 0.5, 1.0), Scale::Linear { .. }));
+        assert_eq!(Scale::typical([0.0, 0.0, -3.0, 1.0, 2.0].into_iter()), 2.0);
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! The figures of metrics over the steps.
 
 use super::axis::Scale;
-use super::figure::{Figure, Mark, Table};
+use super::figure::{Entry, Figure, Lines, Mark, Table};
 use super::plot::Frame;
 use super::series::{Buckets, Summary};
+use super::text::short;
 use super::{Report, line_class};
 use crate::metrics::Metric;
 use crate::metrics::definition as m;
-use crate::progress::short;
 
 /// One figure: metrics that share a unit, each with its line style.
 struct Curves {
@@ -69,10 +69,46 @@ const FIGURES: &[Curves] = &[
         lines: &[(m::UPDATE_KL_K3, SOLID, "k3"), (m::UPDATE_KL_K1, DASHED, "k1")],
     },
     Curves {
+        id: "kl-ref",
+        title: "KL divergence from the reference policy",
+        axis: "divergence",
+        lines: &[(m::UPDATE_KL_REF_K3, SOLID, "k3"), (m::UPDATE_KL_REF_K1, DASHED, "k1")],
+    },
+    Curves {
         id: "ratio",
         title: "Importance ratio",
         axis: "importance ratio",
-        lines: &[(m::UPDATE_RATIO_MEAN, SOLID, "mean"), (m::UPDATE_RATIO_MAX, DASHED, "greatest")],
+        lines: &[
+            (m::UPDATE_RATIO_MEAN, SOLID, "mean"),
+            (m::UPDATE_RATIO_MAX, DASHED, "greatest"),
+            (m::UPDATE_RATIO_MIN, DOTTED, "least"),
+        ],
+    },
+    Curves {
+        id: "ratio-quantiles",
+        title: "Quantiles of the importance ratio",
+        axis: "importance ratio",
+        lines: &[
+            (m::UPDATE_RATIO_P50, SOLID, "median"),
+            (m::UPDATE_RATIO_P99, DASHED, "99%"),
+            (m::UPDATE_RATIO_P01, DOTTED, "1%"),
+        ],
+    },
+    Curves {
+        id: "ess",
+        title: "Effective sample size of the ratios",
+        axis: "of the trained tokens",
+        lines: &[(m::UPDATE_RATIO_ESS, SOLID, "effective sample size")],
+    },
+    Curves {
+        id: "clipped",
+        title: "Clipped tokens",
+        axis: "trained tokens",
+        lines: &[
+            (m::UPDATE_GRADIENT_ZEROED, SOLID, "without a gradient"),
+            (m::UPDATE_CLIP_HIGH, DASHED, "beyond the upper bound"),
+            (m::UPDATE_CLIP_LOW, DOTTED, "beyond the lower bound"),
+        ],
     },
     Curves {
         id: "multiplier",
@@ -129,10 +165,13 @@ fn figure(report: &Report, buckets: Buckets, curves: &Curves) -> Option<Figure> 
         let places = lines.iter().enumerate().map(|(index, summary)| (buckets.middle(index), *summary));
         places.filter(|(_, summary)| summary.is_some() || !sparse).collect()
     };
-    // Of greatest values, the greatest: a mean would hide the spikes that one looks for.
+    // Of greatest values the greatest, and of least the least: a mean would hide the spikes that one looks for.
     let drawn = |metric: Metric, line: &[Option<Summary>]| -> Vec<(f64, Option<Summary>)> {
-        let greatest = metric.name.ends_with("_max");
-        let at = |s: Summary| if greatest { Summary { mean: s.high, ..s } } else { s };
+        let at = |s: Summary| match metric.name {
+            name if name.ends_with("_max") => Summary { mean: s.high, ..s },
+            name if name.ends_with("_min") => Summary { mean: s.low, ..s },
+            _ => s,
+        };
         middle(line).into_iter().map(|(x, summary)| (x, summary.map(at))).collect()
     };
     // Bands and second lines of many runs would hide each other; the table has them.
@@ -145,23 +184,28 @@ fn figure(report: &Report, buckets: Buckets, curves: &Curves) -> Option<Figure> 
             frame.line(&format!("{} {style}", line_class(index)), &drawn(*metric, line));
         }
     }
-    let mut legend: Vec<(Mark, String, String)> = report
-        .groups
-        .iter()
-        .enumerate()
-        .map(|(index, group)| (Mark::Line, line_class(index), group.label.clone()))
-        .collect();
+    for (index, group) in report.groups.iter().enumerate() {
+        for run in &group.runs {
+            for (step, what) in &run.turns {
+                frame.upright(&line_class(index), *step as f64 + 0.5, &format!("{}: {what}", run.name));
+            }
+        }
+    }
+    let names = report.groups.iter().enumerate();
+    let mut legend: Vec<Entry> =
+        names.map(|(index, group)| Entry::new(Mark::Line, &line_class(index), &group.label)).collect();
     if curves.lines.len() > 1 {
         let shown = curves.lines[..shown]
             .iter()
             .enumerate()
             .filter(|(i, _)| series.iter().any(|lines| lines[*i].iter().any(Option::is_some)));
-        legend.extend(shown.map(|(_, (_, style, name))| (Mark::Style, (*style).to_string(), (*name).to_string())));
+        legend.extend(shown.map(|(_, (_, style, name))| Entry::new(Mark::Style, style, name)));
     }
     Some(Figure {
         id: curves.id,
         title: curves.title.to_string(),
-        about: about(curves),
+        about: about(report, curves),
+        lines: Lines::Runs,
         legend,
         drawings: vec![(None, frame.finish())],
         table: table(report, buckets, curves, &series),
@@ -177,23 +221,28 @@ fn scale(series: &[Vec<Vec<Option<Summary>>>], metric: Metric, crowded: bool) ->
         false => summary,
     };
     let values: Vec<Summary> = lines.flatten().copied().flatten().map(drawn).collect();
-    let mut means: Vec<f64> = values.iter().map(|summary| summary.mean).collect();
-    means.sort_by(f64::total_cmp);
-    let typical = *means.get(means.len() / 2)?;
+    if values.is_empty() {
+        return None;
+    }
+    let typical = Scale::typical(values.iter().map(|summary| summary.mean));
     // Bands may be cut at the edge only when they are of lines that are not drawn with one.
     let low = values.iter().map(|summary| summary.low).fold(f64::INFINITY, f64::min);
     let high = values.iter().map(|summary| summary.high).fold(f64::NEG_INFINITY, f64::max);
     Some(match metric.unit {
         "share" if high > 0.5 => Scale::linear(0.0, 1.0),
+        _ if metric.name.starts_with("update/ratio_") => Scale::ratios(low, typical, high),
         _ => Scale::fitting(low, typical, high),
     })
 }
 
-fn about(curves: &Curves) -> String {
+fn about(report: &Report, curves: &Curves) -> String {
     let mut texts: Vec<String> = Vec::new();
     for (metric, ..) in curves.lines {
         let equation = if metric.equation.is_empty() { String::new() } else { format!(": {}", metric.equation) };
         texts.push(format!("{}, {}{equation}.", metric.name, metric.meaning));
+    }
+    if report.groups.iter().flat_map(|group| &group.runs).any(|run| !run.turns.is_empty()) {
+        texts.push("A vertical line is a resume that changed settings.".to_string());
     }
     texts.join(" ")
 }
@@ -229,5 +278,5 @@ fn table(report: &Report, buckets: Buckets, curves: &Curves, series: &[Vec<Vec<O
     if report.is_crowded() && curves.lines.len() > 1 {
         notes.push(format!("Drawn: {}.", curves.lines[0].2));
     }
-    Table { head, rows: rows.collect(), note: notes.join(" ") }
+    Table { head, rows: rows.collect(), note: notes.join(" "), ..Table::default() }
 }

@@ -1,6 +1,10 @@
 //! A figure: title, what it shows, legend, drawing, and the table behind it.
 
+use super::text::cut;
 use crate::markup::escape;
+
+/// Characters of a run's name that a legend has room for.
+const LONG: usize = 40;
 
 /// How a legend shows an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +17,30 @@ pub(super) enum Mark {
     Area,
 }
 
+/// What a legend tells apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub mark: Mark,
+    pub class: String,
+    pub name: String,
+    /// What is drawn, where the name says more than that.
+    pub key: Option<String>,
+}
+
+impl Entry {
+    pub fn new(mark: Mark, class: &str, name: &str) -> Self {
+        Self { mark, class: class.to_string(), name: name.to_string(), key: None }
+    }
+}
+
+/// What the lines of a figure are: equal names of different things are not the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Lines {
+    #[default]
+    Runs,
+    Objectives,
+}
+
 /// A figure of the page.
 pub(super) struct Figure {
     /// Its name in the page.
@@ -20,8 +48,9 @@ pub(super) struct Figure {
     pub title: String,
     /// What it shows, with its equation where it has one.
     pub about: String,
-    /// Mark, class and name of what is told apart.
-    pub legend: Vec<(Mark, String, String)>,
+    pub lines: Lines,
+    /// What is told apart.
+    pub legend: Vec<Entry>,
     /// One drawing, or one a run with its name.
     pub drawings: Vec<(Option<String>, String)>,
     pub table: Table,
@@ -33,6 +62,8 @@ pub(super) struct Table {
     pub head: Vec<String>,
     /// Place on the x axis, where rows have one, and the cells.
     pub rows: Vec<(Option<f64>, Vec<String>)>,
+    /// Of the columns after the first, the drawing that each belongs to; empty where all belong to every one.
+    pub drawing_of: Vec<usize>,
     /// What must be known to read it.
     pub note: String,
 }
@@ -41,19 +72,27 @@ impl Figure {
     /// The figure as HTML.
     pub fn html(&self) -> String {
         let wide = if self.drawings.len() > 1 { " class=\"wide\"" } else { "" };
+        let lines = if self.lines == Lines::Objectives { " data-of=\"objective\"" } else { "" };
         let mut html = format!(
-            "<figure id=\"{}\"{wide}><figcaption><h3>{}</h3><p>{}</p></figcaption><ul class=\"legend\">",
+            "<figure id=\"{}\"{wide}{lines}><figcaption><h3>{}</h3><p>{}</p></figcaption><ul class=\"legend\">",
             self.id,
             escape(&self.title),
             prose(&self.about)
         );
-        for (mark, class, name) in &self.legend {
+        for Entry { mark, class, name, key } in &self.legend {
             let kind = match mark {
                 Mark::Line => "key line",
                 Mark::Style => "key style",
                 Mark::Area => "key area",
             };
-            html.push_str(&format!("<li><i class=\"{kind} {class}\"></i>{}</li>", escape(name)));
+            let long = *mark == Mark::Line && name.chars().count() > LONG;
+            let key = key.as_ref().or(long.then_some(name));
+            let key = key.map_or_else(String::new, |key| format!(" data-key=\"{}\"", escape(key)));
+            let name = match long {
+                true => format!("<span title=\"{}\">{}</span>", escape(name), escape(&cut(name, LONG))),
+                false => escape(name),
+            };
+            html.push_str(&format!("<li><i class=\"{kind} {class}\"{key}></i>{name}</li>"));
         }
         html.push_str("</ul><div class=\"drawings\">");
         for (name, svg) in &self.drawings {
@@ -92,8 +131,11 @@ impl Table {
             html.push_str(&format!("<p>{}</p>", escape(&self.note)));
         }
         html.push_str("<div class=\"scroll\"><table><thead><tr>");
-        for name in &self.head {
-            html.push_str(&format!("<th>{}</th>", escape(name)));
+        for (column, name) in self.head.iter().enumerate() {
+            match column.checked_sub(1).and_then(|column| self.drawing_of.get(column)) {
+                Some(drawing) => html.push_str(&format!("<th data-drawing=\"{drawing}\">{}</th>", escape(name))),
+                None => html.push_str(&format!("<th>{}</th>", escape(name))),
+            }
         }
         html.push_str("</tr></thead><tbody>");
         for (place, cells) in &self.rows {

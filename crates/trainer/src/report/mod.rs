@@ -8,7 +8,7 @@
 //! | `run.rs`, `tokens.rs` | what a run folder holds |
 //! | `series.rs`, `axis.rs`, `plot.rs` | steps thinned, scales, SVG |
 //! | `figure.rs` | title, legend, drawing and the table behind it |
-//! | `curves.rs`, `shares.rs`, `scatter.rs`, `multipliers.rs`, `replayed.rs` | the figures |
+//! | `curves.rs`, `shares.rs`, `scatter.rs`, `multipliers.rs`, `within.rs`, `replayed.rs` | the figures |
 //! | `overview.rs`, `samples.rs`, `settings.rs` | the tables and texts around them |
 //! | `page.rs`, `page.css`, `page.js` | the page |
 
@@ -28,6 +28,7 @@ mod settings;
 mod shares;
 mod text;
 mod tokens;
+mod within;
 
 use std::path::PathBuf;
 
@@ -82,7 +83,7 @@ pub struct Report {
 pub fn table(head: &[&str], rows: &[Vec<String>], note: &str) -> String {
     let head = head.iter().map(|name| (*name).to_string()).collect();
     let rows = rows.iter().map(|cells| (None, cells.clone())).collect();
-    figure::Table { head, rows, note: note.to_string() }.html()
+    figure::Table { head, rows, note: note.to_string(), ..figure::Table::default() }.html()
 }
 
 impl Report {
@@ -90,8 +91,13 @@ impl Report {
     pub fn of_runs(folders: &[PathBuf]) -> Self {
         let mut notices = Vec::new();
         let mut groups: Vec<Group> = Vec::new();
-        for folder in folders {
-            let run = RunData::read(folder);
+        let read: Vec<RunData> = folders.iter().map(|folder| RunData::read(folder)).collect();
+        let some = read.iter().any(|run| !run.records.is_empty());
+        for (folder, run) in folders.iter().zip(read) {
+            // The demo writes its model beside the run, and `runs/*` names both.
+            if some && run.is_model {
+                continue;
+            }
             notices.extend(run.notices.iter().map(|notice| format!("{}: {notice}", run.name)));
             if !run.records.is_empty() {
                 let taken = groups.iter().any(|group| group.label == run.name);
@@ -115,6 +121,11 @@ impl Report {
     pub fn label(&self, folder: &std::path::Path) -> String {
         let group = self.groups.iter().find(|group| group.runs.iter().any(|run| run.path == folder));
         group.map_or_else(|| folder.display().to_string(), |group| group.label.clone())
+    }
+
+    /// Whether the page shows the run in `folder`.
+    pub fn shows(&self, folder: &std::path::Path) -> bool {
+        self.groups.iter().any(|group| group.runs.iter().any(|run| run.path == folder))
     }
 
     /// Adds what makes a comparison misleading.
@@ -145,6 +156,8 @@ impl Report {
     }
 
     fn buckets(&self) -> Buckets {
-        Buckets::new(self.groups.iter().map(Group::last_step).max().unwrap_or(0))
+        let buckets = Buckets::new(self.groups.iter().map(Group::last_step).max().unwrap_or(0));
+        let mut records = self.groups.iter().flat_map(|group| &group.runs).flat_map(|run| &run.records);
+        if records.any(|record| record.step == 0) { buckets.with_zero() } else { buckets }
     }
 }

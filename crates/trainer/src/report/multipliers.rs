@@ -1,25 +1,25 @@
 //! Histogram of the objective's gradient multipliers of one step.
 
 use super::axis::Scale;
-use super::figure::{Figure, Mark, Table};
+use super::figure::{Entry, Figure, Lines, Mark, Table};
 use super::plot::Frame;
 use super::scatter::tokens;
 use super::series::Summary;
+use super::text::short;
 use super::{Report, line_class};
-use crate::progress::short;
 
 const BINS: usize = 30;
 
 /// Shares of the tokens by their multiplier, all runs in one drawing.
 pub(super) fn histogram(report: &Report) -> Option<Figure> {
-    let known: Vec<(String, String, Vec<f64>)> = report
+    let known: Vec<(String, (String, String), Vec<f64>)> = report
         .groups
         .iter()
         .enumerate()
         .map(|(index, group)| {
             let (tokens, step) = tokens(group);
             let values = tokens.iter().filter_map(|token| token.multiplier).collect();
-            (line_class(index), format!("{}, step {step}", group.label), values)
+            (line_class(index), (group.label.clone(), format!("{}, step {step}", group.label)), values)
         })
         .filter(|(_, _, values): &(_, _, Vec<f64>)| !values.is_empty())
         .collect();
@@ -59,7 +59,9 @@ pub(super) fn histogram(report: &Report) -> Option<Figure> {
             .collect();
         frame.line(class, &steps);
     }
-    let legend = known.iter().map(|(class, name, _)| (Mark::Line, class.clone(), name.clone()));
+    let legend = known
+        .iter()
+        .map(|(class, (label, name), _)| Entry { key: Some(label.clone()), ..Entry::new(Mark::Line, class, name) });
     let rows = (0..BINS).map(|bin| {
         let name = if bin + 1 < BINS {
             format!("{}–{}", short(edge(bin)), short(edge(bin + 1)))
@@ -69,15 +71,16 @@ pub(super) fn histogram(report: &Report) -> Option<Figure> {
         let cells = shares.iter().map(|shares| short(shares[bin]));
         (Some((edge(bin) + edge(bin + 1)) / 2.0), std::iter::once(name).chain(cells).collect())
     });
-    let names = known.iter().map(|(_, name, _)| name.clone());
+    let names = known.iter().map(|(_, (_, name), _)| name.clone());
     Some(Figure {
         id: "multipliers",
         title: "Gradient multipliers of a step".to_string(),
         about: "How the objective weighs the tokens of the recorded step with the most tokens outside of the bounds: |g / A| with g = ∂J/∂logp, for tokens with an advantage; \
                 policy drift is left out. 0 is a clipped token; the last bin takes all above."
             .to_string(),
+        lines: Lines::Runs,
         legend: legend.collect(),
         drawings: vec![(None, frame.finish())],
-        table: Table { head: std::iter::once("multiplier".to_string()).chain(names).collect(), rows: rows.collect(), note: String::new() },
+        table: Table { head: std::iter::once("multiplier".to_string()).chain(names).collect(), rows: rows.collect(), ..Table::default() },
     })
 }

@@ -1,13 +1,16 @@
 //! The first table: what each run is, and what it came to.
 
 use super::figure::Table;
+use super::text::short;
 use super::{Group, Report};
 use crate::markup::escape;
 use crate::metrics::{Metric, definition as m};
-use crate::progress::{seconds, short};
+use crate::progress::seconds;
 
 /// Further columns where a run has evaluations.
-const EVALUATED: [&str; 2] = ["evaluation, best", "evaluation, last"];
+const EVALUATED: [&str; 3] = ["evaluation, start", "evaluation, best", "evaluation, last"];
+/// Further columns where a run is one of supervised fine-tuning.
+const FINE_TUNED: [&str; 2] = ["loss, first tenth", "loss, last tenth"];
 const HEAD: [&str; 9] = [
     "run",
     "objective",
@@ -23,12 +26,21 @@ const HEAD: [&str; 9] = [
 /// The table as HTML, with the warnings of each run.
 pub(super) fn overview(report: &Report) -> String {
     let evaluated = report.groups.iter().any(|group| evaluations(group).is_some());
+    let tuned = report.groups.iter().any(|group| tenth(group, m::SFT_LOSS, false).is_some());
+    let several = report.groups.iter().any(|group| group.runs.len() > 1);
     let mut head = HEAD.to_vec();
+    if several {
+        head[HEAD.len() - 1] = "time of all runs";
+    }
+    if tuned {
+        head.extend(FINE_TUNED);
+    }
     if evaluated {
         head.extend(EVALUATED);
     }
-    let rows = report.groups.iter().map(|group| (None, cells(group, evaluated))).collect();
-    let mut html = Table { head: head.into_iter().map(str::to_string).collect(), rows, note: String::new() }.html();
+    let rows = report.groups.iter().map(|group| (None, cells(group, evaluated, tuned))).collect();
+    let head = head.into_iter().map(str::to_string).collect();
+    let mut html = Table { head, rows, ..Table::default() }.html();
     let warnings: Vec<(&str, &str)> = report
         .groups
         .iter()
@@ -49,7 +61,7 @@ pub(super) fn overview(report: &Report) -> String {
     html
 }
 
-fn cells(group: &Group, evaluated: bool) -> Vec<String> {
+fn cells(group: &Group, evaluated: bool, tuned: bool) -> Vec<String> {
     let text = |key: &str| {
         let mut values: Vec<&str> =
             group.runs.iter().filter_map(|run| run.keys.get(key)).map(|value| value.trim_matches('"')).collect();
@@ -70,40 +82,68 @@ fn cells(group: &Group, evaluated: bool) -> Vec<String> {
     } else {
         format!("{last} of {planned}")
     };
+    let mut ended: Vec<&str> = group.runs.iter().filter_map(|run| run.ended).map(|ended| ended.key).collect();
+    ended.dedup();
+    let ended: String = ended.into_iter().map(|key| format!(", ended by stop.{key}")).collect();
+    // All that a run was trained with, where a resume changed it.
+    let changed = group.runs.first().map(|run| &run.objectives).filter(|objectives| !objectives.is_empty());
+    let objective = changed.map_or_else(
+        || text("objective.name"),
+        |objectives| objectives.iter().map(|name| name.trim_matches('"')).collect::<Vec<_>>().join(" → "),
+    );
+    // A record of an earlier version has the mean of the step's only update alone.
+    let greatest = values(m::UPDATE_GRAD_NORM_MAX).chain(values(m::UPDATE_GRAD_NORM)).reduce(f64::max);
     let shown = |value: Option<f64>| value.map_or_else(|| "–".to_string(), short);
     let mut cells = vec![
         group.label.clone(),
-        text("objective.name"),
+        objective,
         text("train.seed"),
-        steps,
-        shown(tenth(group, false)),
-        shown(tenth(group, true)),
-        shown(values(m::UPDATE_GRAD_NORM_MAX).reduce(f64::max)),
-        format!("{:.0}", values(m::UPDATE_SKIPPED_STEPS).sum::<f64>()),
+        steps + &ended,
+        shown(tenth(group, m::REWARD_MEAN, false)),
+        shown(tenth(group, m::REWARD_MEAN, true)),
+        shown(greatest),
+        // The sum of nothing is -0.
+        format!("{:.0}", values(m::UPDATE_SKIPPED_STEPS).sum::<f64>() + 0.0),
         seconds(values(m::TIME_STEP).sum()),
     ];
+    if tuned {
+        cells.extend([shown(tenth(group, m::SFT_LOSS, false)), shown(tenth(group, m::SFT_LOSS, true))]);
+    }
     if evaluated {
         let found = evaluations(group);
-        cells.extend([shown(found.map(|(best, _)| best)), shown(found.map(|(_, last)| last))]);
+        let start = found.and_then(|found| found.start);
+        cells.extend([shown(start), shown(found.map(|found| found.best)), shown(found.map(|found| found.last))]);
     }
     cells
 }
 
-/// Greatest and last Avg@k of the evaluations, each a mean over the runs.
-fn evaluations(group: &Group) -> Option<(f64, f64)> {
-    let of = |run: &super::RunData| {
-        let values: Vec<f64> = run.records.iter().filter_map(|record| record.get(m::EVAL_AVG)).collect();
-        Some((values.iter().copied().reduce(f64::max)?, *values.last()?))
-    };
-    let found: Vec<(f64, f64)> = group.runs.iter().filter_map(of).collect();
-    let mean = |value: fn(&(f64, f64)) -> f64| found.iter().map(value).sum::<f64>() / found.len() as f64;
-    (!found.is_empty()).then(|| (mean(|found| found.0), mean(|found| found.1)))
+/// Avg@k of the evaluations, each a mean over the runs.
+#[derive(Clone, Copy)]
+struct Evaluations {
+    /// Of the models that the runs start from, where all evaluated them.
+    start: Option<f64>,
+    best: f64,
+    last: f64,
 }
 
-/// Mean reward of the first or last tenth of the steps, of all runs.
-fn tenth(group: &Group, last: bool) -> Option<f64> {
+fn evaluations(group: &Group) -> Option<Evaluations> {
+    let of = |run: &super::RunData| {
+        let values: Vec<f64> = run.records.iter().filter_map(|record| record.get(m::EVAL_AVG)).collect();
+        let start = run.records.first().filter(|record| record.step == 0).and_then(|record| record.get(m::EVAL_AVG));
+        Some(Evaluations { start, best: values.iter().copied().reduce(f64::max)?, last: *values.last()? })
+    };
+    let found: Vec<Evaluations> = group.runs.iter().filter_map(of).collect();
+    let count = found.len() as f64;
+    let mean = |value: fn(&Evaluations) -> f64| found.iter().map(value).sum::<f64>() / count;
+    let starts: Option<Vec<f64>> = found.iter().map(|found| found.start).collect();
+    let start = starts.map(|starts| starts.iter().sum::<f64>() / count);
+    (!found.is_empty()).then(|| Evaluations { start, best: mean(|found| found.best), last: mean(|found| found.last) })
+}
+
+/// Mean of a metric over the first or last tenth of the steps, of all runs.
+fn tenth(group: &Group, metric: Metric, last: bool) -> Option<f64> {
     let means = group.runs.iter().filter_map(|run| {
-        let values: Vec<f64> = run.records.iter().filter_map(|record| record.get(m::REWARD_MEAN)).collect();
+        let values: Vec<f64> = run.records.iter().filter_map(|record| record.get(metric)).collect();
         let count = (values.len() / 10).max(1).min(values.len());
         let part = if last { &values[values.len() - count..] } else { &values[..count] };
         (!part.is_empty()).then(|| part.iter().sum::<f64>() / part.len() as f64)

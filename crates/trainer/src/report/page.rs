@@ -1,14 +1,14 @@
 //! The page around figures and tables.
 
 use super::figure::Figure;
-use super::{Report, curves, multipliers, overview, replayed, samples, scatter, settings, shares};
+use super::{Report, curves, multipliers, overview, replayed, samples, scatter, settings, shares, within};
 use crate::markup::escape;
 
 /// Nothing may be loaded from anywhere, whatever a completion holds.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
 
 /// How figures are read.
-const HOW: &str = "<p>A name in a legend, when it is chosen, shows its lines alone; below the pointer are the values of the table.</p>";
+const HOW: &str = "<p>An underlined name in a legend, when it is chosen, shows its lines alone; below the pointer are the values of the table.</p>";
 /// Notices that are shown unfolded.
 const NOTICES: usize = 8;
 
@@ -35,6 +35,7 @@ pub(super) fn page(report: &Report) -> String {
         section(&mut html, "Runs", &overview::overview(report));
         let mut figures = curves::figures(report, buckets);
         figures.extend(shares::regions(report, buckets));
+        figures.extend(within::within(report));
         figures.extend(scatter::scatter(report));
         figures.extend(multipliers::histogram(report));
         figures.extend(shares::timing(report));

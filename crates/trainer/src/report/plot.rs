@@ -38,7 +38,7 @@ impl Frame {
             "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\" data-frame=\"{left:.1} {right:.1} {}\">",
             escape(what),
             match x {
-                Scale::Linear { low, high, .. } => format!("{low} {high}"),
+                Scale::Linear { low, high, .. } | Scale::Symmetric { low, high, .. } => format!("{low} {high}"),
                 // The hover line needs places that are proportional.
                 Scale::Log { low, high } => format!("{} {} log", low.ln(), high.ln()),
             }
@@ -139,6 +139,16 @@ impl Frame {
             "<path class=\"line {class}\" d=\"M{:.1} {at:.1}H{:.1}\"/>",
             self.left,
             WIDTH - RIGHT
+        ));
+    }
+
+    /// A line down the drawing, with what it says to who points at it.
+    pub fn upright(&mut self, class: &str, value: f64, what: &str) {
+        let at = self.place_x(value);
+        self.svg.push_str(&format!(
+            "<path class=\"mark {class}\" d=\"M{at:.1} {TOP}V{:.1}\"><title>{}</title></path>",
+            HEIGHT - BOTTOM,
+            escape(what)
         ));
     }
 

@@ -1,11 +1,11 @@
 //! What other objectives would have done with the tokens of the runs.
 
 use super::axis::Scale;
-use super::figure::{Figure, Mark, Table};
+use super::figure::{Entry, Figure, Lines, Mark, Table};
 use super::plot::Frame;
 use super::series::{Buckets, Summary};
+use super::text::short;
 use super::{Report, line_class};
-use crate::progress::short;
 use crate::replay::{Outcome, QUANTITIES, Quantity, Replay};
 
 /// A value by stretches of steps, at the middle of each.
@@ -25,14 +25,17 @@ pub struct Replayed {
 impl Replayed {
     /// The values of an objective by stretches of steps.
     fn line(&self, contender: usize, quantity: &Quantity, buckets: Buckets) -> Curve {
-        let within = |index: usize, outcome: &Outcome| {
-            outcome.step.is_some_and(|step| (step.saturating_sub(1) / buckets.width) as usize == index)
-        };
+        let within = |index: usize, outcome: &Outcome| outcome.step.is_some_and(|step| buckets.index(step) == index);
         let of = |index: usize| {
             let outcomes = self.outcomes.iter().filter(|o| o.contender == contender && within(index, o));
             Summary::of(outcomes.filter_map(quantity.of))
         };
         (0..buckets.count()).map(|index| (buckets.middle(index), of(index))).collect()
+    }
+
+    /// Whether steps of a bucket were recorded.
+    fn covers(&self, index: usize, buckets: Buckets) -> bool {
+        self.outcomes.iter().any(|outcome| outcome.step.is_some_and(|step| buckets.index(step) == index))
     }
 
     /// What an objective is called in every drawing; the run's own has a mark only where another has its name.
@@ -66,15 +69,16 @@ fn figure(replays: &[Replayed], quantity: &Quantity, buckets: Buckets) -> Option
         .iter()
         .map(|r| (0..r.replay.contenders.len()).map(|c| r.line(c, quantity, buckets)).collect())
         .collect();
-    let mut values: Vec<f64> = lines.iter().flatten().flatten().filter_map(|(_, s)| Some((*s)?.mean)).collect();
-    values.sort_by(f64::total_cmp);
-    let (low, typical, high) = (*values.first()?, *values.get(values.len() / 2)?, *values.last()?);
+    let values = || lines.iter().flatten().flatten().filter_map(|(_, s)| Some((*s)?.mean));
+    let (low, high) = (values().reduce(f64::min)?, values().reduce(f64::max)?);
+    let typical = Scale::typical(values());
     let drawings = replays.iter().zip(&lines).map(|(replayed, lines)| {
         let scale = Scale::fitting(low, typical, high);
         let mut frame = Frame::new(quantity.title, Scale::steps(buckets.last), "step", scale, quantity.axis);
         for (contender, line) in lines.iter().enumerate().rev() {
-            // Steps between the recorded ones have no values: lines go from one to the next.
-            let known: Curve = line.iter().copied().filter(|(_, summary)| summary.is_some()).collect();
+            // Lines go from one recorded step to the next, and break where a recorded one has no value.
+            let places = line.iter().enumerate().filter(|(index, _)| replayed.covers(*index, buckets));
+            let known: Curve = places.map(|(_, place)| *place).collect();
             frame.line(&class(&replayed.name(contender)), &known);
         }
         let title = format!("{}, trained with {}", replayed.run, replayed.replay.contenders[0].label);
@@ -84,7 +88,8 @@ fn figure(replays: &[Replayed], quantity: &Quantity, buckets: Buckets) -> Option
         id: quantity.id,
         title: quantity.title.to_string(),
         about: quantity.about.to_string(),
-        legend: names.iter().map(|name| (Mark::Line, class(name), name.clone())).collect(),
+        lines: Lines::Objectives,
+        legend: names.iter().map(|name| Entry::new(Mark::Line, &class(name), name)).collect(),
         drawings: drawings.collect(),
         table: table(replays, &lines, buckets),
     })
@@ -100,5 +105,11 @@ fn table(replays: &[Replayed], lines: &[Vec<Curve>], buckets: Buckets) -> Table 
         let cells = lines.iter().flatten().map(|line| line[index].1.map_or_else(String::new, |s| short(s.mean)));
         (Some(buckets.middle(index)), std::iter::once(buckets.name(index)).chain(cells).collect())
     });
-    Table { head, rows: rows.collect(), note: "Means over the updates of the recorded steps.".to_string() }
+    let drawings = replays.iter().enumerate().flat_map(|(drawing, r)| r.replay.contenders.iter().map(move |_| drawing));
+    Table {
+        head,
+        rows: rows.collect(),
+        drawing_of: drawings.collect(),
+        note: "Means over the updates of the recorded steps.".to_string(),
+    }
 }

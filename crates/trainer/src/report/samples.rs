@@ -1,9 +1,8 @@
 //! Samples with their verdicts.
 
 use super::Report;
-use super::text::shortened;
+use super::text::{short, shortened};
 use crate::markup::escape;
-use crate::progress::short;
 use crate::run_folder::rollouts::Sample;
 
 /// Samples that are shown of a step.
@@ -27,6 +26,20 @@ pub(super) fn chosen(samples: Vec<Sample>) -> Vec<Sample> {
     chosen
 }
 
+/// As [`chosen`], with those first whose ratios went farthest from 1.
+pub(super) fn farthest_first(mut samples: Vec<Sample>) -> Vec<Sample> {
+    let reach = |sample: &Sample| reach(sample).map_or(0.0, |(low, high)| high.max(-low));
+    samples.sort_by(|a, b| reach(b).total_cmp(&reach(a)));
+    chosen(samples)
+}
+
+/// The least and the greatest logarithm of the ratio of its tokens, where an update has read them.
+fn reach(sample: &Sample) -> Option<(f64, f64)> {
+    let pairs = sample.logp.iter().zip(&sample.logp_old).map(|(new, old)| f64::from(*new) - f64::from(*old));
+    let ratios: Vec<f64> = pairs.filter(|ratio| ratio.is_finite()).collect();
+    Some((ratios.iter().copied().reduce(f64::min)?, ratios.iter().copied().reduce(f64::max)?))
+}
+
 /// The samples of every run, folded away; empty when nothing was recorded.
 pub(super) fn samples(report: &Report) -> String {
     let mut html = String::new();
@@ -46,9 +59,12 @@ fn card(sample: &Sample) -> String {
     let known = matches!(sample.verdict.as_str(), "correct" | "wrong");
     let verdict = if known { sample.verdict.as_str() } else { "other" };
     let reward = sample.reward.map_or_else(|| "not judged".to_string(), |reward| short(f64::from(reward)));
+    let ratios = reach(sample).map_or_else(String::new, |(low, high)| {
+        format!(", ratios {} to {} (mini-batch {})", short(low.exp()), short(high.exp()), sample.mini_batch + 1)
+    });
     let text = |text: &str| escape(&shortened(text, MOST_CHARACTERS));
     format!(
-        "<article><p><b class=\"verdict {verdict}\">{}</b> step {}, row {}, sample {}; reward {reward}, advantage {}{}</p>\
+        "<article><p><b class=\"verdict {verdict}\">{}</b> step {}, row {}, sample {}; reward {reward}, advantage {}{ratios}{}</p>\
          <dl><dt>prompt</dt><dd><pre>{}</pre></dd><dt>completion</dt><dd><pre>{}</pre></dd><dt>gold answer</dt><dd><pre>{}</pre></dd></dl></article>",
         escape(&sample.verdict),
         sample.step,

@@ -1,15 +1,18 @@
 //! Probability against ratio of the tokens of one step (DGPO Figure 4a).
 
 use super::axis::Scale;
-use super::figure::{Figure, Mark, Table};
+use super::figure::{Entry, Figure, Lines, Mark, Table};
 use super::plot::Frame;
+use super::text::short;
 use super::tokens::Token;
 use super::{Group, Report};
 use crate::objectives::Region;
-use crate::progress::short;
 
 /// Most dots of a drawing; tokens between are left out evenly, those outside of the bounds last.
 const MOST_DOTS: usize = 2000;
+
+/// The greatest ratio that has a place of its own, and the inverse of the least.
+const FARTHEST: f64 = 1e3;
 
 const REGIONS: [(Region, &str, &str); 5] = [
     (Region::Middle, "m", "M: all other trained tokens"),
@@ -35,8 +38,13 @@ pub(super) fn scatter(report: &Report) -> Option<Figure> {
         .map(|(group, (tokens, step))| (format!("{}, step {step}", group.label), tokens))
         .collect();
     let ratios = || known.iter().flat_map(|(_, tokens)| tokens).map(|token| token.ratio);
-    let low = ratios().fold(f64::INFINITY, f64::min).max(1e-3);
-    let high = ratios().fold(0.0, f64::max).min(1e3);
+    let low = ratios().fold(f64::INFINITY, f64::min).max(1.0 / FARTHEST);
+    let high = ratios().fold(0.0, f64::max).min(FARTHEST);
+    let beyond = ratios().filter(|ratio| *ratio > FARTHEST || *ratio < 1.0 / FARTHEST).count();
+    let beyond = match beyond {
+        0 => String::new(),
+        count => format!(" {count} ratios below {} or above {FARTHEST} are drawn at the edge.", 1.0 / FARTHEST),
+    };
     if known.is_empty() {
         return None;
     }
@@ -61,13 +69,14 @@ pub(super) fn scatter(report: &Report) -> Option<Figure> {
             rows.push((None, row(name, about, region, tokens)));
         }
     }
-    let legend = REGIONS.iter().map(|(_, class, name)| (Mark::Area, (*class).to_string(), (*name).to_string()));
+    let legend = REGIONS.iter().map(|(_, class, name)| Entry::new(Mark::Area, class, name));
     Some(Figure {
         id: "scatter",
         title: "Probability against ratio".to_string(),
         about: "Tokens of the recorded step with the most tokens outside of the bounds, each as its update met it: exp(logp_old) and exp(logp − logp_old), coloured by \
                 region (DGPO Figure 4a). Mini-batches after the first are off-policy."
             .to_string(),
+        lines: Lines::Runs,
         legend: legend.collect(),
         drawings,
         table: Table {
@@ -75,7 +84,8 @@ pub(super) fn scatter(report: &Report) -> Option<Figure> {
                 .map(str::to_string)
                 .to_vec(),
             rows,
-            note: format!("All tokens; at most about {MOST_DOTS} of a run are drawn."),
+            note: format!("All tokens; at most about {MOST_DOTS} of a run are drawn.{beyond}"),
+            ..Table::default()
         },
     })
 }

@@ -39,6 +39,8 @@ pub(super) struct Buckets {
     pub width: u64,
     /// The greatest step of any run.
     pub last: u64,
+    /// Whether a run has a step 0, the evaluation before training; it is never put together with others.
+    zero: bool,
 }
 
 impl Buckets {
@@ -52,20 +54,31 @@ impl Buckets {
                 None => decade *= 10,
             }
         };
-        Self { width, last }
+        Self { width, last, zero: false }
+    }
+
+    /// The same, with a place for step 0 before the others.
+    pub fn with_zero(self) -> Self {
+        Self { zero: true, ..self }
     }
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.last.div_ceil(self.width) as usize
+        self.last.div_ceil(self.width) as usize + usize::from(self.zero)
     }
 
-    fn index(&self, step: u64) -> usize {
-        (step.saturating_sub(1) / self.width) as usize
+    /// The bucket of a step; that of step 0 is none where it has no place.
+    pub fn index(&self, step: u64) -> usize {
+        match step {
+            0 if self.zero => 0,
+            0 => self.count(),
+            step => ((step - 1) / self.width) as usize + usize::from(self.zero),
+        }
     }
 
     /// First and last step of a bucket.
     pub fn steps(&self, index: usize) -> (u64, u64) {
+        let Some(index) = index.checked_sub(usize::from(self.zero)) else { return (0, 0) };
         let first = index as u64 * self.width + 1;
         (first, (first + self.width - 1).min(self.last))
     }
@@ -115,6 +128,14 @@ mod tests {
             assert_eq!(buckets.index(last), buckets.count() - 1);
         }
         assert_eq!((Buckets::new(0).count(), Buckets::new(1000).name(1).as_str()), (0, "6–10"));
+    }
+
+    #[test]
+    fn step_0_stands_alone() {
+        let buckets = Buckets::new(1000).with_zero();
+        assert_eq!((buckets.count(), buckets.index(0), buckets.index(1), buckets.index(6)), (201, 0, 1, 2));
+        assert_eq!((buckets.steps(0), buckets.steps(1), buckets.name(0).as_str()), ((0, 0), (1, 5), "0"));
+        assert_eq!(Buckets::new(5).index(0), 5);
     }
 
     #[test]

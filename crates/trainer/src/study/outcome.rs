@@ -11,13 +11,17 @@ pub(super) const COLLAPSED: f64 = 0.5;
 /// What a run came to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Outcome {
-    /// Greatest mean of the score over a window of consecutive steps, or the best evaluation.
+    /// The score before the first update: the evaluation of step 0, or that of the first step's samples, which come from the
+    /// model that the run starts from. `None` for runs that did not evaluate that model.
+    pub start: Option<f64>,
+    /// Greatest mean of the score over a window of consecutive steps, or the best evaluation; the start counts too, so that a
+    /// run that lost what it began with has not its best at its end.
     pub best: f64,
     /// Mean of the score over the last window, or the last evaluation; `None` for a run that was ended before its last step:
     /// what it would have come to is not known.
     pub latest: Option<f64>,
-    /// Steps whose greatest gradient norm is beyond 5 medians.
-    pub spikes: usize,
+    /// Steps whose greatest gradient norm is beyond 5 medians of the steps with a gradient; `None` where no step has one.
+    pub spikes: Option<usize>,
     /// Whether a detector of `[stop]` ended the run, or its last score is below half of the best.
     pub collapsed: bool,
     /// The detector that ended it.
@@ -43,17 +47,22 @@ impl Outcome {
         let finite =
             |metric: Metric| records.iter().filter_map(move |r| r.get(metric)).filter(|value| value.is_finite());
         let scores: Vec<f64> = finite(score).collect();
+        let begin = u64::from(!is_evaluation(score));
+        let start = records.iter().find(|record| record.step == begin);
+        let start = start.and_then(|record| record.get(score)).filter(|value| value.is_finite());
         let means =
             scores.windows(window(score, scores.len())).map(|part| part.iter().sum::<f64>() / part.len() as f64);
         let means: Vec<f64> = means.collect();
-        let (latest, best) = (*means.last()?, means.iter().copied().fold(f64::NEG_INFINITY, f64::max));
-        let mut norms: Vec<f64> = finite(m::UPDATE_GRAD_NORM_MAX).collect();
+        let (latest, best) = (*means.last()?, means.iter().copied().chain(start).fold(f64::NEG_INFINITY, f64::max));
+        // A step whose groups taught nothing has the norm 0, and most steps after a collapse are such.
+        let mut norms: Vec<f64> = finite(m::UPDATE_GRAD_NORM_MAX).filter(|norm| *norm > 0.0).collect();
         norms.sort_by(f64::total_cmp);
-        let median = norms.get(norms.len() / 2).copied().unwrap_or(0.0);
+        let beyond = |median: f64| norms.iter().filter(|norm| **norm > SPIKE * median).count();
         Some(Outcome {
+            start,
             best,
             latest: ended.is_none_or(|ended| ended.step >= steps).then_some(latest),
-            spikes: norms.iter().filter(|norm| **norm > SPIKE * median).count(),
+            spikes: median(&norms).map(beyond),
             collapsed: ended.is_some() || (best > 0.0 && latest < COLLAPSED * best),
             ended,
             skipped: finite(m::UPDATE_SKIPPED_STEPS).sum(),
@@ -65,6 +74,13 @@ impl Outcome {
     pub fn delta(&self) -> Option<f64> {
         Some(self.latest? - self.best)
     }
+}
+
+/// Of values in their order.
+fn median(sorted: &[f64]) -> Option<f64> {
+    let middle = sorted.len() / 2;
+    let upper = *sorted.get(middle)?;
+    Some(if sorted.len() % 2 == 1 { upper } else { (sorted[middle - 1] + upper) / 2.0 })
 }
 
 #[cfg(test)]
@@ -91,7 +107,7 @@ mod tests {
         let outcome = Outcome::of(&records(&scores, &[1.0; 20]), m::REWARD_CORRECT, 20, None).unwrap();
         assert!((outcome.best - 0.7).abs() < 1e-12 && (outcome.latest.unwrap() - 0.3).abs() < 1e-12, "{outcome:?}");
         assert!((outcome.delta().unwrap() + 0.4).abs() < 1e-12 && outcome.collapsed, "{outcome:?}");
-        assert_eq!(outcome.spikes, 0);
+        assert_eq!((outcome.spikes, outcome.start), (Some(0), Some(0.2)));
         assert_eq!(Outcome::of(&records(&[f64::NAN], &[1.0]), m::REWARD_CORRECT, 1, None), None);
     }
 
@@ -110,7 +126,35 @@ mod tests {
     fn spikes_are_counted_against_the_median() {
         let outcome =
             Outcome::of(&records(&[0.5; 5], &[2.0, 10.1, 1.0, 9.9, 2.0]), m::REWARD_CORRECT, 5, None).unwrap();
-        assert_eq!((outcome.spikes, outcome.collapsed), (1, false));
+        assert_eq!((outcome.spikes, outcome.collapsed), (Some(1), false));
+        let spikes = |norms: &[f64]| {
+            Outcome::of(&records(&vec![0.5; norms.len()], norms), m::REWARD_CORRECT, 1, None).unwrap().spikes
+        };
+        // Steps without a gradient are not what a spike is compared with; 5 · (1 + 2)/2 is 7.5.
+        assert_eq!(spikes(&[1.0, 2.0, 0.0, 0.0, 0.0, 0.0]), Some(0));
+        assert_eq!(spikes(&[1.0, 1.0, 2.0, 7.6]), Some(1));
+        assert_eq!(spikes(&[0.0, 0.0]), None);
+    }
+
+    /// The first update took all: no evaluation and no window of steps has seen what the run began with.
+    #[test]
+    fn what_a_run_began_with_counts() {
+        let mut evaluated = vec![Record::new(0)];
+        evaluated[0].set(m::EVAL_AVG, 0.45);
+        evaluated.extend(records(&[0.0; 4], &[1.0; 4]));
+        evaluated.iter_mut().skip(1).for_each(|record| record.set(m::EVAL_AVG, 0.0));
+        let outcome = Outcome::of(&evaluated, m::EVAL_AVG, 4, None).unwrap();
+        assert_eq!((outcome.start, outcome.best, outcome.delta()), (Some(0.45), 0.45, Some(-0.45)));
+        assert!(outcome.collapsed);
+        // Without step 0 that is not known.
+        let outcome = Outcome::of(&evaluated[1..], m::EVAL_AVG, 4, None).unwrap();
+        assert_eq!((outcome.start, outcome.best, outcome.collapsed), (None, 0.0, false));
+        // Windows of three steps: the greatest mean is 0.17.
+        let mut scores = [0.0; 30];
+        (scores[0], scores[1]) = (0.48, 0.02);
+        scores[29] = 0.3;
+        let outcome = Outcome::of(&records(&scores, &[1.0; 30]), m::REWARD_CORRECT, 30, None).unwrap();
+        assert_eq!((outcome.start, outcome.best, outcome.collapsed), (Some(0.48), 0.48, true));
     }
 
     #[test]

@@ -46,7 +46,8 @@ pub struct Plan {
     pub name: String,
     /// Where everything lies.
     pub folder: PathBuf,
-    /// What is compared; greater is better. Unless the study says, evaluations where every run makes them.
+    /// What is compared; greater is better. Unless the study says, evaluations where every run makes them, else correct samples
+    /// where every run has such, else rewards.
     pub score: Metric,
     /// Threads of each run.
     pub threads: usize,
@@ -150,7 +151,9 @@ impl Plan {
             }
             (Some(score), _) => score,
             (None, None) => m::EVAL_AVG,
-            (None, Some(_)) => m::REWARD_CORRECT,
+            (None, Some(_)) if plan.cells.iter().all(|cell| cell.config.gives_verdicts()) => m::REWARD_CORRECT,
+            // Nobody says what is right.
+            (None, Some(_)) => m::REWARD_MEAN,
         };
         Ok(plan)
     }

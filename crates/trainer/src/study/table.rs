@@ -24,8 +24,8 @@ pub struct Table {
     name: String,
 }
 
-const SUMMARY: [&str; 7] = ["objective", "runs", "Best", "Latest", "Δ", "gradient spikes a run", "collapsed"];
-const RUNS: [&str; 8] = ["run", "steps", "Best", "Latest", "Δ", "gradient spikes", "collapsed", "ended early"];
+const SUMMARY: [&str; 8] = ["objective", "runs", "Start", "Best", "Latest", "Δ", "gradient spikes a run", "collapsed"];
+const RUNS: [&str; 9] = ["run", "steps", "Start", "Best", "Latest", "Δ", "gradient spikes", "collapsed", "ended early"];
 /// What stands where there is no number.
 const NONE: &str = "–";
 
@@ -73,7 +73,7 @@ impl Table {
             self.notices.extend(data.notices.iter().map(|notice| format!("{}: {notice}", cell.name)));
             match Outcome::of(&data.records, self.score, cell.config.train.steps, ended) {
                 Some(outcome) => {
-                    self.runs.push(one(&cell.name, data.records.len(), &outcome));
+                    self.runs.push(one(&cell.name, data.records.last().map_or(0, |record| record.step), &outcome));
                     outcomes.push(outcome);
                 }
                 None => self.notices.push(format!("{}: has no finite {}; left out", cell.name, self.score.name)),
@@ -89,14 +89,19 @@ impl Table {
             }
         };
         let collapsed = outcomes.iter().filter(|outcome| outcome.collapsed).count();
-        let spikes = outcomes.iter().map(|outcome| outcome.spikes).sum::<usize>() as f64 / outcomes.len().max(1) as f64;
+        let spikes: Vec<f64> =
+            outcomes.iter().filter_map(|outcome| outcome.spikes).map(|spikes| spikes as f64).collect();
         self.summary.push(vec![
             row.to_string(),
             format!("{} of {}", outcomes.len(), cells.len()),
+            estimate(|outcome| outcome.start),
             estimate(|outcome| Some(outcome.best)),
             estimate(|outcome| outcome.latest),
             estimate(Outcome::delta),
-            if outcomes.is_empty() { NONE.to_string() } else { format!("{spikes:.1}") },
+            match spikes.len() {
+                0 => NONE.to_string(),
+                runs => format!("{:.1}", spikes.iter().sum::<f64>() / runs as f64),
+            },
             format!("{collapsed} of {}", outcomes.len()),
         ]);
         if !runs.is_empty() {
@@ -107,13 +112,13 @@ impl Table {
     /// What the columns mean.
     pub fn legend(&self) -> String {
         let score = if is_evaluation(self.score) {
-            "Best: the best evaluation of a run; Latest: its last"
+            "Start: the evaluation of the model that a run starts from; Best: its best evaluation, the start included; Latest: its last"
         } else {
-            "A score of training, over windows of a tenth of the steps (1 to 10). Best: the greatest window; Latest: the last"
+            "A score of training, over windows of a tenth of the steps (1 to 10). Start: the first step; Best: the greatest window, or the start; Latest: the last window"
         };
         format!(
             "Mean ± half the 95% interval over seeds (Student's t). Score: {}, {}. {score}; Δ = Latest − Best (MHPO Table 4). Spike: \
-             a step whose greatest gradient norm is beyond {SPIKE} times the run's median. Collapsed: \
+             a step whose greatest gradient norm is beyond {SPIKE} times the median of the run's steps with a gradient. Collapsed: \
              ended by a detector of [stop], or Latest below {COLLAPSED} of Best. Latest and Δ are those of the runs that made all their steps.",
             self.score.name, self.score.meaning
         )
@@ -149,15 +154,17 @@ impl Table {
     }
 }
 
-fn one(name: &str, steps: usize, outcome: &Outcome) -> Vec<String> {
+fn one(name: &str, steps: u64, outcome: &Outcome) -> Vec<String> {
     let number = |value: f64| format!("{value:.3}").replace('-', "−");
+    let or_none = |value: Option<f64>| value.map_or_else(|| NONE.to_string(), number);
     vec![
         name.to_string(),
         steps.to_string(),
+        or_none(outcome.start),
         number(outcome.best),
-        outcome.latest.map_or_else(|| NONE.to_string(), number),
-        outcome.delta().map_or_else(|| NONE.to_string(), number),
-        outcome.spikes.to_string(),
+        or_none(outcome.latest),
+        or_none(outcome.delta()),
+        outcome.spikes.map_or_else(|| NONE.to_string(), |spikes| spikes.to_string()),
         if outcome.collapsed { "yes" } else { "no" }.to_string(),
         outcome.ended.map_or_else(|| "no".to_string(), |ended| format!("step {}, stop.{}", ended.step, ended.key)),
     ]

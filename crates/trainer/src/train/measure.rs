@@ -63,8 +63,9 @@ pub(super) fn entropy(record: &mut Record, groups: &[Group]) {
     }
 }
 
-/// Rewards and verdicts; `samples` is the length of a group.
-pub(super) fn rewards(record: &mut Record, judged: &Judged, rewards: &[Option<f32>], samples: usize) {
+/// Rewards and verdicts.
+pub(super) fn rewards(record: &mut Record, judged: &Judged, rewards: &[Option<f32>], config: &Config) {
+    let samples = config.rollout.samples;
     let values = rewards.iter().flatten().map(|&r| f64::from(r));
     if values.clone().next().is_some() {
         let average = mean(values.clone());
@@ -74,9 +75,11 @@ pub(super) fn rewards(record: &mut Record, judged: &Judged, rewards: &[Option<f3
     let flat = has_signal(rewards, samples).into_iter().map(|signal| f64::from(u8::from(!signal)));
     record.set(m::REWARD_GROUPS_WITHOUT_SIGNAL, mean(flat));
     let (counts, n) = (judged.counts(), rewards.len().max(1) as f64);
-    record.set(m::REWARD_CORRECT, counts.correct as f64 / n);
-    record.set(m::REWARD_WRONG, counts.wrong as f64 / n);
-    record.set(m::REWARD_UNPARSEABLE, counts.unparseable as f64 / n);
+    if config.gives_verdicts() {
+        record.set(m::REWARD_CORRECT, counts.correct as f64 / n);
+        record.set(m::REWARD_WRONG, counts.wrong as f64 / n);
+        record.set(m::REWARD_UNPARSEABLE, counts.unparseable as f64 / n);
+    }
     record.set(m::REWARD_OVER_BUDGET, counts.over_budget as f64 / n);
     record.set(m::REWARD_UNJUDGED, (counts.gold_unparseable + counts.failed) as f64 / n);
     record.set(m::REWARD_FAILED, counts.failed as f64 / n);
@@ -109,7 +112,9 @@ pub(super) fn updates(record: &mut Record, updated: &Updated, took: Duration) {
             record.set(metric, value);
         }
     }
-    record.set(m::UPDATE_LEARNING_RATE, updated.learning_rate);
+    if let Some(rate) = updated.learning_rate {
+        record.set(m::UPDATE_LEARNING_RATE, rate);
+    }
     record.set(m::UPDATE_SKIPPED_STEPS, updated.skipped as f64);
     record.set(m::UPDATE_TOKENS, updated.tokens as f64);
     record.set(m::UPDATE_TOKENS_PER_SECOND, updated.tokens as f64 / took.as_secs_f64());

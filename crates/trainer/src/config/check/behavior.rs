@@ -1,6 +1,6 @@
 //! Samples of an older policy or of another engine.
 
-use super::{Found, positive, within};
+use super::{Found, within};
 use crate::config::Config;
 use crate::config::choice::{CorrectionMode, Importance, Reload};
 
@@ -28,8 +28,6 @@ pub(super) fn server(config: &Config, found: &mut Found) {
     let (server, staleness) = (&config.server, config.rollout.staleness);
     let rule = format!("at most {MOST_STALENESS}, as each step of it keeps a copy of the weights");
     within(found, "rollout.staleness", staleness as f64, staleness <= MOST_STALENESS, &rule);
-    positive(found, "server.concurrency", server.concurrency);
-    positive(found, "server.reload_every", server.reload_every as usize);
     let seconds = |value: f64| (0.0..=1e6).contains(&value);
     let (timeout, backoff) = (server.timeout_seconds, server.backoff_seconds);
     within(found, "server.timeout_seconds", timeout, timeout > 0.0 && seconds(timeout), "greater than 0, at most 1e6");

@@ -1,6 +1,6 @@
 //! What a run keeps, and when it ends early.
 
-use super::{Found, positive, within};
+use super::{Found, within};
 use crate::config::choice::Best;
 use crate::config::{Config, Purpose};
 
@@ -21,7 +21,6 @@ pub(super) fn checkpoint(config: &Config, found: &mut Found) {
 
 pub(super) fn stop(config: &Config, found: &mut Found) {
     let stop = &config.stop;
-    positive(found, "stop.patience", stop.patience);
     if config.purpose == Purpose::Sft {
         let of_training = [
             ("stop.entropy_min", stop.entropy_min),
