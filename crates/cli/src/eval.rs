@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use surefoot_trainer::config::{Config, Purpose};
-use surefoot_trainer::evaluate::{self, Benchmark, Evaluator, Other, Progress, Score};
+use surefoot_trainer::evaluate::{self, Benchmark, Evaluator, Other, Progress, Score, Settings};
 use surefoot_trainer::journey::Start;
 use surefoot_trainer::policy::Policy;
-use surefoot_trainer::prompt::Prompter;
+use surefoot_trainer::prompt::{Prompter, settle_date};
 use surefoot_trainer::ranks::Ranks;
 use surefoot_trainer::reward::Rewarder;
 
@@ -25,7 +25,7 @@ pub fn run(args: &Evaluate) -> anyhow::Result<Exit> {
     let launched = Launched::start()?;
     let done = shared(&launched.ranks, Purpose::Eval, || Ok((resolve(args)?, Start::New))).and_then(|(config, _)| {
         let folder = args.out.clone().unwrap_or_else(|| default_folder(&config));
-        pool(config.train.threads)?.install(|| evaluate(&config, &folder, args.format, &launched.ranks))
+        pool(config.train.threads)?.install(|| evaluate(config, &folder, args.format, &launched.ranks))
     });
     launched.end(done)
 }
@@ -62,7 +62,10 @@ fn default_folder(config: &Config) -> PathBuf {
     PathBuf::from(format!("runs/eval-{name}"))
 }
 
-fn evaluate(config: &Config, folder: &Path, format: Format, ranks: &Ranks) -> anyhow::Result<Exit> {
+fn evaluate(mut config: Config, folder: &Path, format: Format, ranks: &Ranks) -> anyhow::Result<Exit> {
+    // One that was begun on another day goes on with its prompts.
+    settle_date(&mut config, Settings::read(folder).ok().map(|begun| begun.date), ranks)?;
+    let config = &config;
     let note = |text: &str| {
         if ranks.is_first() {
             output::note(text)

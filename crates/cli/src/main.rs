@@ -6,6 +6,7 @@ mod dashboard;
 mod data;
 mod eval;
 mod exit;
+mod file_limit;
 mod generate;
 mod model;
 mod objective;
@@ -30,6 +31,9 @@ fn main() -> ExitCode {
     let shared = matches!(command, Command::Train(_) | Command::Sft(_) | Command::Eval(_));
     if !shared && launched() > 1 {
         return exit::code(Err(anyhow::anyhow!("only train, sft and eval share work: start this without mpirun")));
+    }
+    if let Err(error) = file_limit::is_an_error_of_the_write() {
+        return exit::code(Err(error));
     }
     let done = match command {
         Command::Train(args) => train::run(&args, Purpose::Train),

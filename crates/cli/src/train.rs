@@ -37,7 +37,13 @@ fn train(args: &Train, purpose: Purpose, ranks: &Ranks) -> anyhow::Result<Exit> 
     let done = pool.install(|| {
         let outcome = match purpose {
             Purpose::Train => {
-                let (run, notes) = Run::prepare(config, start, ranks.clone())?;
+                let (run, notes) = match Run::prepare(config, start, ranks.clone(), &stop) {
+                    Err(error) if error.is_stop() => {
+                        output::note(&format!("{error}; nothing was done"));
+                        return Ok(Exit::Stopped);
+                    }
+                    prepared => prepared?,
+                };
                 note_all(&notes);
                 let mut progress = progress(args, &keep, run.done(), &stop, ranks)?;
                 let outcome = run.run(&mut progress, &stop);

@@ -272,3 +272,25 @@ fn training_evaluates_in_between() {
     let right: u64 = lines.iter().map(|line| line["correct"].as_u64().unwrap()).sum();
     assert_eq!(steps[4]["eval/avg"].as_f64().unwrap(), right as f64 / (4 * lines.len()) as f64);
 }
+
+/// Two of them would append to one file in turns.
+#[test]
+fn a_folder_that_is_being_written_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let big = "big=task:addition,rows=4000,seed=5,style=plain,digits=3";
+    let mut first = command(&out, &["--data", big]).stderr(std::process::Stdio::null()).spawn().unwrap();
+    while !out.join("small.jsonl").exists() {
+        assert!(first.try_wait().unwrap().is_none(), "ended before it wrote");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let message = failed(&command(&out, &["--data", big]).output().unwrap());
+    assert!(message.contains(&format!("in use by process {}", first.id())) && message.contains("--out"), "{message}");
+    // The lock of a process that is killed is free, and what it has done stays.
+    first.kill().unwrap();
+    first.wait().unwrap();
+    done(&command(&out, &["--data", big]).output().unwrap());
+    let lines = problems(&out.join("big.jsonl"));
+    let numbers: Vec<u64> = lines.iter().map(|line| line["problem"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, (0..lines.len() as u64).collect::<Vec<_>>());
+}

@@ -18,7 +18,7 @@ mod template;
 pub use error::ChatError;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-pub use template::ChatTemplate;
+pub use template::{ChatTemplate, check_time, local_time};
 
 /// One message of a conversation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

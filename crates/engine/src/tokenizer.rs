@@ -54,6 +54,9 @@ impl Tokenizer {
             && let Some(vocab_size) = object.get("vocab_size").and_then(serde_json::Value::as_u64)
         {
             tokenizer.check_vocabulary(vocab_size as usize, &file)?;
+            if let Some(id) = tokenizer.eos_ids.iter().min().filter(|id| u64::from(**id) >= vocab_size) {
+                return Err(TokenizerError::End { folder: folder.into(), id: *id, vocab_size: vocab_size as usize });
+            }
         }
         Ok(tokenizer)
     }

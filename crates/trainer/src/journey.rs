@@ -1,4 +1,5 @@
 //! What every run shares: its folder, its steps until the end or a stop, its checkpoints, and going on from them.
+mod broken;
 mod changes;
 mod origin;
 mod past;
@@ -16,12 +17,13 @@ use crate::policy::{Policy, PolicyError};
 use crate::progress::Progress;
 use crate::ranks::Ranks;
 use crate::run_folder::RunFolder;
-use crate::state::{self, Pending};
+use crate::state::{self, Pending, StateError};
 use crate::train::{TrainError, versions::Versions};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+pub(crate) use broken::expect_model;
 pub use changes::{ChangeError, Changes};
 pub use origin::Origin;
 pub use past::Past;
@@ -151,7 +153,10 @@ impl Journey {
                     Some((_, path)) if config.lora.rank == 0 => path,
                     _ => &source,
                 };
-                let mut policy = load(from, positions, keys, &config, notes)?;
+                let mut policy = load(from, positions, keys, &config, notes).map_err(|error| match &latest {
+                    Some((_, path)) if from == path => broken::named(error.into(), path),
+                    _ => error.into(),
+                })?;
                 together::join_devices(&mut policy, &ranks, notes)?;
                 (folder, latest, policy)
             }
@@ -160,9 +165,11 @@ impl Journey {
         let (mut step, mut pending, mut versions) = (0, None, Versions::default());
         let saved = latest.as_ref().map(|(step, _)| *step);
         if let Some((saved, path)) = &latest {
-            let state = state::restore(&mut policy, path)?;
+            let named = |error: StateError| broken::named(error.into(), path);
+            let state = state::restore(&mut policy, path).map_err(named)?;
             order.restore(state.data)?;
-            state::restore_versions(policy.structure(), policy.parameters(), path, &mut versions)?;
+            let structure = policy.structure();
+            state::restore_versions(structure, policy.parameters(), path, &mut versions).map_err(named)?;
             (step, pending) = (state.step, state.pending);
             notes.push(format!("resuming after step {saved}"));
             together::agree_on_data(&order, &policy, &ranks)?;
@@ -184,6 +191,7 @@ impl Journey {
         }
         let written = if ranks.is_first() { Some(Written::open(&config, &folder, before)?) } else { None };
         let records = together::records(&folder, &ranks)?;
+        notes.extend(broken::holes(&records, before));
         let detectors = Detectors::new(&config.stop, &records);
         let rewards = records.iter().filter_map(|record| record.get(REWARD_MEAN)).collect();
         let begun = records.first().is_some_and(|record| record.step == 0);

@@ -5,6 +5,7 @@ use crate::config::{
 };
 use crate::data::{Dataset, Fnv, Message, Problem, Row};
 use crate::model_folder::{self, ModelFolderError};
+use crate::ranks::{Ranks, RanksError};
 use std::path::Path;
 use surefoot_engine::chat::{self, ChatError, ChatTemplate, Ending};
 use surefoot_engine::tokenizer::{Tokenizer, TokenizerError};
@@ -95,6 +96,26 @@ pub struct Prompter {
     overlong: Overlong,
 }
 
+/// Settles `prompt.date` of a run or an evaluation that begins, where its prompts depend on it: `kept` is what an earlier part of
+/// it has written down, else it is now. All of `ranks` take the first one's.
+///
+/// # Errors
+/// [`RanksError`].
+pub fn settle_date(config: &mut Config, kept: Option<String>, ranks: &Ranks) -> Result<(), RanksError> {
+    if !config.prompt.date.is_empty() || config.prompt.chat == Chat::Never {
+        return Ok(());
+    }
+    let own = || {
+        let template = ChatTemplate::load(Path::new(&config.model.path));
+        // A template that cannot be loaded is told of by [`Prompter::load`].
+        let asked = template.is_ok_and(|template| template.is_some_and(|template| template.reads_clock()));
+        if asked { kept.filter(|date| !date.is_empty()).unwrap_or_else(chat::local_time) } else { String::new() }
+    };
+    let date = ranks.broadcast(|| own().into_bytes())?;
+    config.prompt.date = String::from_utf8(date).map_err(|_| RanksError::Broken)?;
+    Ok(())
+}
+
 impl Prompter {
     /// Loads tokenizer and chat template of a model folder.
     ///
@@ -102,7 +123,7 @@ impl Prompter {
     /// [`PromptError`] names the file.
     pub fn load(folder: &Path, config: &Config) -> Result<Self, PromptError> {
         model_folder::expect(folder)?;
-        let template = match config.prompt.chat {
+        let mut template = match config.prompt.chat {
             Chat::Never => None,
             Chat::Auto => ChatTemplate::load(folder)?,
             Chat::Always => Some(
@@ -110,6 +131,9 @@ impl Prompter {
                     .ok_or_else(|| PromptError::NoTemplate { folder: folder.display().to_string() })?,
             ),
         };
+        if let Some(template) = template.as_mut().filter(|_| !config.prompt.date.is_empty()) {
+            template.set_clock(&config.prompt.date)?;
+        }
         Ok(Self {
             tokenizer: Tokenizer::load(folder)?,
             template,

@@ -2,15 +2,17 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | `GET /v1/models` | the one model |
+//! | `GET /v1/models`, `GET /v1/models/NAME` | the one model |
 //! | `GET /health` | `{"status": "ok"}` |
 //! | `POST /v1/completions` | completions; [`Asked`](api::Asked) lists what is understood, anything else that matters is refused |
+//! | `POST /v1/chat/completions` | messages that continue a conversation, for models with a chat template |
 //! | `POST /reload` `{"path": DIR}` | loads the weights of a Hugging Face folder of the same structure; requests that came before are answered with the old ones |
 //!
 //! Requests that wait are decoded together, without those whose client has gone. A completion depends on weights, prompt, seed and sampling
 //! rule alone; a request without a seed gets another one each time. The
 //! server does no authentication, and whoever reaches its port can make it read any folder: leave it on the local machine.
 pub mod api;
+mod chat;
 mod http;
 mod worker;
 
@@ -22,11 +24,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvError, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
+use surefoot_engine::chat::{ChatError, ChatTemplate};
 use surefoot_engine::config::{ConfigError, ModelConfig};
 use surefoot_engine::device::Wanted;
 use surefoot_engine::tokenizer::{Tokenizer, TokenizerError};
 
-use worker::{Asker, Job, Worker};
+use api::{Asked, Limits};
+use worker::{Answered, Asker, Job, Worker};
 
 /// Connections at a time; more get HTTP status 503.
 const MOST_CONNECTIONS: usize = 1024;
@@ -48,6 +52,9 @@ pub enum ServeError {
     /// The model's tokenizer.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
+    /// The model's chat template.
+    #[error(transparent)]
+    Chat(#[from] ChatError),
     /// The address.
     #[error("cannot listen on {address}: {source}; choose another port, or 0 for any that is free")]
     Listen {
@@ -62,15 +69,16 @@ pub enum ServeError {
 pub struct Server {
     listener: TcpListener,
     worker: Worker,
+    template: Option<ChatTemplate>,
 }
 
 /// What answers to requests are made with.
 struct Shared {
     jobs: Sender<Job>,
     tokenizer: Arc<Tokenizer>,
+    template: Option<ChatTemplate>,
     name: String,
-    positions: usize,
-    vocabulary: usize,
+    limits: Limits,
     connections: Arc<AtomicUsize>,
 }
 
@@ -102,7 +110,8 @@ impl Server {
         let positions = ModelConfig::from_folder(folder)?.max_position_embeddings;
         let (policy, _) = Policy::for_sampling(folder, positions, "nothing", device)?;
         let tokenizer = Arc::new(Tokenizer::load(folder)?);
-        Ok(Self { listener, worker: Worker::new(policy, tokenizer, positions) })
+        let template = ChatTemplate::load(folder)?;
+        Ok(Self { listener, template, worker: Worker::new(policy, tokenizer, positions).map_err(PolicyError::from)? })
     }
 
     /// The device that samples, in one line.
@@ -127,12 +136,12 @@ impl Server {
         let shared = Arc::new(Shared {
             jobs,
             tokenizer: self.worker.tokenizer(),
+            template: self.template,
             name: name.to_string(),
-            positions: self.worker.positions(),
-            vocabulary: self.worker.vocabulary(),
+            limits: Limits { positions: self.worker.positions(), vocabulary: self.worker.vocabulary() },
             connections: Arc::default(),
         });
-        let Self { listener, mut worker } = self;
+        let (listener, mut worker) = (self.listener, self.worker);
         let failed = |source| ServeError::Listen { address: "its address".to_string(), source };
         listener.set_nonblocking(true).map_err(failed)?;
         std::thread::scope(|scope| {
@@ -185,40 +194,64 @@ fn connection(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
 pub(crate) type Refused = (u16, String);
 
 fn answer(request: &http::Request, shared: &Shared, client: &TcpStream) -> Result<serde_json::Value, Refused> {
-    let waited = |_| (503, "the server is stopping".to_string());
+    let waited = |_: RecvError| (503, "the server is stopping".to_string());
     match (request.method.as_str(), request.path.as_str()) {
         ("GET", "/health") => Ok(serde_json::json!({ "status": "ok" })),
-        ("GET", "/v1/models") => Ok(serde_json::json!({
-            "object": "list", "data": [{ "id": shared.name, "object": "model", "max_model_len": shared.positions }]
-        })),
+        ("GET", "/v1/models") => Ok(serde_json::json!({ "object": "list", "data": [model(shared)] })),
+        ("GET", path) if path.strip_prefix("/v1/models/") == Some(&shared.name) => Ok(model(shared)),
         ("POST", "/v1/completions") => {
-            let asked = api::Asked::read(&request.body, &shared.tokenizer, shared.positions, shared.vocabulary)?;
-            let (tell, answer) = channel();
-            let gone = Arc::new(AtomicBool::new(false));
-            let asker = Asker { tell, gone: gone.clone() };
-            shared.jobs.send(Job::Complete(asked.clone(), asker)).map_err(|_| (503, "stopping".to_string()))?;
-            let answer = loop {
-                match answer.recv_timeout(PATIENCE) {
-                    Err(RecvTimeoutError::Timeout) if http::has_gone(client) => gone.store(true, Ordering::Relaxed),
-                    Err(RecvTimeoutError::Timeout) => {}
-                    answer => break answer,
-                }
-            };
-            let samples = answer.map_err(|_| waited(RecvError))?.map_err(|error| (500, error.to_string()))?;
-            asked.answer(&samples, &shared.tokenizer, &shared.name)
+            let asked = Asked::read(&request.body, &shared.tokenizer, shared.limits)?;
+            let answered = complete(&asked, shared, client)?;
+            let answer = asked.answer(&answered.samples, &shared.tokenizer, &shared.name)?;
+            Ok(by(answered, answer))
+        }
+        ("POST", "/v1/chat/completions") => {
+            let asked = chat::read(&request.body, shared.template.as_ref(), &shared.tokenizer, shared.limits)?;
+            let answered = complete(&asked, shared, client)?;
+            let answer = chat::answer(&asked, &answered.samples, &shared.tokenizer, &shared.name)?;
+            Ok(by(answered, answer))
         }
         ("POST", "/reload") => {
             let body = api::json(&request.body)?;
             let path = body["path"].as_str().ok_or((400, "`path` must be the folder of a model".to_string()))?;
             let (tell, answer) = channel();
             shared.jobs.send(Job::Reload(PathBuf::from(path), tell)).map_err(|_| (503, "stopping".to_string()))?;
-            answer.recv().map_err(waited)?.map_err(|message| (400, message))?;
-            Ok(serde_json::json!({ "success": true, "path": path }))
+            let weights = answer.recv().map_err(waited)?.map_err(|message| (400, message))?;
+            Ok(serde_json::json!({ "success": true, "path": path, "system_fingerprint": weights.as_ref() }))
         }
         (method, path) => {
-            Err((404, format!("{method} {path}: there are /v1/completions, /v1/models, /reload and /health")))
+            let there = "/v1/completions, /v1/chat/completions, /v1/models, /reload and /health";
+            Err((404, format!("{method} {path}: there are {there}")))
         }
     }
+}
+
+/// What clients are told of the model.
+fn model(shared: &Shared) -> serde_json::Value {
+    let positions = shared.limits.positions;
+    serde_json::json!({ "id": shared.name, "object": "model", "owned_by": "surefoot", "max_model_len": positions })
+}
+
+/// Waits for completions, as long as the client does.
+fn complete(asked: &Asked, shared: &Shared, client: &TcpStream) -> Result<Answered, Refused> {
+    let (tell, answer) = channel();
+    let gone = Arc::new(AtomicBool::new(false));
+    let asker = Asker { tell, gone: gone.clone() };
+    shared.jobs.send(Job::Complete(asked.clone(), asker)).map_err(|_| (503, "stopping".to_string()))?;
+    loop {
+        match answer.recv_timeout(PATIENCE) {
+            Err(RecvTimeoutError::Timeout) if http::has_gone(client) => gone.store(true, Ordering::Relaxed),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Err((503, "the server is stopping".to_string())),
+            Ok(answered) => return answered.map_err(|error| (500, error.to_string())),
+        }
+    }
+}
+
+/// An answer with the name of the weights behind it.
+fn by(answered: Answered, mut answer: serde_json::Value) -> serde_json::Value {
+    answer["system_fingerprint"] = answered.weights.as_ref().into();
+    answer
 }
 
 #[cfg(test)]

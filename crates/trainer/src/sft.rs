@@ -2,11 +2,11 @@
 use crate::config::Config;
 use crate::config::choice::OnNonfinite;
 use crate::data::{Dataset, Order, Wanted};
-use crate::journey::{Journey, Outcome, Start, Stepped, Steps, travel};
+use crate::journey::{Journey, Outcome, Start, Stepped, Steps, expect_model, travel};
 use crate::metrics::{Record, definition as m};
 use crate::policy::{Of, Pass};
 use crate::progress::Progress;
-use crate::prompt::{PromptError, Prompter};
+use crate::prompt::{PromptError, Prompter, settle_date};
 use crate::ranks::{Ranks, Reader, Writer};
 use crate::train::TrainError;
 use crate::update::UpdateError;
@@ -34,10 +34,11 @@ impl SftRun {
     ///
     /// # Errors
     /// [`TrainError`], before anything is written for a new run.
-    pub fn prepare(config: Config, start: Start, ranks: Ranks) -> Result<(Self, Vec<String>), TrainError> {
+    pub fn prepare(mut config: Config, start: Start, ranks: Ranks) -> Result<(Self, Vec<String>), TrainError> {
         let mut notes = Vec::new();
-        let source = Path::new(&config.model.path);
-        let prompter = Prompter::load(source, &config)?;
+        expect_model(&config, start)?;
+        settle_date(&mut config, None, &ranks)?;
+        let prompter = Prompter::load(Path::new(&config.model.path), &config)?;
         let mut data = Dataset::load(&config.data, Wanted::Target(config.sft.target_key.as_deref()))?;
         notes.extend(data.notes());
         let rows = data.rows.len();

@@ -27,6 +27,7 @@ use surefoot_objectives::advantage::AdvantageEstimator;
 use surefoot_objectives::correction::Correction;
 
 use ahead::Ahead;
+use behavior::{Doubts, Unknown};
 use corrected::Corrected;
 use credit::Credit;
 use gather::{Gathered, Gatherer};
@@ -44,6 +45,7 @@ pub struct Run {
     objective: Objective,
     estimator: AdvantageEstimator,
     correction: Correction,
+    doubts: Doubts,
     benchmarks: Vec<Benchmark>,
 }
 
@@ -98,35 +100,42 @@ impl Steps for Run {
         }
         measure::source(&mut record, config, &sampled, waited);
         progress.phase("update");
-        self.learn(sampled.keep(prompts), &mut record)?;
+        let warnings = self.learn(sampled.keep(prompts), &mut record)?;
+        warnings.iter().for_each(|warning| progress.warning(warning));
         self.journey.step = step;
         self.conclude(record, started.elapsed().as_secs_f64(), progress, &cancelled)
     }
 }
 
 impl Run {
-    /// `logp_old` of a step's samples, where it is not what the sampler said, and their weights and masks.
-    fn correct(&mut self, sampled: &mut Gathered, record: &mut Record) -> Result<Corrected, TrainError> {
+    /// `logp_old` of a step's samples, where it is not what the sampler said, and their weights and masks; with warnings.
+    fn correct(&mut self, sampled: &mut Gathered, record: &mut Record) -> Result<(Corrected, Vec<String>), TrainError> {
         let Journey { config, policy, .. } = &mut self.journey;
+        let mut unknown = Unknown::default();
         if config.decoupled() {
-            behavior::anchor(policy, config, &mut sampled.groups, &self.gatherer.ranks)?;
+            unknown = behavior::anchor(policy, config, &mut sampled.groups, &self.gatherer.ranks)?;
         }
         if config.remote() {
             measure::entropy(record, &sampled.groups);
+            record.set(metrics::ROLLOUT_UNKNOWN, unknown.share());
         }
         if !config.corrects() {
-            return Ok(Corrected::default());
+            return Ok((Corrected::default(), Vec::new()));
         }
+        unknown.expect_some(config, record.step)?;
         let drawn = behavior::drawn(config, &sampled.groups);
         let corrected = Corrected::of(&self.correction, drawn).map_err(UpdateError::from)?;
-        measure::corrections(record, &corrected.stats);
-        Ok(corrected)
+        let stats = unknown.leave_out(config, &sampled.groups, corrected.stats);
+        measure::corrections(record, &stats);
+        let fresh = config.remote() && sampled.version + 1 == record.step;
+        let warnings = self.doubts.of(config, record.step, fresh, &unknown, &stats);
+        Ok((corrected, warnings))
     }
 
-    /// Advantages and updates on the samples of the step of `record`, and the rollout file.
-    fn learn(&mut self, mut sampled: Gathered, record: &mut Record) -> Result<(), TrainError> {
+    /// Advantages and updates on the samples of the step of `record`, and the rollout file. Returns warnings.
+    fn learn(&mut self, mut sampled: Gathered, record: &mut Record) -> Result<Vec<String>, TrainError> {
         let (updating, step) = (Instant::now(), record.step);
-        let corrected = self.correct(&mut sampled, record)?;
+        let (corrected, warnings) = self.correct(&mut sampled, record)?;
         let policy = &mut self.journey.policy;
         let (config, ranks) = (&self.journey.config, &self.gatherer.ranks);
         let logp_ref = self.reference.map(|r| r.logp(policy, config, &sampled.groups, ranks));
@@ -156,7 +165,7 @@ impl Run {
         }
         outcome?;
         measure::updates(record, &updated, took);
-        Ok(())
+        Ok(warnings)
     }
 
     /// Step 0: the evaluation of the model that the run starts from. One that is cut off goes on with what it has written.

@@ -444,3 +444,27 @@ fn broken_parquet_is_named() {
         let _either = Dataset::load(&data, Wanted::Answer);
     }
 }
+
+#[test]
+fn files_of_other_kinds_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let data = Data { train: vec![path.to_string_lossy().into_owned()], ..Data::default() };
+        Dataset::load(&data, Wanted::Answer).expect_err("must be refused").to_string()
+    };
+    let wide: Vec<u8> = "\u{feff}{\"problem\": \"p\"}\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (name, bytes, found, hint) in [
+        ("wide.jsonl", wide.as_slice(), "it is UTF-16", "iconv"),
+        ("rows.jsonl.gz", b"\x1f\x8b\x08\0", "compressed by gzip", "gunzip"),
+        ("rows.csv", b"problem,answer\n1+1,2\n", "it is a table", "to_json"),
+        ("rows.jsonl", b"PAR1\x15", "a parquet file", "data.format"),
+        ("lfs.jsonl", b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer", "git lfs pull"),
+    ] {
+        let message = said(name, bytes);
+        assert!(message.contains(name) && message.contains(found) && message.contains(hint), "{message}");
+    }
+    // What only looks broken stays a line that is.
+    assert!(said("rows.json", b"{\"problem\": \n").contains("column"));
+}

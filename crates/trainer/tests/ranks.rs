@@ -39,7 +39,7 @@ fn one(config: Config, start: Start, ranks: Ranks, stop: &AtomicBool) -> Result<
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     pool.install(|| match config.purpose {
         Purpose::Sft => Ok(SftRun::prepare(config, start, ranks)?.0.run(&mut quiet(), stop)?.ending),
-        _ => Ok(Run::prepare(config, start, ranks)?.0.run(&mut quiet(), stop)?.ending),
+        _ => Ok(Run::prepare(config, start, ranks, stop)?.0.run(&mut quiet(), stop)?.ending),
     })
 }
 

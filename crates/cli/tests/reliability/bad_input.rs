@@ -344,3 +344,78 @@ fn rows_that_are_left_out_are_counted() {
     let (code, stderr) = ended(&output);
     assert!(code == Some(0) && stderr.contains(left_out), "{stderr}");
 }
+
+/// Whatever file of the newest checkpoint it is, the one before helps.
+#[test]
+fn a_broken_checkpoint_is_left_for_the_one_before() {
+    let tiny = Tiny::new();
+    let checkpoints = tiny.path("run/checkpoints");
+    let (newest, before) = (checkpoints.join("step-2"), checkpoints.join("step-1"));
+    tiny.finish("run", &["train.steps=2"]);
+    let resumed = || ended(&tiny.go_on("run").args(["--set", "train.steps=3"]).output().unwrap());
+    let advice = "the checkpoint is broken, remove its folder to resume from the one before";
+    for name in ["config.json", "model.safetensors", "optimizer.safetensors", "trainer_state.json"] {
+        let file = newest.join(name);
+        let whole = fs::read(&file).unwrap();
+        for broken in [None, Some(whole.len() / 2)] {
+            match broken {
+                None => fs::remove_file(&file).unwrap(),
+                Some(length) => fs::write(&file, &whole[..length]).unwrap(),
+            }
+            let (code, stderr) = resumed();
+            assert!(code == Some(2) && stderr.contains(advice), "{name}: {stderr}");
+            assert!(stderr.contains(name) && !stderr.contains("download"), "{name}: {stderr}");
+        }
+        fs::write(&file, whole).unwrap();
+    }
+    let stray = checkpoints.join("step-99");
+    fs::create_dir(&stray).unwrap();
+    let (code, stderr) = resumed();
+    assert!(code == Some(2) && stderr.contains(advice) && stderr.contains("step-99"), "{stderr}");
+    fs::remove_dir(&stray).unwrap();
+    // Without another one, that is no help.
+    fs::remove_dir_all(&before).unwrap();
+    fs::remove_file(newest.join("optimizer.safetensors")).unwrap();
+    let (code, stderr) = resumed();
+    assert!(code == Some(2) && stderr.contains("there is none before it"), "{stderr}");
+}
+
+/// A relative path is one of the working directory.
+#[test]
+fn a_resume_from_another_folder_says_where_the_model_is_looked_for() {
+    let tiny = Tiny::new();
+    let run = tiny.path("run");
+    copy_model(&tiny.path("here/model"));
+    let started = tiny.train("run", &["model.path=model", "train.steps=1"]).current_dir(tiny.path("here")).output();
+    assert_eq!(ended(&started.unwrap()).0, Some(0));
+    let elsewhere = tiny.path("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let resume = |more: &[&str]| {
+        let mut command = tiny.go_on("run");
+        ended(&command.args(["--set", "train.steps=2"]).args(more).current_dir(&elsewhere).output().unwrap())
+    };
+    let (code, stderr) = resume(&[]);
+    let checkpoint = run.join("checkpoints/step-1");
+    let looked = format!("there is no folder model in {}", elsewhere.canonicalize().unwrap().display());
+    for part in [&looked, "--set model.path=FOLDER", &format!("checkpoint will do: {}", checkpoint.display())] {
+        assert!(code == Some(2) && stderr.contains(part), "{part}: {stderr}");
+    }
+    let (code, stderr) = resume(&["--set", &format!("model.path={checkpoint:?}")]);
+    assert_eq!(code, Some(0), "{stderr}");
+}
+
+/// A line that somebody took out of the metrics.
+#[test]
+fn a_gap_in_the_metrics_is_said() {
+    let tiny = Tiny::new();
+    tiny.finish("run", &["train.steps=3"]);
+    let file = tiny.path("run/metrics.jsonl");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(
+        &file,
+        text.lines().filter(|line| !line.contains("\"step\":2,")).map(|l| format!("{l}\n")).collect::<String>(),
+    )
+    .unwrap();
+    let (code, stderr) = ended(&tiny.go_on("run").args(["--set", "train.steps=4"]).output().unwrap());
+    assert!(code == Some(0) && stderr.contains("1 of 3 steps have no line, the first of them step 2"), "{stderr}");
+}

@@ -35,6 +35,20 @@ fn a_full_disk_leaves_the_last_checkpoint_and_says_so() {
     Finished::read(&run).assert_equals(&reference);
 }
 
+/// Nobody but the binary ignores the signal that comes with the system's error.
+#[test]
+fn a_limit_on_files_is_no_signal() {
+    let tiny = Tiny::new();
+    tiny.finish("run", &["train.steps=2"]);
+    let run = tiny.path("run");
+    let script = "ulimit -f 8192; exec \"$0\" train --resume \"$1\" --set train.steps=8";
+    let limited = Command::new("sh").args(["-c", script, env!("CARGO_BIN_EXE_surefoot")]).arg(&run).output().unwrap();
+    let (code, stderr) = ended(&limited);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("cannot write: File too large"), "{stderr}");
+    assert!(names(&run.join("checkpoints")).iter().all(|name| name.starts_with("step-")));
+}
+
 /// Leaves so many bytes of the disk with `folder`.
 fn fill(folder: &Path, left: u64) -> std::path::PathBuf {
     let path = folder.join("filler");

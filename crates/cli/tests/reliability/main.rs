@@ -23,6 +23,8 @@ mod page_servers;
 mod reference;
 mod resume;
 mod server;
+mod server_logp;
+mod server_stop;
 mod serving;
 mod stale;
 #[cfg(target_os = "linux")]

@@ -1,6 +1,12 @@
 //! What must not change the bits of a run: threads, and the format of the weights that a resume does not read.
 
-use crate::tiny::{Finished, Tiny, done};
+use std::fs;
+use std::time::Duration;
+
+use surefoot_trainer::run_folder::rollouts;
+
+use crate::tiny::{Finished, Tiny, done, surefoot};
+use crate::weights::copy_model;
 
 #[test]
 fn threads_change_no_bit() {
@@ -43,4 +49,44 @@ fn micro_batches_change_the_gradient_by_rounding_only() {
         }
     }
     assert!(whole[0] > 0.0);
+}
+
+/// Chat templates as Llama 3's ask for the date; this one asks for seconds.
+#[test]
+fn a_template_that_asks_for_the_time_is_told_that_of_the_beginning() {
+    let tiny = Tiny::new();
+    let model = tiny.path("clock");
+    copy_model(&model);
+    fs::write(model.join("chat_template.jinja"), "{{ strftime_now('%H%M%S') }}+{{ messages[0].content }}").unwrap();
+    let model = model.to_str().unwrap();
+    let sets = [&format!("model.path={model:?}"), "prompt.chat=auto", "prompt.max_tokens=40", "train.steps=2"];
+    tiny.finish("run", &sets);
+    let pause = || std::thread::sleep(Duration::from_millis(1100));
+    pause();
+    done(&tiny.go_on("run").args(["--set", "train.steps=4"]).output().unwrap());
+    let times = |step: u64| {
+        let samples = rollouts::read(&tiny.path("run").join(format!("rollouts/step-{step:06}.parquet"))).unwrap();
+        samples.into_iter().map(|sample| sample.prompt.split_once('+').unwrap().0.to_string())
+    };
+    let first = times(1).next().unwrap();
+    assert!((1..=4).flat_map(times).all(|time| time == first), "{first}");
+    assert!(fs::read_to_string(tiny.path("run").join("config.toml")).unwrap().contains("\ndate = \"20"));
+    assert!(
+        !tiny.path("run").join("changes.jsonl").exists() || {
+            let changes = fs::read_to_string(tiny.path("run").join("changes.jsonl")).unwrap();
+            !changes.contains("prompt.date")
+        }
+    );
+    let evaluate = || {
+        let mut command =
+            surefoot(["eval", "--data", "task:addition,rows=20,style=plain", "--samples", "1", "--model"]);
+        command.arg(model).arg("--out").arg(tiny.path("out"));
+        command.args(["--set", "eval.max_new_tokens=3", "--set", "reward.name=exact"]).output().unwrap()
+    };
+    done(&evaluate());
+    pause();
+    done(&evaluate());
+    // Where no template asks, there is no date.
+    tiny.finish("plain", &["train.steps=1"]);
+    assert!(fs::read_to_string(tiny.path("plain").join("config.toml")).unwrap().contains("\ndate = \"\"\n"));
 }

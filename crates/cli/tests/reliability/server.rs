@@ -8,9 +8,10 @@ use surefoot_trainer::run_folder::rollouts;
 
 use crate::serving::{Change, Fault, Faults, Serving};
 use crate::tiny::{Finished, Tiny, demo_model, done, ended, names};
+use crate::weights::copy_model;
 
 /// A run on the server at `url`, impatient.
-fn sets(url: &str, more: &[&str]) -> Vec<String> {
+pub fn sets(url: &str, more: &[&str]) -> Vec<String> {
     let base = [
         format!("server.url={url:?}"),
         "server.reload=surefoot".to_string(),
@@ -20,13 +21,13 @@ fn sets(url: &str, more: &[&str]) -> Vec<String> {
     base.into_iter().chain(more.iter().map(|set| (*set).to_string())).collect()
 }
 
-fn finish(tiny: &Tiny, name: &str, url: &str, more: &[&str]) -> Finished {
+pub fn finish(tiny: &Tiny, name: &str, url: &str, more: &[&str]) -> Finished {
     let sets = sets(url, more);
     tiny.finish(name, &sets.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// Exit code 2 and what is said.
-fn fails(tiny: &Tiny, name: &str, url: &str, more: &[&str]) -> String {
+pub fn fails(tiny: &Tiny, name: &str, url: &str, more: &[&str]) -> String {
     let sets = sets(url, more);
     let (code, stderr) =
         ended(&tiny.train(name, &sets.iter().map(String::as_str).collect::<Vec<_>>()).output().unwrap());
@@ -35,7 +36,7 @@ fn fails(tiny: &Tiny, name: &str, url: &str, more: &[&str]) -> String {
 }
 
 #[track_caller]
-fn says(message: &str, parts: &[&str]) {
+pub fn says(message: &str, parts: &[&str]) {
     for part in parts {
         assert!(message.contains(part), "{part:?} is missing in: {message}");
     }
@@ -46,7 +47,7 @@ fn metric(run: &Finished, name: &str) -> Vec<f64> {
 }
 
 /// Metrics and weights; the configuration in a run's files names the port.
-fn assert_same(run: &Finished, other: &Finished) {
+pub fn assert_same(run: &Finished, other: &Finished) {
     assert_eq!(run.metrics(), other.metrics());
     assert!(run.file("checkpoint/model.safetensors") == other.file("checkpoint/model.safetensors"));
 }
@@ -148,7 +149,7 @@ fn what_lasts_ends_the_run_with_what_to_do() {
 #[test]
 fn answers_that_do_not_fit_end_the_run_at_once() {
     let (tiny, serving) = (Tiny::new(), Serving::start(&demo_model()));
-    let wrong: [(&str, Change, &[&str]); 6] = [
+    let wrong: [(&str, Change, &[&str]); 7] = [
         (
             "short",
             |a| drop(a["choices"][0]["logprobs"]["token_logprobs"].as_array_mut().unwrap().pop()),
@@ -164,6 +165,11 @@ fn answers_that_do_not_fit_end_the_run_at_once() {
             "positive",
             |a| a["choices"][0]["logprobs"]["token_logprobs"][0] = json!(0.7),
             &["log-probabilities, not 0.7"],
+        ),
+        (
+            "infinite",
+            |a| a["choices"][0]["logprobs"]["token_logprobs"][0] = json!(-1e300),
+            &["finite log-probabilities", "-inf"],
         ),
         (
             "without",
@@ -230,13 +236,28 @@ fn the_server_says_what_it_cannot_do() {
     let serving = Serving::start(&demo_model());
     let (status, models) = serving.ask("GET", "/v1/models", "");
     assert_eq!((status, models["data"][0]["id"].as_str()), (200, Some("demo")));
-    let completion = |body: &str| serving.ask("POST", "/v1/completions", body);
+    assert_eq!(serving.ask("GET", "/v1/models/demo", "").1, models["data"][0]);
+    assert_eq!(serving.ask("GET", "/v1/models/other", "").0, 404);
+    // Without what no two answers have in common.
+    let completion = |body: &str| {
+        let (status, mut answer) = serving.ask("POST", "/v1/completions", body);
+        if status == 200 {
+            let own = [answer["id"].take(), answer["created"].take()];
+            assert!(own[0].as_str().unwrap().starts_with("cmpl-") && own[1].as_u64().unwrap() > 1_700_000_000);
+        }
+        (status, answer)
+    };
     for (body, part) in [
         ("{", "no JSON"),
         ("{}", "`prompt` must be a text or a list of token ids"),
         (r#"{"prompt": [99999999]}"#, "token ids below"),
-        (r#"{"prompt": ["1+1=", "2+2="]}"#, "one prompt a request: send each in a request of its own"),
-        (r#"{"prompt": [[1, 2], [3]]}"#, "one prompt a request: send each in a request of its own"),
+        (
+            r#"{"prompt": ["1+1=", 7]}"#,
+            "`prompt` must be a text or a list of token ids, or a list of such prompts, found 7",
+        ),
+        (r#"{"prompt": [[1, 99999999], [3]]}"#, "token ids below"),
+        (r#"{"prompt": [[1, 2], []]}"#, "at least one token"),
+        (r#"{"prompt": ["1+1=", "2+2="], "n": 65536}"#, "at most 65536 completions"),
         (r#"{"prompt": "12+34=", "stream": true}"#, "`stream` must be false"),
         (r#"{"prompt": "12+34=", "temperature": -1}"#, "`temperature` must be"),
         (r#"{"prompt": "12+34=", "max_tokens": 100000000}"#, "positions"),
@@ -263,6 +284,17 @@ fn the_server_says_what_it_cannot_do() {
     let second = completion(&asked.replace("\"n\": 3, \"seed\": 5", "\"seed\": 6")).1;
     assert_eq!(second["choices"][0]["token_ids"], first["choices"][1]["token_ids"]);
     assert_eq!(second["choices"][0]["logprobs"], first["choices"][1]["logprobs"]);
+    // The completions of a list of prompts are numbered through.
+    let pair = asked.replace("\"12+34=\"", "[\"12+34=\", \"7+8=\"]").replace("\"n\": 3", "\"n\": 2");
+    let (status, both) = completion(&pair);
+    assert_eq!((status, both["choices"].as_array().unwrap().len()), (200, 4));
+    let last = completion(&asked.replace("12+34=", "7+8=").replace("\"n\": 3, \"seed\": 5", "\"n\": 2, \"seed\": 7")).1;
+    for (index, alone) in [(0, &first["choices"][0]), (1, &first["choices"][1]), (2, &last["choices"][0])] {
+        assert_eq!(both["choices"][index]["token_ids"], alone["token_ids"], "{index}");
+        assert_eq!(both["choices"][index]["logprobs"], alone["logprobs"], "{index}");
+    }
+    assert_eq!(both["choices"][3]["index"], 3);
+    assert_eq!(completion(r#"{"prompt": [[5, 6], [7]], "max_tokens": 2}"#).0, 200);
     // What changes nothing is taken, as a whole number or not.
     let neutral =
         r#""min_p": 0.0, "presence_penalty": 0, "frequency_penalty": 0.0, "logit_bias": {}, "repetition_penalty": 1.0"#;
@@ -305,4 +337,46 @@ fn a_request_whose_client_has_gone_is_not_worked_on() {
     let (status, _) = serving.ask("POST", "/v1/completions", r#"{"prompt": "12+34=", "max_tokens": 2}"#);
     assert_eq!(status, 200);
     assert!(asked.elapsed() < Duration::from_secs(30), "{:?}", asked.elapsed());
+}
+
+#[test]
+fn a_conversation_goes_through_the_models_template() {
+    let tiny = Tiny::new();
+    let model = tiny.path("chat");
+    copy_model(&model);
+    std::fs::write(model.join("chat_template.jinja"), "{% for m in messages %}{{ m.content }}{% endfor %}").unwrap();
+    let serving = Serving::start(&model);
+    let chat = |body: &str| serving.ask("POST", "/v1/chat/completions", body);
+    let asked = r#"{"messages": [{"role": "system", "content": "1"}, {"role": "user", "content": "2+34="}], "seed": 5,
+        "n": 2, "max_tokens": 4, "logprobs": true, "return_token_ids": true}"#;
+    let (status, answer) = chat(asked);
+    assert_eq!((status, answer["object"].as_str()), (200, Some("chat.completion")), "{answer}");
+    let choice = &answer["choices"][1];
+    assert_eq!(choice["message"]["role"], "assistant");
+    assert!(["stop", "length"].contains(&choice["finish_reason"].as_str().unwrap()));
+    let content = choice["logprobs"]["content"].as_array().unwrap();
+    assert_eq!(content.len(), choice["token_ids"].as_array().unwrap().len());
+    assert!(content.iter().all(|token| token["logprob"].as_f64().unwrap() <= 0.0 && token["token"].is_string()));
+    assert!(answer["usage"]["prompt_tokens"].as_u64().unwrap() >= 6);
+    // The other names of things.
+    let parts = asked.replace(r#""2+34=""#, r#"[{"type": "text", "text": "2+"}, {"type": "text", "text": "34="}]"#);
+    let other = chat(&parts.replace("max_tokens", "max_completion_tokens")).1;
+    assert_eq!(other["choices"], answer["choices"]);
+    // All that there is room for, where nothing is said.
+    assert_eq!(chat(r#"{"messages": [{"role": "user", "content": "12+34="}]}"#).0, 200);
+    for (body, part) in [
+        (r#"{"messages": "hello"}"#, "`messages` must be a list"),
+        (r#"{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}"#, "texts alone"),
+        (r#"{"messages": [{"role": "user", "content": "1"}], "stream": true}"#, "`stream` must be false"),
+        (r#"{"messages": [{"role": "user", "content": "1"}], "tools": [{}]}"#, "`tools` is not supported"),
+        (r#"{"messages": [{"role": "user", "content": "1"}], "top_logprobs": 3}"#, "`top_logprobs` is not supported"),
+    ] {
+        let (status, answer) = chat(body);
+        says(answer["error"]["message"].as_str().unwrap(), &[part]);
+        assert_eq!(status, 400, "{body}");
+    }
+    let plain = Serving::start(&demo_model());
+    let (status, answer) = plain.ask("POST", "/v1/chat/completions", asked);
+    says(answer["error"]["message"].as_str().unwrap(), &["no chat template", "/v1/completions"]);
+    assert_eq!(status, 400);
 }

@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Child;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::tiny::surefoot;
@@ -45,15 +45,52 @@ impl Serving {
         self.url.strip_prefix("http://").unwrap()
     }
 
+    /// A proxy that hands all requests to `other` from the completion with number `after` on, as if this server had been started
+    /// anew. `Told::Lost`: completions' connections end without an answer until it loads weights, and answers name none.
+    pub fn replaced_by(&self, other: &Serving, after: usize, told: Told) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (first, second) = (self.address().to_string(), other.address().to_string());
+        let (number, loaded) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let (first, second) = (first.clone(), second.clone());
+                let (number, loaded) = (number.clone(), loaded.clone());
+                std::thread::spawn(move || {
+                    let Some(request) = read_request(&mut stream) else { return };
+                    let completion = request.starts_with(b"POST /v1/completions");
+                    let now = number.fetch_add(usize::from(completion), Ordering::SeqCst);
+                    let lost = now >= after && told == Told::Lost;
+                    if completion && lost && !loaded.load(Ordering::SeqCst) {
+                        return;
+                    }
+                    let mut answer = forward(if now < after { &first } else { &second }, &request);
+                    loaded.fetch_or(lost && !completion, Ordering::SeqCst);
+                    if told == Told::Lost {
+                        let text = String::from_utf8(answer).unwrap();
+                        answer = text.replace("system_fingerprint", "something_unknown_").into_bytes();
+                    }
+                    let _gone = stream.write_all(&answer);
+                });
+            }
+        });
+        url
+    }
+
     /// A proxy that calls `fault` for every answer to a completion, with its number.
     pub fn behind(&self, fault: impl Fn(usize) -> Fault + Send + Sync + 'static) -> String {
+        self.behind_at("POST /v1/completions", fault)
+    }
+
+    /// The same for answers to requests that begin with `request`.
+    pub fn behind_at(&self, request: &'static str, fault: impl Fn(usize) -> Fault + Send + Sync + 'static) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (upstream, fault, number) = (self.address().to_string(), Arc::new(fault), Arc::new(AtomicUsize::new(0)));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (upstream, fault, number) = (upstream.clone(), fault.clone(), number.clone());
-                std::thread::spawn(move || proxy(stream, &upstream, &*fault, &number));
+                std::thread::spawn(move || proxy(stream, &upstream, request, &*fault, &number));
             }
         });
         url
@@ -65,6 +102,15 @@ impl Drop for Serving {
         let _gone = self.child.kill();
         let _gone = self.child.wait();
     }
+}
+
+/// How a client can know that a server was started anew.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// Its answers name other weights.
+    Named,
+    /// A connection was lost.
+    Lost,
 }
 
 /// What becomes of the answer with this number.
@@ -119,10 +165,10 @@ fn forward(address: &str, request: &[u8]) -> Vec<u8> {
     answer
 }
 
-fn proxy(mut stream: TcpStream, upstream: &str, fault: &dyn Fn(usize) -> Fault, number: &AtomicUsize) {
+fn proxy(mut stream: TcpStream, upstream: &str, of: &str, fault: &dyn Fn(usize) -> Fault, number: &AtomicUsize) {
     let Some(request) = read_request(&mut stream) else { return };
-    let completion = request.starts_with(b"POST /v1/completions");
-    let fault = if completion { fault(number.fetch_add(1, Ordering::SeqCst)) } else { Fault::None };
+    let fault =
+        if request.starts_with(of.as_bytes()) { fault(number.fetch_add(1, Ordering::SeqCst)) } else { Fault::None };
     let with = |status: &str, body: &str| {
         format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len()).into_bytes()
     };

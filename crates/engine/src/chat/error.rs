@@ -26,4 +26,12 @@ pub enum ChatError {
         /// What the template says.
         message: String,
     },
+    /// A time that is none.
+    #[error("`{text}` is no date such as 2026-11-28 or 2026-11-28T09:30:00: {message}")]
+    Time {
+        /// The text.
+        text: String,
+        /// The reason.
+        message: String,
+    },
 }

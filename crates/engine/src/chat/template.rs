@@ -13,6 +13,9 @@ use crate::tokenizer::{SpecialTokens, TokenizerError, read_json};
 /// Name of the template when a file has several.
 const DEFAULT: &str = "default";
 
+/// The function by which templates ask for the time.
+const CLOCK: &str = "strftime_now";
+
 /// A model folder's chat template.
 #[derive(Debug)]
 pub struct ChatTemplate {
@@ -69,12 +72,28 @@ impl ChatTemplate {
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.add_filter("tojson", to_json);
         environment.add_function("raise_exception", raise_exception);
-        environment.add_function("strftime_now", strftime_now);
+        environment.add_function(CLOCK, |format: String| strftime(&format, &jiff::Zoned::now()));
         // The name has no extension that would switch HTML escaping on.
         environment
             .add_template_owned(DEFAULT, without_generation_tags(&source))
             .map_err(|error| ChatError::Syntax { file: file.clone(), message: describe(&error) })?;
         Ok(ChatTemplate { environment, special, file })
+    }
+
+    /// Whether the template asks for the time (`strftime_now`), so that its texts depend on it.
+    pub fn reads_clock(&self) -> bool {
+        self.environment.get_template(DEFAULT).is_ok_and(|template| template.source().contains(CLOCK))
+    }
+
+    /// Has `strftime_now` say `time` from now on, a local date (`2026-11-28`) with or without a time of day
+    /// (`2026-11-28T09:30:00`), and not what the clock says.
+    ///
+    /// # Errors
+    /// [`ChatError::Time`].
+    pub fn set_clock(&mut self, time: &str) -> Result<(), ChatError> {
+        let time = read_time(time)?;
+        self.environment.add_function(CLOCK, move |format: String| strftime(&format, &time));
+        Ok(())
     }
 
     /// The text of a conversation.
@@ -150,10 +169,29 @@ fn raise_exception(message: String) -> Result<Jinja, Error> {
     Err(Error::new(ErrorKind::InvalidOperation, message))
 }
 
-/// The local time, as Python's `datetime.now().strftime(format)`.
-fn strftime_now(format: String) -> Result<String, Error> {
-    let now = jiff::Zoned::now();
-    jiff::fmt::strtime::format(format, &now)
+/// A local time as [`ChatTemplate::set_clock`] takes it.
+fn read_time(text: &str) -> Result<jiff::Zoned, ChatError> {
+    let broken = |error: jiff::Error| ChatError::Time { text: text.to_string(), message: error.to_string() };
+    let local: jiff::civil::DateTime = text.parse().map_err(broken)?;
+    local.to_zoned(jiff::tz::TimeZone::system()).map_err(broken)
+}
+
+/// Checks a time for [`ChatTemplate::set_clock`].
+///
+/// # Errors
+/// [`ChatError::Time`].
+pub fn check_time(text: &str) -> Result<(), ChatError> {
+    read_time(text).map(|_| ())
+}
+
+/// The time now, to the second, for [`ChatTemplate::set_clock`].
+pub fn local_time() -> String {
+    jiff::Zoned::now().strftime("%Y-%m-%dT%H:%M:%S").to_string()
+}
+
+/// A time as Python's `datetime.strftime(format)`.
+fn strftime(format: &str, time: &jiff::Zoned) -> Result<String, Error> {
+    jiff::fmt::strtime::format(format, time)
         .map_err(|error| Error::new(ErrorKind::InvalidOperation, format!("strftime_now: {error}")))
 }
 

@@ -85,3 +85,18 @@ fn the_date_is_todays() {
     assert!(days.contains(&found), "{found}");
     assert!(rendered("{{ strftime_now('%Ü') }}").is_err());
 }
+
+#[test]
+fn the_date_can_be_another_one() {
+    let mut clock = template("{{ strftime_now('%d %b %Y') }} {{ strftime_now('%H:%M') }}").unwrap();
+    assert!(clock.reads_clock() && !template("{{ messages[0].content }}").unwrap().reads_clock());
+    let text = |clock: &ChatTemplate| clock.render(&[Message::new("user", "")], Ending::GenerationPrompt).unwrap();
+    clock.set_clock("2024-02-29").unwrap();
+    assert_eq!(text(&clock), "29 Feb 2024 00:00");
+    clock.set_clock("2024-12-31T23:59:58").unwrap();
+    assert_eq!(text(&clock), "31 Dec 2024 23:59");
+    clock.set_clock(&local_time()).unwrap();
+    for wrong in ["", "2024-02-30", "yesterday"] {
+        assert!(clock.set_clock(wrong).is_err() && check_time(wrong).is_err(), "{wrong}");
+    }
+}

@@ -80,7 +80,7 @@ pub(super) fn from_json(text: &str, file: &Path) -> Result<ModelConfig, ConfigEr
     })
 }
 
-/// `architectures` decides; without it `model_type`.
+/// `architectures` and `model_type`, which must not contradict each other; one of them may be absent.
 fn architecture(keys: &mut Keys<'_>) -> Result<Architecture, ConfigError> {
     let model_type = keys.text("model_type")?;
     let class = match keys.value("architectures") {
@@ -97,7 +97,15 @@ fn architecture(keys: &mut Keys<'_>) -> Result<Architecture, ConfigError> {
         Architecture::ALL.into_iter().find(|&known| of(known) == name).ok_or_else(|| unsupported(name))
     };
     match (class, model_type) {
-        (Some(class), _) => find(&class, Architecture::class_name),
+        (Some(class), model_type) => {
+            let architecture = find(&class, Architecture::class_name)?;
+            let own = architecture.model_type();
+            // transformers goes by it, and the model is another one than the class says.
+            match model_type.filter(|found| found != own) {
+                Some(found) => Err(keys.unsupported("model_type", found, own)),
+                None => Ok(architecture),
+            }
+        }
         (None, Some(model_type)) => find(&model_type, Architecture::model_type),
         (None, None) => Err(keys.missing("architectures")),
     }

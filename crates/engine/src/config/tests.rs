@@ -132,6 +132,8 @@ fn unsupported_is_named_with_what_is_supported() {
     assert!(architecture.contains("`MambaForCausalLM` is not supported"), "{architecture}");
     assert!(architecture.contains("LlamaForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM"), "{architecture}");
     for (changes, part) in [
+        (json!({"model_type": "gemma2"}), "`model_type`: gemma2 is not supported; supported: llama"),
+        (json!({"model_type": "qwen3"}), "`model_type`: qwen3 is not supported; supported: llama"),
         (json!({"hidden_act": "gelu"}), "`hidden_act`: gelu is not supported; supported: silu"),
         (json!({"use_sliding_window": true, "sliding_window": 4096}), "`use_sliding_window`"),
         (json!({"layer_types": ["full_attention", "sliding_attention"]}), "sliding_attention"),

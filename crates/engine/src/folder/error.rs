@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::config::ConfigError;
 
+/// What to do about a file that came from elsewhere.
+const COPY_AGAIN: &str = "; download or copy it again";
+
 /// An error in a model folder; every message names the file, and the tensor where it is about one.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
@@ -42,7 +45,7 @@ pub enum FolderError {
         message: String,
     },
     /// The file is shorter than its header says.
-    #[error("{}: truncated: expected {expected} bytes for {what}, found {found}; download or copy it again", file.display())]
+    #[error("{}: truncated: expected {expected} bytes for {what}, found {found}{}", file.display(), COPY_AGAIN)]
     Truncated {
         /// The file.
         file: PathBuf,
@@ -115,6 +118,14 @@ pub enum FolderError {
         /// What the file holds.
         found: Vec<usize>,
     },
+}
+
+impl FolderError {
+    /// What is wrong, without what to do about a file that came from elsewhere.
+    pub fn reason(&self) -> String {
+        let said = self.to_string();
+        said.strip_suffix(COPY_AGAIN).map(str::to_string).unwrap_or(said)
+    }
 }
 
 /// A file or folder with which the system refuses to do something.

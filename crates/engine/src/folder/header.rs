@@ -30,12 +30,20 @@ struct RawEntry {
     data_offsets: [usize; 2],
 }
 
+/// What files begin with that Git has not fetched.
+const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
+
 /// Reads the header at the beginning of `bytes`, the whole file.
 pub(super) fn parse(bytes: &[u8], file: &Path) -> Result<BTreeMap<String, Entry>, FolderError> {
     let found = bytes.len() as u64;
     let truncated = |what: String, expected: u64| FolderError::Truncated { file: file.into(), what, expected, found };
     let header_error = |message: String| FolderError::Header { file: file.into(), message };
 
+    if bytes.starts_with(LFS_POINTER) {
+        let message =
+            "it is a Git LFS pointer, which only stands for the file; fetch the file itself with `git lfs pull`";
+        return Err(header_error(message.to_string()));
+    }
     let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
         return Err(truncated("the header's length".into(), 8));
     };

@@ -270,3 +270,12 @@ fn contradicting_tensors_are_not_written() {
     assert!(write_safetensors(&path, [x, x], Dtype::F32).unwrap_err().to_string().contains("twice"));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn a_pointer_of_git_lfs_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 538090408\n";
+    fs::write(folder.path().join("model.safetensors"), pointer).unwrap();
+    let error = TensorFolder::open(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("Git LFS pointer") && error.contains("git lfs pull"), "{error}");
+}

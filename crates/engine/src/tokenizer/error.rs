@@ -32,6 +32,17 @@ pub enum TokenizerError {
         /// Rows of the embedding.
         vocab_size: usize,
     },
+    /// No end token has a row in the embedding, so that no text would ever end.
+    #[error("{}: `eos_token_id` is {id} (generation_config.json or config.json), but token ids end at {}; correct it, or nothing \
+             that the model writes ever ends", folder.display(), vocab_size - 1)]
+    End {
+        /// The model folder.
+        folder: PathBuf,
+        /// The least of the end tokens.
+        id: u32,
+        /// Rows of the embedding.
+        vocab_size: usize,
+    },
     /// A text has no token ids.
     #[error("cannot encode a text: {message}")]
     Encode {

@@ -129,3 +129,16 @@ fn broken_files_are_named() {
     let error = Tokenizer::load(folder.path()).unwrap_err();
     assert!(matches!(&error, TokenizerError::Broken { file, .. } if file.ends_with("tokenizer.json")), "{error}");
 }
+
+/// A text that no token ends is cut at its longest, every time.
+#[test]
+fn end_tokens_without_a_row_are_refused() {
+    let folder = folder();
+    write(&folder, "config.json", &json!({"vocab_size": 99}));
+    write(&folder, "generation_config.json", &json!({"eos_token_id": [200, 151645]}));
+    let error = Tokenizer::load(folder.path()).unwrap_err();
+    assert!(matches!(error, TokenizerError::End { id: 200, vocab_size: 99, .. }), "{error}");
+    // One that can come is enough.
+    write(&folder, "generation_config.json", &json!({"eos_token_id": [97, 151645]}));
+    assert_eq!(Tokenizer::load(folder.path()).unwrap().eos_ids(), [97, 151645]);
+}

@@ -83,8 +83,16 @@ impl Config {
 
     /// Whether the policy that samples may be another than that of the update, so that the difference is measured.
     pub fn corrects(&self) -> bool {
-        let correction = &self.correction;
-        self.decoupled() || correction.rollout_is != Importance::None || correction.rollout_rs != "none"
+        self.decoupled() || self.correction_key().is_some()
+    }
+
+    /// The setting that asks for weights or rejections, if one does.
+    pub(crate) fn correction_key(&self) -> Option<&'static str> {
+        match (self.correction.rollout_is, self.correction.rollout_rs.as_str()) {
+            (Importance::None, "none") => None,
+            (Importance::None, _) => Some("correction.rollout_rs"),
+            _ => Some("correction.rollout_is"),
+        }
     }
 
     /// The correction of `[correction]`.

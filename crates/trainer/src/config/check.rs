@@ -1,5 +1,6 @@
 //! Values that make no sense, alone or together, found before anything is loaded.
 
+use surefoot_engine::chat::check_time;
 use surefoot_engine::lora::MODULES;
 use surefoot_objectives::advantage::{Estimator, Weight};
 
@@ -94,6 +95,11 @@ fn shared(config: &Config, found: &mut Found) {
     lora(config, found);
     if !prompt.template.contains("{problem}") {
         found.push(("prompt.template", "must contain {problem}".to_string()));
+    }
+    if !prompt.date.is_empty()
+        && let Err(error) = check_time(&prompt.date)
+    {
+        found.push(("prompt.date", format!("is wrong: {error}")));
     }
     let rate = optimizer.learning_rate;
     let rule = format!("greater than 0 and at most {LARGEST_RATE:e}");

@@ -92,6 +92,8 @@ stage! {
         template: String = "{problem}".to_string(), "ours";
         /// Whether the tokenizer's chat template is applied.
         chat: Chat = Chat::Auto, "TRL, which decides by the shape of the row";
+        /// What day it is for chat templates that ask (`strftime_now`, Llama 3): `2026-11-28`, or with a time `2026-11-28T09:30:00`. Empty is the moment in which a run or an evaluation begins, which its `config.toml` or `eval.json` keeps, so that it goes on to the same prompts.
+        date: String = String::new(), "transformers: the clock, at each rendering";
         /// Longest prompt, in tokens.
         max_tokens: usize = 1024, "verl `data.max_prompt_length` (its mathematics recipes)", 1 or more;
         /// What happens to longer ones.

@@ -142,6 +142,16 @@ pub enum DataError {
         /// The keys of the row.
         found: String,
     },
+    /// A file of another kind.
+    #[error("{}: it is {found}, and not JSON lines; {hint}", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        found: &'static str,
+        /// What to do.
+        hint: &'static str,
+    },
     /// A parquet file that cannot be decoded.
     #[error("{}: not a readable parquet file: {message}", path.display())]
     Parquet {

@@ -1,7 +1,7 @@
 //! Evaluation: many completions for each problem of some benchmarks, judged, counted, and kept.
 //!
 //! A folder holds `eval.json` (what was evaluated and how), one `NAME.jsonl` a benchmark (one line a problem, in order) and
-//! `summary.json`. Problems are done in order and their samples depend on seed, benchmark and problem alone, so that an
+//! `summary.json`; `lock` is held by the process that writes. Problems are done in order and their samples depend on seed, benchmark and problem alone, so that an
 //! evaluation that was killed goes on after the last whole line, to the same results.
 mod compare;
 mod error;
@@ -20,7 +20,7 @@ use crate::ranks::Ranks;
 use crate::reward::{Judged, Rewarder, Verdict};
 use crate::rollout::exchange::{self, Sampled};
 use crate::rollout::{Generate, Plan, Watch, judgements, rollout};
-use crate::run_folder::{RunFolderError, atomic};
+use crate::run_folder::{Lock, RunFolderError, atomic};
 use std::ops::Range;
 use std::path::Path;
 
@@ -171,6 +171,11 @@ impl Evaluator<'_> {
         let writes = self.ranks.is_first();
         if writes {
             std::fs::create_dir_all(folder).map_err(RunFolderError::file("make", folder))?;
+        }
+        // A run's own folder is its run's, which holds the lock of all.
+        let lock = (writes && self.other == Other::Refused).then(|| Lock::take(&folder.join("lock"), "--out"));
+        let _lock = lock.transpose()?;
+        if writes {
             Settings::of(self.config, policy, self.benchmarks)?.claim(folder, self.other)?;
         }
         // As many problems at a time as fill every rank's batch a few times.

@@ -37,6 +37,9 @@ pub struct Settings {
     pub system: String,
     /// The user's message.
     pub template: String,
+    /// What day the chat template was told.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub date: String,
     /// Names of the rewards.
     pub reward: String,
     /// The form of `reward.format`, and whether only an answer in it counts.
@@ -101,6 +104,7 @@ impl Settings {
                 (format, true) => format!("{}, strict", format.name()),
                 (format, false) => format.name().to_string(),
             },
+            date: config.prompt.date.clone(),
             reward_weights: config.reward.weights.clone(),
             overlong_buffer: config.reward.overlong_buffer,
             command: config.reward.command.clone(),

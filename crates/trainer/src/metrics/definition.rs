@@ -54,6 +54,7 @@ metrics! {
     ROLLOUT_RETRIES = "rollout/retries", "requests", "requests to the server that had to be repeated", "";
     ROLLOUT_RETOKENIZED = "rollout/retokenized", "share", "samples of a server that gave no token ids, so that they come from its texts", "";
     ROLLOUT_UNALIGNED = "rollout/unaligned", "share", "samples of a server whose log-probabilities do not fit the tokens, so that `logp_old` stands for them", "";
+    ROLLOUT_UNKNOWN = "rollout/unknown", "share", "tokens whose log-probability the server did not tell, so that `logp_old` stands for it; they are not in `update/behavior_*`", "";
     ROLLOUT_EPOCH = "rollout/epoch", "epochs", "how often the data was gone through", "rows handed out / rows";
 
     UPDATE_LOSS = "update/loss", "1", "mean loss of the step's updates (minimised)", "";

@@ -2,9 +2,11 @@
 //!
 //! A request is one completion with a seed of its own. What comes back are tokens and the server's log-probabilities of
 //! them; `served/answer.rs` says how tokens are found where a server gives only texts. New weights are written as a Hugging Face
-//! folder, whole or not at all, and the server is asked to load them (`served/weights.rs`).
+//! folder, whole or not at all (`served/weights.rs`), and the server is asked to load them, again when it may have lost them
+//! (`served/held.rs`).
 mod answer;
 mod error;
+mod held;
 mod http;
 mod weights;
 
@@ -14,9 +16,9 @@ use crate::data::Row;
 use crate::prompt::{Prompt, Prompter};
 use serde_json::{Value, json};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use surefoot_engine::config::ModelConfig;
 use surefoot_engine::folder::FolderError;
@@ -24,6 +26,7 @@ use surefoot_engine::generate::Sample;
 use surefoot_engine::random::philox;
 
 pub use error::ServerError;
+use held::Held;
 use http::Client;
 use weights::Weights;
 
@@ -58,8 +61,8 @@ pub struct Server {
     vocabulary: usize,
     config: Config,
     weights: Weights,
-    /// The version of the weights that it has.
-    holds: Mutex<Option<u64>>,
+    /// The weights that it was given.
+    held: Arc<Held>,
 }
 
 /// Requests that several threads work on.
@@ -74,10 +77,14 @@ impl Server {
     /// Connects, and finds the model's name if none is set.
     ///
     /// # Errors
-    /// [`ServerError`] names the address and what came from there.
-    pub fn open(config: &Config, notes: &mut Vec<String>) -> Result<Self, ServerError> {
+    /// [`ServerError`] names the address and what came from there; [`ServerError::Stopped`] if it was cancelled.
+    pub fn open(
+        config: &Config,
+        notes: &mut Vec<String>,
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Self, ServerError> {
         let client = Arc::new(Client::new(&config.server)?);
-        let listed = client.get("/v1/models")?;
+        let listed = client.get("/v1/models", cancelled)?;
         let name = listed["data"][0]["id"].as_str().map(str::to_string);
         let model = match (config.server.model.is_empty(), name) {
             (false, _) => config.server.model.clone(),
@@ -97,11 +104,12 @@ impl Server {
             );
         }
         let structure = ModelConfig::from_folder(Path::new(&config.model.path)).map_err(FolderError::from)?;
-        let (weights, config, holds) = (Weights::new(config), config.clone(), Mutex::new(None));
-        Ok(Self { client, model, vocabulary: structure.vocab_size, weights, config, holds })
+        let (weights, config, held) = (Weights::new(config), config.clone(), Arc::default());
+        Ok(Self { client, model, vocabulary: structure.vocab_size, weights, config, held })
     }
 
-    /// Sees that the server has `weights`, of `version`, for a model of `structure`; returns the version that it has.
+    /// Sees that the server has `weights`, of `version`, for a model of `structure`; returns the version that it has. If it was
+    /// cancelled, the server may have others, and nothing is to be sampled.
     ///
     /// # Errors
     /// [`ServerError`] where they cannot be written, or the server does not take them.
@@ -115,11 +123,15 @@ impl Server {
         if !self.weights.wanted() {
             return Ok(0);
         }
-        let mut holds = self.holds.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if *holds != Some(version) && !cancelled() {
-            *holds = None;
-            self.weights.publish(&self.client, version, structure, weights)?;
-            *holds = Some(version);
+        if self.held.has(version) || cancelled() {
+            return Ok(version);
+        }
+        let load = self.weights.write(version, structure, weights)?;
+        let (client, held) = (self.client.clone(), self.held.clone());
+        match self.client.apart("", cancelled, move |stop| held.load(&client, version, load, stop)) {
+            Ok(()) => self.weights.prune()?,
+            Err(ServerError::Stopped { .. }) => {}
+            Err(error) => return Err(error),
         }
         Ok(version)
     }
@@ -173,11 +185,12 @@ impl Server {
         let (tell, answers) = channel();
         let mut threads = Vec::new();
         for _ in 0..self.config.server.concurrency.min(work.bodies.len()) {
-            let (client, work, tell) = (self.client.clone(), work.clone(), tell.clone());
+            let (client, held) = (self.client.clone(), self.held.clone());
+            let (work, tell) = (work.clone(), tell.clone());
             let ask = move || loop {
                 let number = work.next.fetch_add(1, Ordering::Relaxed);
                 let Some(body) = work.bodies.get(number).filter(|_| !work.stop.load(Ordering::Relaxed)) else { return };
-                let answer = client.post("/v1/completions", body, &work.stop, &work.retries);
+                let answer = held.complete(&client, body, &work.stop, &work.retries);
                 if tell.send((number, answer)).is_err() {
                     return;
                 }

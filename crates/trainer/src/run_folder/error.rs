@@ -27,12 +27,14 @@ pub enum RunFolderError {
         run: Option<PathBuf>,
     },
     /// Another process writes to it.
-    #[error("{} is in use by {owner}; wait for it to end, or choose another log.run_dir", path.display())]
+    #[error("{} is in use by {owner}; wait for it to end, or choose another {key}", path.display())]
     Busy {
         /// The folder.
         path: PathBuf,
         /// The process that holds it.
         owner: String,
+        /// What names the folder: `log.run_dir`, or `--out` of an evaluation.
+        key: &'static str,
     },
     /// The file system's error.
     #[error(transparent)]

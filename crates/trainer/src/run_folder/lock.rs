@@ -1,4 +1,4 @@
-//! One writer a run folder: an advisory lock that the system frees when its process dies, however it dies.
+//! One writer a folder of a run or an evaluation: an advisory lock that the system frees when its process dies, however it dies.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -8,13 +8,14 @@ use super::error::RunFolderError;
 
 /// A held lock; dropping it frees it.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub(crate) struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Takes the lock file at `path`, whose text says who holds it. What a dead process left is taken over.
-    pub(super) fn take(path: &Path) -> Result<Self, RunFolderError> {
+    /// Takes the lock file at `path`, whose text says who holds it, of a folder that `key` names. What a dead process left is
+    /// taken over.
+    pub(crate) fn take(path: &Path, key: &'static str) -> Result<Self, RunFolderError> {
         let failed = |action| RunFolderError::file(action, path);
         let mut file = OpenOptions::new()
             .create(true)
@@ -27,7 +28,7 @@ impl Lock {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let folder = path.parent().unwrap_or(path).to_path_buf();
-                return Err(RunFolderError::Busy { path: folder, owner: owner(&mut file) });
+                return Err(RunFolderError::Busy { path: folder, owner: owner(&mut file), key });
             }
             Err(TryLockError::Error(source)) => return Err(failed("lock")(source)),
         }

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 pub use checkpoints::{Checkpoints, PartialCheckpoint};
 pub use error::RunFolderError;
-use lock::Lock;
+pub(crate) use lock::Lock;
 
 /// A run folder that this process may write to; nobody else may until it is dropped.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl RunFolder {
     pub fn create(path: &Path) -> Result<Self, RunFolderError> {
         std::fs::create_dir_all(path.join("checkpoints")).map_err(RunFolderError::file("make", path))?;
         std::fs::create_dir_all(path.join("rollouts")).map_err(RunFolderError::file("make", path))?;
-        let lock = Lock::take(&path.join("lock"))?;
+        let lock = Lock::take(&path.join("lock"), "log.run_dir")?;
         let folder = RunFolder { path: path.to_path_buf(), _lock: Some(lock) };
         if folder.config().exists() || folder.metrics().exists() {
             return Err(RunFolderError::Exists { path: path.to_path_buf() });
@@ -65,7 +65,8 @@ impl RunFolder {
         if !path.join("config.toml").is_file() {
             return Err(RunFolderError::no_run(path));
         }
-        let folder = RunFolder { path: path.to_path_buf(), _lock: Some(Lock::take(&path.join("lock"))?) };
+        let folder =
+            RunFolder { path: path.to_path_buf(), _lock: Some(Lock::take(&path.join("lock"), "log.run_dir")?) };
         folder.checkpoints().restore_replaced()?;
         for part in [path.to_path_buf(), folder.rollouts(), path.join("checkpoints")] {
             std::fs::create_dir_all(&part).map_err(RunFolderError::file("make", &part))?;

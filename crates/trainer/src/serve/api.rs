@@ -1,10 +1,10 @@
-//! `/v1/completions`: what is asked, and how it is answered.
+//! `/v1/completions`: what is asked, and how it is answered. What `/v1/chat/completions` has otherwise is in `chat.rs`.
 use super::Refused;
 use serde_json::{Value, json};
 use std::hash::{BuildHasher, RandomState};
 use surefoot_engine::device::Sampling;
 use surefoot_engine::generate::Sample;
-use surefoot_engine::tokenizer::Tokenizer;
+use surefoot_engine::tokenizer::{Tokenizer, TokenizerError};
 
 /// More completions of one prompt do not fit any memory.
 const MOST_COMPLETIONS: u64 = 1 << 16;
@@ -13,14 +13,14 @@ const LOWEST_TEMPERATURE: f64 = 1e-3;
 
 /// A request for completions.
 ///
-/// `prompt` (text, or a list of token ids), `max_tokens` (16), `n` (1), `temperature` (1), `top_p` (1), `top_k` (0, -1 or all tokens: off),
+/// `prompt` (text, a list of token ids, or a list of several of either, whose completions come one prompt after the other), `max_tokens` (16), `n` (1), `temperature` (1), `top_p` (1), `top_k` (0, -1 or all tokens: off),
 /// `seed` (absent or -1: another one each time; completion `i` has the seed `seed + i`), `stop` (text or a list), `include_stop_str_in_output` (false),
 /// `logprobs`, `return_token_ids` (false). Log-probabilities are those of the distribution that is sampled from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Asked {
-    /// The prompt's tokens.
-    pub prompt: Vec<u32>,
-    /// Number of completions.
+    /// Tokens of each prompt.
+    pub prompts: Vec<Vec<u32>>,
+    /// Number of completions of each.
     pub samples: usize,
     /// Longest completion, in tokens.
     pub max_new_tokens: usize,
@@ -30,9 +30,18 @@ pub struct Asked {
     pub seed: u64,
     /// Texts that end a completion.
     pub stop: Vec<String>,
-    keep_stop: bool,
-    logprobs: bool,
-    token_ids: bool,
+    pub(super) keep_stop: bool,
+    pub(super) logprobs: bool,
+    pub(super) token_ids: bool,
+}
+
+/// What the model that is served can take.
+#[derive(Clone, Copy)]
+pub struct Limits {
+    /// Longest sequence, in tokens.
+    pub positions: usize,
+    /// Number of tokens.
+    pub vocabulary: usize,
 }
 
 /// What is not supported, with the value that turns it off.
@@ -66,12 +75,26 @@ pub(super) fn json(body: &str) -> Result<Value, Refused> {
 }
 
 impl Asked {
-    /// Reads a request for a model with so many `positions` and tokens (`vocabulary`).
+    /// Reads a request.
     ///
     /// # Errors
     /// HTTP status and message.
-    pub fn read(body: &str, tokenizer: &Tokenizer, positions: usize, vocabulary: usize) -> Result<Self, (u16, String)> {
+    pub fn read(body: &str, tokenizer: &Tokenizer, limits: Limits) -> Result<Self, Refused> {
         let body = json(body)?;
+        let prompts = prompts(&body["prompt"], tokenizer)?;
+        Self::of(&body, prompts, ("max_tokens", 16), limits)
+    }
+
+    /// What `body` asks for beside its prompts; the longest completion is said by the key `longest`, or is so long.
+    ///
+    /// # Errors
+    /// HTTP status and message.
+    pub(super) fn of(
+        body: &Value,
+        prompts: Vec<Vec<u32>>,
+        (longest, default): (&str, usize),
+        Limits { positions, vocabulary }: Limits,
+    ) -> Result<Self, Refused> {
         let refuse = |key: &str, expected: &str| (400, format!("`{key}` must be {expected}, found {}", body[key]));
         let number = |key: &str, default: f64, least: f64, most: f64| match &body[key] {
             Value::Null => Ok(default),
@@ -97,28 +120,20 @@ impl Asked {
                 return Err(refuse(key, &format!("{off}: nothing else is supported")));
             }
         }
-        let prompt = match &body["prompt"] {
-            Value::String(text) => tokenizer.encode_document(text).map_err(|error| (400, error.to_string()))?,
-            Value::Array(prompts) if prompts.iter().any(|prompt| prompt.is_string() || prompt.is_array()) => {
-                let count = prompts.len();
+        let max_new_tokens = whole(longest, default as u64, 1, u64::from(u32::MAX))? as usize;
+        for prompt in &prompts {
+            let tokens = prompt.len();
+            if tokens == 0 || tokens.saturating_add(max_new_tokens) > positions {
                 let message = format!(
-                    "`prompt` is a list of {count}; this server takes one prompt a request: send each in a request of its own"
+                    "{tokens} tokens of prompt and {longest} = {max_new_tokens}; the model has {positions} positions, and a prompt at least one token"
                 );
                 return Err((400, message));
             }
-            Value::Array(ids) => ids
-                .iter()
-                .map(|id| id.as_u64().filter(|id| *id < tokenizer.id_count() as u64).map(|id| id as u32))
-                .collect::<Option<_>>()
-                .ok_or_else(|| refuse("prompt", &format!("token ids below {}", tokenizer.id_count())))?,
-            _ => return Err(refuse("prompt", "a text or a list of token ids")),
-        };
-        let max_new_tokens = whole("max_tokens", 16, 1, u64::from(u32::MAX))? as usize;
-        if prompt.is_empty() || prompt.len().saturating_add(max_new_tokens) > positions {
-            let tokens = prompt.len();
-            let message = format!(
-                "{tokens} tokens of prompt and max_tokens = {max_new_tokens}; the model has {positions} positions, and a prompt at least one token"
-            );
+        }
+        let samples = whole("n", 1, 1, MOST_COMPLETIONS)? as usize;
+        if prompts.len().saturating_mul(samples) > MOST_COMPLETIONS as usize {
+            let message =
+                format!("{} prompts with n = {samples}: at most {MOST_COMPLETIONS} completions", prompts.len());
             return Err((400, message));
         }
         let stop = match &body["stop"] {
@@ -136,8 +151,8 @@ impl Asked {
         let top_k = if body["top_k"] == json!(-1) { 0 } else { whole("top_k", 0, 0, u64::from(u32::MAX))? as usize };
         let flag = |key: &str| body[key] == Value::Bool(true);
         Ok(Self {
-            prompt,
-            samples: whole("n", 1, 1, MOST_COMPLETIONS)? as usize,
+            prompts,
+            samples,
             max_new_tokens,
             sampling: Sampling {
                 temperature: temperature as f32,
@@ -162,25 +177,35 @@ impl Asked {
         self.sampling == other.sampling && self.max_new_tokens == other.max_new_tokens && self.stop == other.stop
     }
 
+    /// The text of a completion, without the text that ended it where that was not asked for.
+    pub(super) fn text(&self, sample: &Sample, tokenizer: &Tokenizer) -> Result<String, Refused> {
+        let mut text = tokenizer.decode(&sample.tokens).map_err(failed)?;
+        if !self.keep_stop
+            && let Some(end) = self.stop.iter().filter_map(|stop| text.find(stop.as_str())).min()
+        {
+            text.truncate(end);
+        }
+        Ok(text)
+    }
+
+    /// Tokens of prompts and completions.
+    pub(super) fn usage(&self, samples: &[Sample]) -> Value {
+        let prompt: usize = self.prompts.iter().map(Vec::len).sum();
+        let completion: usize = samples.iter().map(|sample| sample.tokens.len()).sum();
+        json!({ "prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion })
+    }
+
     /// The answer with the completions `samples`.
     ///
     /// # Errors
     /// HTTP status and message, for tokens that have no text.
-    pub fn answer(&self, samples: &[Sample], tokenizer: &Tokenizer, model: &str) -> Result<Value, (u16, String)> {
-        let failed = |error: surefoot_engine::tokenizer::TokenizerError| (500, error.to_string());
+    pub fn answer(&self, samples: &[Sample], tokenizer: &Tokenizer, model: &str) -> Result<Value, Refused> {
         let mut choices = Vec::with_capacity(samples.len());
         for (index, sample) in samples.iter().enumerate() {
-            let mut text = tokenizer.decode(&sample.tokens).map_err(failed)?;
-            if !self.keep_stop
-                && let Some(end) = self.stop.iter().filter_map(|stop| text.find(stop.as_str())).min()
-            {
-                text.truncate(end);
-            }
-            let reason = if sample.finished { "stop" } else { "length" };
-            let mut choice = json!({ "index": index, "text": text, "finish_reason": reason, "logprobs": null });
+            let text = self.text(sample, tokenizer)?;
+            let mut choice = json!({ "index": index, "text": text, "finish_reason": reason(sample), "logprobs": null });
             if self.logprobs {
-                let pieces = sample.tokens.iter().map(|id| tokenizer.decode_verbatim(&[*id]));
-                let pieces: Vec<String> = pieces.collect::<Result<_, _>>().map_err(failed)?;
+                let pieces = pieces(sample, tokenizer)?;
                 choice["logprobs"] = json!({ "tokens": pieces, "token_logprobs": sample.logp_behavior });
             }
             if self.token_ids {
@@ -188,9 +213,54 @@ impl Asked {
             }
             choices.push(choice);
         }
-        let (prompt, completion) = (self.prompt.len(), samples.iter().map(|s| s.tokens.len()).sum::<usize>());
-        let usage =
-            json!({ "prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion });
-        Ok(json!({ "object": "text_completion", "model": model, "choices": choices, "usage": usage }))
+        let (id, created) = named("cmpl");
+        Ok(json!({
+            "id": id, "object": "text_completion", "created": created, "model": model, "choices": choices,
+            "usage": self.usage(samples)
+        }))
     }
+}
+
+/// The prompts of a request: one, or a list of them.
+fn prompts(asked: &Value, tokenizer: &Tokenizer) -> Result<Vec<Vec<u32>>, Refused> {
+    let ids = |ids: &[Value]| {
+        let id = |id: &Value| id.as_u64().filter(|id| *id < tokenizer.id_count() as u64).map(|id| id as u32);
+        let found = ids.iter().map(id).collect::<Option<Vec<u32>>>();
+        found.ok_or_else(|| (400, format!("`prompt` must be token ids below {}", tokenizer.id_count())))
+    };
+    let one = |prompt: &Value| match prompt {
+        Value::String(text) => tokenizer.encode_document(text).map_err(|error| (400, error.to_string())),
+        Value::Array(tokens) => ids(tokens),
+        _ => {
+            let message = "`prompt` must be a text or a list of token ids, or a list of such prompts, found";
+            Err((400, format!("{message} {prompt}")))
+        }
+    };
+    match asked {
+        Value::Array(several) if several.iter().any(|prompt| prompt.is_string() || prompt.is_array()) => {
+            several.iter().map(one).collect()
+        }
+        asked => Ok(vec![one(asked)?]),
+    }
+}
+
+fn failed(error: TokenizerError) -> Refused {
+    (500, error.to_string())
+}
+
+/// Why a completion ended.
+pub(super) fn reason(sample: &Sample) -> &'static str {
+    if sample.finished { "stop" } else { "length" }
+}
+
+/// The text of each token.
+pub(super) fn pieces(sample: &Sample, tokenizer: &Tokenizer) -> Result<Vec<String>, Refused> {
+    let pieces = sample.tokens.iter().map(|id| tokenizer.decode_verbatim(&[*id]));
+    pieces.collect::<Result<_, _>>().map_err(failed)
+}
+
+/// `id` and `created` of an answer: a name that no other has, but by chance, and the time in seconds since 1970.
+pub(super) fn named(kind: &str) -> (String, u64) {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    (format!("{kind}-{:016x}", RandomState::new().hash_one(())), now.as_secs())
 }

@@ -1,5 +1,6 @@
 //! The one thread that samples for all requests.
 use super::api::Asked;
+use crate::evaluate::fingerprint;
 use crate::policy::Policy;
 use crate::rollout::{Generate, Stop};
 use std::collections::VecDeque;
@@ -16,14 +17,21 @@ use surefoot_engine::tokenizer::Tokenizer;
 pub(super) enum Job {
     /// Completions.
     Complete(Asked, Asker),
-    /// The weights of a folder.
-    Reload(PathBuf, Sender<Result<(), String>>),
+    /// The weights of a folder; what comes back is their fingerprint.
+    Reload(PathBuf, Sender<Result<Arc<str>, String>>),
+}
+
+/// Completions.
+pub(super) struct Answered {
+    pub samples: Vec<Sample>,
+    /// Fingerprint of the weights that sampled them.
+    pub weights: Arc<str>,
 }
 
 /// Who waits for completions.
 pub(super) struct Asker {
     /// Where they go.
-    pub tell: Sender<Result<Vec<Sample>, DeviceError>>,
+    pub tell: Sender<Result<Answered, DeviceError>>,
     /// Whether nobody waits any more.
     pub gone: Arc<AtomicBool>,
 }
@@ -37,15 +45,18 @@ impl Asker {
 /// The model and the requests that wait for it.
 pub(super) struct Worker {
     policy: Policy,
+    /// Fingerprint of its weights.
+    weights: Arc<str>,
     tokenizer: Arc<Tokenizer>,
     positions: usize,
     waiting: VecDeque<Job>,
 }
 
 impl Worker {
-    pub fn new(mut policy: Policy, tokenizer: Arc<Tokenizer>, positions: usize) -> Self {
+    pub fn new(mut policy: Policy, tokenizer: Arc<Tokenizer>, positions: usize) -> Result<Self, DeviceError> {
+        let weights = name(&policy.weights()?);
         policy.pack();
-        Self { policy, tokenizer, positions, waiting: VecDeque::new() }
+        Ok(Self { policy, weights, tokenizer, positions, waiting: VecDeque::new() })
     }
 
     pub fn device(&self) -> String {
@@ -98,7 +109,15 @@ impl Worker {
         let ends = Stop { tokenizer: &self.tokenizer, texts: &first.stop };
         let requests: Vec<Request> = together
             .iter()
-            .map(|(asked, _)| Request { prompt: &asked.prompt, samples: asked.samples, first_sequence: asked.seed })
+            .flat_map(|(asked, _)| {
+                let Asked { prompts, samples, seed, .. } = asked;
+                let of = move |(p, prompt)| Request {
+                    prompt,
+                    samples: *samples,
+                    first_sequence: seed + (p * samples) as u64,
+                };
+                prompts.iter().map(Vec::as_slice).enumerate().map(of)
+            })
             .collect();
         let workers = self.policy.workers().min(requests.len()).max(1);
         let samples: usize = requests.iter().map(|request| request.samples).sum();
@@ -119,8 +138,10 @@ impl Worker {
         }
         match sampled {
             Ok(sampled) => {
-                for ((_, asker), samples) in together.iter().zip(sampled) {
-                    let _gone = asker.tell.send(Ok(samples));
+                let mut sampled = sampled.into_iter();
+                for (asked, asker) in &together {
+                    let samples = sampled.by_ref().take(asked.prompts.len()).flatten().collect();
+                    let _gone = asker.tell.send(Ok(Answered { samples, weights: self.weights.clone() }));
                 }
             }
             Err(error) => {
@@ -131,7 +152,7 @@ impl Worker {
         }
     }
 
-    fn reload(&mut self, folder: &Path) -> Result<(), String> {
+    fn reload(&mut self, folder: &Path) -> Result<Arc<str>, String> {
         let mut policy = self.policy.another(folder).map_err(|error| error.to_string())?;
         let (served, new) = (self.policy.structure(), policy.structure());
         // The number format of the file and what does not concern the arithmetic may be others.
@@ -139,8 +160,14 @@ impl Worker {
             let folder = folder.display();
             return Err(format!("{folder}: its config.json is of another structure than the model that is served"));
         }
+        let weights = name(&policy.weights().map_err(|error| error.to_string())?);
         policy.pack();
-        self.policy = policy;
-        Ok(())
+        (self.policy, self.weights) = (policy, weights);
+        Ok(self.weights.clone())
     }
+}
+
+/// What clients know weights by (`system_fingerprint`): another after they have changed.
+fn name(weights: &[f32]) -> Arc<str> {
+    format!("{:016x}", fingerprint(weights)).into()
 }

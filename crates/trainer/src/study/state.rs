@@ -74,6 +74,8 @@ impl Cell {
 /// Keys in which two configurations differ, with both values.
 fn differences(there: &Config, here: &Config) -> Vec<String> {
     let differences = there.differences(here);
-    let counted = differences.iter().filter(|difference| !FREE.contains(&difference.key.as_str()));
+    // A run settles its date itself.
+    let free = |key: &str| FREE.contains(&key) || (key == "prompt.date" && here.prompt.date.is_empty());
+    let counted = differences.iter().filter(|difference| !free(&difference.key));
     counted.map(|d| format!("{} is {} there and {} here", d.key, d.from(), d.to())).collect()
 }

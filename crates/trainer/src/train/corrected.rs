@@ -12,6 +12,13 @@ pub(crate) struct Drawn<'a> {
     pub trained: bool,
 }
 
+impl Drawn<'_> {
+    /// Whether the correction looks at it: what is not finite is refused by the update, which counts it.
+    pub fn is_taken(&self) -> bool {
+        self.trained && self.logp_old.iter().chain(self.logp_behavior).all(|logp| logp.is_finite())
+    }
+}
+
 /// Weights and masks of a step's samples.
 #[derive(Default)]
 pub(crate) struct Corrected {
@@ -28,12 +35,10 @@ impl Corrected {
         samples: impl IntoIterator<Item = Drawn<'a>>,
     ) -> Result<Self, ObjectiveError> {
         let (mut old, mut behavior, mut mask, mut offsets) = (Vec::new(), Vec::new(), Vec::new(), vec![0]);
-        for Drawn { logp_old, logp_behavior, trained } in samples {
-            // What is not finite is refused by the update, which counts it.
-            let finite = logp_old.iter().chain(logp_behavior).all(|logp| logp.is_finite());
-            old.extend_from_slice(logp_old);
-            behavior.extend_from_slice(logp_behavior);
-            mask.extend(std::iter::repeat_n(finite && trained, logp_old.len()));
+        for drawn in samples {
+            old.extend_from_slice(drawn.logp_old);
+            behavior.extend_from_slice(drawn.logp_behavior);
+            mask.extend(std::iter::repeat_n(drawn.is_taken(), drawn.logp_old.len()));
             offsets.push(old.len());
         }
         let found = correction.apply(&old, &behavior, &offsets, Some(&mask))?;

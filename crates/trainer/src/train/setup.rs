@@ -1,15 +1,16 @@
 //! From a configuration to a run that is ready: everything that can be wrong is found here, before work starts.
 use super::Run;
+use super::behavior::Doubts;
 use super::credit::Credit;
 use super::gather::Gatherer;
 use super::reference::Reference;
 use crate::config::Config;
 use crate::data::{DataError, Dataset, Order, Row, Wanted};
 use crate::evaluate::{Benchmark, EvaluateError, held_out};
-use crate::journey::{ChangeError, Journey, Start};
+use crate::journey::{ChangeError, Journey, Start, expect_model};
 use crate::metrics::MetricsError;
 use crate::policy::PolicyError;
-use crate::prompt::{PromptError, Prompter, Rendered};
+use crate::prompt::{PromptError, Prompter, Rendered, settle_date};
 use crate::ranks::{Ranks, RanksError};
 use crate::reward::{Judged, RewardError, Rewarder};
 use crate::rollout::served::{Server, ServerError};
@@ -20,6 +21,7 @@ use crate::state::StateError;
 use crate::update::{Advantage, UpdateError, Updated, groups_in_mini_batch};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use surefoot_engine::device::DeviceError;
 use surefoot_objectives::OptionError;
 use surefoot_objectives::advantage::AdvantageError;
@@ -63,6 +65,38 @@ pub enum TrainError {
     /// A checkpoint that cannot be read.
     #[error(transparent)]
     State(#[from] StateError),
+    /// A file of the newest checkpoint.
+    #[error(
+        "{reason}; the checkpoint is broken, {}",
+        if *before {
+            "remove its folder to resume from the one before".to_string()
+        } else {
+            format!("and there is none before it: begin anew in another folder, or put {} back", path.display())
+        }
+    )]
+    BrokenCheckpoint {
+        /// What is wrong.
+        reason: String,
+        /// The checkpoint's folder.
+        path: PathBuf,
+        /// Whether there is another one.
+        before: bool,
+    },
+    /// The model that the run began with is not where it was.
+    #[error(
+        "there is no folder {} in {}: give the command in the working directory in which the run began, or say where the model is with \
+         --set model.path=FOLDER{}",
+        path.display(), directory.display(),
+        checkpoint.as_ref().map_or_else(String::new, |path| format!("; the run's checkpoint will do: {}", path.display()))
+    )]
+    Moved {
+        /// `model.path`.
+        path: PathBuf,
+        /// The working directory.
+        directory: PathBuf,
+        /// A checkpoint that can stand for the model, where the run needs no more of it than its tokenizer.
+        checkpoint: Option<PathBuf>,
+    },
     /// A checkpoint that cannot be written.
     #[error(
         "the checkpoint of step {step} could not be written: {reason}; {}: {resume}",
@@ -102,6 +136,19 @@ pub enum TrainError {
     /// A server that samples.
     #[error(transparent)]
     Server(#[from] ServerError),
+    /// A server that tells nothing of what a correction is computed from.
+    #[error(
+        "step {step}: {url} gave no log-probability of any token, which {key} is computed from; start the server so that it gives them, or \
+         set {key} = \"none\""
+    )]
+    Silent {
+        /// The address.
+        url: String,
+        /// The step.
+        step: u64,
+        /// The setting.
+        key: &'static str,
+    },
     /// Another rank.
     #[error(transparent)]
     Ranks(#[from] RanksError),
@@ -118,17 +165,32 @@ pub enum TrainError {
     Thread(std::io::Error),
 }
 
+impl TrainError {
+    /// Whether it only says that the run was asked to stop.
+    pub fn is_stop(&self) -> bool {
+        matches!(self, Self::Server(ServerError::Stopped { .. }))
+    }
+}
+
 impl Run {
     /// Loads and checks everything that `config` names. Returns the run and what a user should know of it. Threads are
-    /// those of the pool that the caller is in. Every one of `ranks` must call it, with the same configuration.
+    /// those of the pool that the caller is in. Every one of `ranks` must call it, with the same configuration. `stop` ends the
+    /// waiting for a server.
     ///
     /// # Errors
-    /// [`TrainError`], before anything is written for a new run.
-    pub fn prepare(config: Config, start: Start, ranks: Ranks) -> Result<(Self, Vec<String>), TrainError> {
+    /// [`TrainError`], before anything is written for a new run; [`TrainError::is_stop`] where `stop` was set.
+    pub fn prepare(
+        mut config: Config,
+        start: Start,
+        ranks: Ranks,
+        stop: &AtomicBool,
+    ) -> Result<(Self, Vec<String>), TrainError> {
         let mut notes = Vec::new();
         if config.rollout.staleness > 0 && ranks.are_several() {
             refuse_ahead(&config)?;
         }
+        expect_model(&config, start)?;
+        settle_date(&mut config, None, &ranks)?;
         let source = &PathBuf::from(&config.model.path);
         let objective = config.build_objective()?;
         let estimator = config.advantage_estimator()?;
@@ -150,12 +212,26 @@ impl Run {
         let keys = "prompt.max_tokens, rollout.max_new_tokens or eval.max_new_tokens";
         let reference = Reference::load(&config, source, positions, keys)?;
         let correction = config.build_correction()?;
-        let server = if config.remote() { Some(Server::open(&config, &mut notes)?) } else { None };
+        let cancelled = || stop.load(Ordering::Relaxed);
+        let server = config.remote().then(|| Server::open(&config, &mut notes, &cancelled)).transpose()?;
         let gatherer =
             Arc::new(Gatherer { config: config.clone(), prompter, data, rewarder, server, ranks: ranks.clone() });
         let mut journey = Journey::begin(config, start, ranks, order, (positions, keys), &mut notes)?;
         let reference = reference.map(|weights| Reference::new(&mut journey.policy, weights)).transpose()?;
-        Ok((Run { journey, reference, gatherer, ahead: None, objective, estimator, correction, benchmarks }, notes))
+        Ok((
+            Run {
+                journey,
+                reference,
+                gatherer,
+                ahead: None,
+                objective,
+                estimator,
+                correction,
+                doubts: Doubts::default(),
+                benchmarks,
+            },
+            notes,
+        ))
     }
 
     /// Steps that are done already.

@@ -151,6 +151,10 @@ impl Reading<'_> {
         if let Some(above) = logp.iter().find(|logp| **logp > ROUNDING) {
             return refuse(format!("log-probabilities, not {above}"), "see that the server gives natural logarithms");
         }
+        if let Some(infinite) = logp.iter().find(|logp| logp.is_infinite()) {
+            let hint = "see the server's log: a token of probability 0 cannot have been sampled";
+            return refuse(format!("finite log-probabilities in the range of f32, not {infinite}"), hint);
+        }
         if self.complete && logp.iter().any(|logp| logp.is_nan()) {
             let expected = "a log-probability for every token, as correction.mode = \"bypass\" needs".to_string();
             return refuse(expected, "set correction.mode = \"decoupled\"");

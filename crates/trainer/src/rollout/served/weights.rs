@@ -1,10 +1,11 @@
 //! New weights for a server: a folder of their own, and the requests that make the server load it.
 use super::ServerError;
-use super::http::Client;
+use super::http::{Call, Client};
 use crate::config::{Config, choice::Precision, choice::Reload};
 use crate::run_folder::{Checkpoints, RunFolderError};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use surefoot_engine::config::ModelConfig;
 use surefoot_engine::folder::Dtype;
 use surefoot_engine::model;
@@ -24,10 +25,40 @@ pub(super) struct Weights {
 }
 
 /// One request of a reload.
-struct Command {
+#[derive(Clone)]
+pub(super) struct Command {
     method: String,
     path: String,
     body: String,
+}
+
+/// A version that was written, and the requests that make a server load it.
+#[derive(Clone)]
+pub(super) struct Load {
+    commands: Vec<Command>,
+    folder: PathBuf,
+}
+
+impl Load {
+    /// The requests, in their order.
+    pub fn calls<'a>(&'a self, stop: &'a AtomicBool, retries: &'a AtomicU64) -> impl Iterator<Item = Call<'a>> {
+        self.commands.iter().map(move |Command { method, path, body }| Call { method, path, body, stop, retries })
+    }
+
+    /// Reads what the server says to one of them: the fingerprint of the weights that it has now, where it tells that.
+    pub fn read(&self, client: &Client, path: &str, answer: &str) -> Result<Option<String>, ServerError> {
+        let Ok(said) = serde_json::from_str::<Value>(answer) else { return Ok(None) };
+        if said["success"] == Value::Bool(false) {
+            let hint = format!("see that the server can read {}", self.folder.display());
+            return Err(client.unexpected(path, "the new weights to be loaded", answer, &hint));
+        }
+        Ok(fingerprint(&said).map(str::to_string))
+    }
+}
+
+/// What an answer says of the weights behind it.
+pub(super) fn fingerprint(answer: &Value) -> Option<&str> {
+    answer["system_fingerprint"].as_str()
 }
 
 impl Command {
@@ -77,29 +108,24 @@ impl Weights {
         !self.requests.is_empty()
     }
 
-    /// Writes a model to a folder of its own and makes the server load it.
-    pub fn publish(
-        &self,
-        client: &Client,
-        version: u64,
-        structure: &ModelConfig,
-        weights: &[f32],
-    ) -> Result<(), ServerError> {
+    /// Writes a model to a folder of its own.
+    pub fn write(&self, version: u64, structure: &ModelConfig, weights: &[f32]) -> Result<Load, ServerError> {
         let versions = Checkpoints::at(&self.folder);
         let partial = versions.begin(version)?;
         model::save(structure, weights, partial.path(), Some(&self.source), self.dtype)?;
         let path = partial.commit()?;
         // A server need not have this process's working directory.
-        let path = std::path::absolute(&path).map_err(RunFolderError::file("find", &path))?;
-        let quoted = Value::from(path.to_string_lossy()).to_string();
-        for Command { method, path: to, body } in &self.requests {
-            let answer = client.command(method, to, &body.replace(PATH, quoted.trim_matches('"')))?;
-            let failed = |answer: &Value| answer["success"] == Value::Bool(false);
-            if serde_json::from_str(&answer).is_ok_and(|answer| failed(&answer)) {
-                let hint = format!("see that the server can read {}", path.display());
-                return Err(client.unexpected(to, "the new weights to be loaded", &answer, &hint));
-            }
-        }
-        Ok(versions.prune(KEPT, None)?)
+        let folder = std::path::absolute(&path).map_err(RunFolderError::file("find", &path))?;
+        let quoted = Value::from(folder.to_string_lossy()).to_string();
+        let command = |command: &Command| Command {
+            body: command.body.replace(PATH, quoted.trim_matches('"')),
+            ..command.clone()
+        };
+        Ok(Load { commands: self.requests.iter().map(command).collect(), folder })
+    }
+
+    /// Removes versions that no server reads any more.
+    pub fn prune(&self) -> Result<(), ServerError> {
+        Ok(Checkpoints::at(&self.folder).prune(KEPT, None)?)
     }
 }
