@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `GET /v1/models`, `GET /v1/models/NAME` | the one model |
 //! | `GET /health` | `{"status": "ok"}` |
-//! | `POST /v1/completions` | completions; [`Asked`](api::Asked) lists what is understood, anything else that matters is refused |
+//! | `POST /v1/completions` | completions; [`Asked`] lists what is understood, anything else that matters is refused |
 //! | `POST /v1/chat/completions` | messages that continue a conversation, for models with a chat template |
 //! | `POST /reload` `{"path": DIR}` | loads the weights of a Hugging Face folder of the same structure; requests that came before are answered with the old ones |
 //!
