@@ -13,6 +13,11 @@ const HALF: usize = 2;
 const REST: usize = 1 << 30;
 /// Part of the memory that stays free where there is more than a run needs: what other programs and fragments take.
 const MARGIN: usize = 16;
+
+/// What may be taken of so many bytes for speed alone.
+pub const fn spare(bytes: usize) -> usize {
+    bytes - bytes / MARGIN
+}
 /// Most prompt tokens of one prefill.
 const PREFILL_ROWS: usize = crate::generate::PREFILL_ROWS;
 
@@ -108,7 +113,7 @@ impl Demand {
     #[must_use]
     pub fn faster(self, config: &ModelConfig, free: usize, keep: bool) -> Self {
         let Some(mut training) = self.training else { return self };
-        let fits = |training| Self { training: Some(training), ..self }.total(config) <= free - free / MARGIN;
+        let fits = |training| Self { training: Some(training), ..self }.total(config) <= spare(free);
         let kept = Training { recompute: training.recompute && !keep, ..training };
         if fits(kept) {
             training = kept;

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use crate::data::Fnv;
 use crate::run_folder::Checkpoints;
 use crate::shell::argument;
 
@@ -87,28 +88,22 @@ pub fn fingerprint(path: &Path) -> std::io::Result<u64> {
         std::fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
     files.retain(|file| file.extension().is_some_and(|extension| extension == "safetensors"));
     files.sort();
-    let mut hash = files.len() as u64;
-    let mut mix = |bytes: &[u8]| {
-        for byte in bytes {
-            // FNV-1a
-            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-    };
+    let mut hash = Fnv(files.len() as u64);
     for path in files {
         let mut file = File::open(&path)?;
         let length = file.metadata()?.len();
-        mix(path.file_name().unwrap_or_default().as_encoded_bytes());
-        mix(&length.to_le_bytes());
+        hash.bytes(path.file_name().unwrap_or_default().as_encoded_bytes().iter().copied());
+        hash.bytes(length.to_le_bytes());
         let stride = length.div_ceil(BLOCKS).max(BLOCK);
         let mut block = Vec::new();
         for at in (0..length).step_by(stride as usize) {
             block.clear();
             file.seek(SeekFrom::Start(at))?;
             (&mut file).take(BLOCK).read_to_end(&mut block)?;
-            mix(&block);
+            hash.bytes(block.iter().copied());
         }
     }
-    Ok(hash)
+    Ok(hash.0)
 }
 
 /// That `path` is a folder, and none of a run.

@@ -3,14 +3,13 @@ use super::fit;
 use crate::config::{Config, Size, choice::Recompute};
 use surefoot_engine::config::ModelConfig;
 use surefoot_engine::device::Chosen;
+use surefoot_engine::memory::spare;
 
 /// Tokens of a micro-batch on a GPU, the most first. From [`ENOUGH_TOKENS`] on products are as fast as with more.
 const TOKENS: [usize; 5] = [16_384, 8192, 4096, 2048, 1024];
 const ENOUGH_TOKENS: usize = 4096;
 /// Sequences decoded together on a GPU, the most first.
 const SEQUENCES: [usize; 6] = [256, 128, 64, 32, 16, 8];
-/// Part of a GPU's memory that these numbers leave to others.
-const MARGIN: usize = 16;
 
 /// Tokens in one forward and backward pass, and sequences that are decoded together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +51,7 @@ pub(super) fn settled(
         settled
     };
     let takes = |config: &Config| fit::demand(config, structure, positions).total(structure);
-    let room = total - total / MARGIN;
+    let room = spare(total);
     let choices = |size: Size, all: &[usize]| match size {
         Size::Auto => all.to_vec(),
         Size::Of(number) => vec![number],

@@ -91,14 +91,7 @@ impl Policy {
         keys: &'static str,
         config: &Config,
     ) -> Result<(Self, Vec<String>), PolicyError> {
-        let place = select(config.train.device, local_rank())?;
-        let structure = structure(folder, positions, keys)?;
-        if let Chosen::Cpu(_) = &place {
-            room::check(&room::sampling(&structure), host())?;
-        }
-        let planned = planned(&place, config, &structure, positions)?;
-        let (model, unused) = Model::load(folder, structure)?;
-        Ok((Self::new(folder, model, positions, place, Learning::nothing())?.with(planned), unused))
+        Self::without_learning(folder, (positions, keys), config.train.device, Some(config))
     }
 
     fn with(self, planned: Option<Planned>) -> Self {
@@ -117,13 +110,24 @@ impl Policy {
         keys: &'static str,
         device: Wanted,
     ) -> Result<(Self, Vec<String>), PolicyError> {
+        Self::without_learning(folder, (positions, keys), device, None)
+    }
+
+    /// What only samples: as much at once as `config` and a GPU's memory have room for, where there is a `config`.
+    fn without_learning(
+        folder: &Path,
+        (positions, keys): (usize, &'static str),
+        device: Wanted,
+        config: Option<&Config>,
+    ) -> Result<(Self, Vec<String>), PolicyError> {
         let place = select(device, local_rank())?;
         let structure = structure(folder, positions, keys)?;
         if let Chosen::Cpu(_) = &place {
             room::check(&room::sampling(&structure), host())?;
         }
+        let planned = config.map(|config| planned(&place, config, &structure, positions)).transpose()?.flatten();
         let (model, unused) = Model::load(folder, structure)?;
-        Ok((Self::new(folder, model, positions, place, Learning::nothing())?, unused))
+        Ok((Self::new(folder, model, positions, place, Learning::nothing())?.with(planned), unused))
     }
 
     /// The model of another folder on the device of this one, for sampling alone.

@@ -16,14 +16,14 @@ type Ratios = Vec<Vec<f64>>;
 
 /// Quantiles of the ratio over the mini-batches of a step, all runs in one drawing.
 pub(super) fn within(report: &Report) -> Option<Figure> {
-    let known: Vec<(usize, String, u64, Ratios)> = report
+    let known: Vec<(usize, &str, u64, &Ratios)> = report
         .groups
         .iter()
         .enumerate()
         .filter_map(|(index, group)| {
             // The first of a study's seeds stands for the others: each breaks in a step of its own.
             let run = group.runs.iter().find(|run| run.within.iter().any(|batch| !batch.is_empty()))?;
-            Some((index, group.label.clone(), run.within_step, run.within.clone()))
+            Some((index, group.label.as_str(), run.within_step, &run.within))
         })
         .collect();
     let last = known.iter().map(|(.., batches)| batches.len()).max().filter(|batches| *batches > 1)?;
@@ -46,7 +46,7 @@ pub(super) fn within(report: &Report) -> Option<Figure> {
     let mut legend: Vec<Entry> = known
         .iter()
         .map(|(index, label, step, _)| Entry {
-            key: Some(label.clone()),
+            key: Some(label.to_string()),
             ..Entry::new(Mark::Line, &line_class(*index), &format!("{label}, step {step}"))
         })
         .collect();

@@ -189,7 +189,7 @@ impl Asked {
     }
 
     /// Tokens of prompts and completions.
-    pub(super) fn usage(&self, samples: &[Sample]) -> Value {
+    fn usage(&self, samples: &[Sample]) -> Value {
         let prompt: usize = self.prompts.iter().map(Vec::len).sum();
         let completion: usize = samples.iter().map(|sample| sample.tokens.len()).sum();
         json!({ "prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion })
@@ -200,24 +200,43 @@ impl Asked {
     /// # Errors
     /// HTTP status and message, for tokens that have no text.
     pub fn answer(&self, samples: &[Sample], tokenizer: &Tokenizer, model: &str) -> Result<Value, Refused> {
-        let mut choices = Vec::with_capacity(samples.len());
-        for (index, sample) in samples.iter().enumerate() {
-            let text = self.text(sample, tokenizer)?;
-            let mut choice = json!({ "index": index, "text": text, "finish_reason": reason(sample), "logprobs": null });
+        let text = |sample: &Sample| Ok(json!(self.text(sample, tokenizer)?));
+        let logprobs =
+            |sample: &Sample, pieces: Vec<String>| json!({ "tokens": pieces, "token_logprobs": sample.logp_behavior });
+        let choices = self.choices(samples, tokenizer, ("text", text), &logprobs)?;
+        Ok(self.enclosed(("cmpl", "text_completion"), model, choices, samples))
+    }
+
+    /// A choice for each sample: under which name, what it says, and its log-probabilities by the texts of its tokens.
+    pub(super) fn choices(
+        &self,
+        samples: &[Sample],
+        tokenizer: &Tokenizer,
+        (name, said): (&str, impl Fn(&Sample) -> Result<Value, Refused>),
+        logprobs: &dyn Fn(&Sample, Vec<String>) -> Value,
+    ) -> Result<Vec<Value>, Refused> {
+        let choice = |(index, sample): (usize, &Sample)| {
+            let said = said(sample)?;
+            let reason = if sample.finished { "stop" } else { "length" };
+            let mut choice = json!({ "index": index, name: said, "finish_reason": reason, "logprobs": null });
             if self.logprobs {
-                let pieces = pieces(sample, tokenizer)?;
-                choice["logprobs"] = json!({ "tokens": pieces, "token_logprobs": sample.logp_behavior });
+                choice["logprobs"] = logprobs(sample, pieces(sample, tokenizer)?);
             }
             if self.token_ids {
                 choice["token_ids"] = json!(sample.tokens);
             }
-            choices.push(choice);
-        }
-        let (id, created) = named("cmpl");
-        Ok(json!({
-            "id": id, "object": "text_completion", "created": created, "model": model, "choices": choices,
+            Ok(choice)
+        };
+        samples.iter().enumerate().map(choice).collect()
+    }
+
+    /// The answer around its choices: `kind` is how its name begins, and what it is.
+    pub(super) fn enclosed(&self, kind: (&str, &str), model: &str, choices: Vec<Value>, samples: &[Sample]) -> Value {
+        let (id, created) = named(kind.0);
+        json!({
+            "id": id, "object": kind.1, "created": created, "model": model, "choices": choices,
             "usage": self.usage(samples)
-        }))
+        })
     }
 }
 
@@ -248,19 +267,14 @@ fn failed(error: TokenizerError) -> Refused {
     (500, error.to_string())
 }
 
-/// Why a completion ended.
-pub(super) fn reason(sample: &Sample) -> &'static str {
-    if sample.finished { "stop" } else { "length" }
-}
-
 /// The text of each token.
-pub(super) fn pieces(sample: &Sample, tokenizer: &Tokenizer) -> Result<Vec<String>, Refused> {
+fn pieces(sample: &Sample, tokenizer: &Tokenizer) -> Result<Vec<String>, Refused> {
     let pieces = sample.tokens.iter().map(|id| tokenizer.decode_verbatim(&[*id]));
     pieces.collect::<Result<_, _>>().map_err(failed)
 }
 
 /// `id` and `created` of an answer: a name that no other has, but by chance, and the time in seconds since 1970.
-pub(super) fn named(kind: &str) -> (String, u64) {
+fn named(kind: &str) -> (String, u64) {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     (format!("{kind}-{:016x}", RandomState::new().hash_one(())), now.as_secs())
 }

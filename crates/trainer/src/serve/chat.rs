@@ -1,6 +1,6 @@
 //! `/v1/chat/completions`: a conversation, rendered with the model's chat template, and the message that continues it.
 use super::Refused;
-use super::api::{Asked, Limits, json, named, pieces, reason};
+use super::api::{Asked, Limits, json};
 use serde_json::{Value, json};
 use surefoot_engine::chat::{ChatTemplate, Ending, Message};
 use surefoot_engine::generate::Sample;
@@ -60,25 +60,13 @@ fn of_text(mut message: Message) -> Result<Message, Refused> {
 /// # Errors
 /// HTTP status and message, for tokens that have no text.
 pub(super) fn answer(asked: &Asked, samples: &[Sample], tokenizer: &Tokenizer, model: &str) -> Result<Value, Refused> {
-    let mut choices = Vec::with_capacity(samples.len());
-    for (index, sample) in samples.iter().enumerate() {
-        let message = json!({ "role": "assistant", "content": asked.text(sample, tokenizer)? });
-        let mut choice =
-            json!({ "index": index, "message": message, "finish_reason": reason(sample), "logprobs": null });
-        if asked.logprobs {
-            let content = pieces(sample, tokenizer)?.into_iter().zip(&sample.logp_behavior).map(|(piece, logp)| {
-                json!({ "token": piece, "logprob": logp, "bytes": piece.as_bytes(), "top_logprobs": [] })
-            });
-            choice["logprobs"] = json!({ "content": content.collect::<Vec<_>>() });
-        }
-        if asked.token_ids {
-            choice["token_ids"] = json!(sample.tokens);
-        }
-        choices.push(choice);
-    }
-    let (id, created) = named("chatcmpl");
-    Ok(json!({
-        "id": id, "object": "chat.completion", "created": created, "model": model, "choices": choices,
-        "usage": asked.usage(samples)
-    }))
+    let message = |sample: &Sample| Ok(json!({ "role": "assistant", "content": asked.text(sample, tokenizer)? }));
+    let logprobs = |sample: &Sample, pieces: Vec<String>| {
+        let content = pieces.into_iter().zip(&sample.logp_behavior).map(
+            |(piece, logp)| json!({ "token": piece, "logprob": logp, "bytes": piece.as_bytes(), "top_logprobs": [] }),
+        );
+        json!({ "content": content.collect::<Vec<_>>() })
+    };
+    let choices = asked.choices(samples, tokenizer, ("message", message), &logprobs)?;
+    Ok(asked.enclosed(("chatcmpl", "chat.completion"), model, choices, samples))
 }

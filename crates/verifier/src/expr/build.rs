@@ -70,10 +70,14 @@ pub(crate) fn exact_root(value: &RBig, n: u32) -> Option<RBig> {
     Some(if negative { -value } else { value })
 }
 
-/// The gcd of two natural numbers.
-pub(crate) fn gcd(a: &UBig, b: &UBig) -> UBig {
+/// `Gcd` or `Lcm` of two natural numbers.
+pub(crate) fn gcd_or_lcm(function: Function, a: UBig, b: UBig) -> RBig {
     use dashu_base::Gcd;
-    if a.is_zero() && b.is_zero() { UBig::ZERO } else { a.gcd(b) }
+    if a.is_zero() && b.is_zero() {
+        return RBig::ZERO;
+    }
+    let gcd = (&a).gcd(&b);
+    RBig::from(IBig::from(if function == Function::Gcd { gcd } else { a / gcd * b }))
 }
 
 impl Arena {
@@ -235,10 +239,7 @@ impl Arena {
                 Function::Max => Some(x.max(y).clone()),
                 Function::Min => Some(x.min(y).clone()),
                 Function::Binomial => binomial(x, y, budget)?,
-                Function::Gcd | Function::Lcm => natural(x).zip(natural(y)).map(|(x, y)| {
-                    let gcd = gcd(&x, &y);
-                    RBig::from(IBig::from(if function == Function::Gcd || gcd.is_zero() { gcd } else { x / gcd * y }))
-                }),
+                Function::Gcd | Function::Lcm => natural(x).zip(natural(y)).map(|(x, y)| gcd_or_lcm(function, x, y)),
                 Function::Mod if !y.is_zero() => Some(x - RBig::from((x / y).floor()) * y),
                 _ => None,
             };

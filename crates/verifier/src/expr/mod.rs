@@ -4,7 +4,7 @@ mod build;
 mod infinite;
 mod rewrite;
 
-pub(crate) use build::{bits, exact_root, power as integer_power, small as build_small};
+pub(crate) use build::{bits, exact_root, gcd_or_lcm, power as integer_power, small as build_small};
 
 use dashu_ratio::RBig;
 

@@ -2,7 +2,7 @@
 
 use dashu_ratio::RBig;
 
-use crate::expr::{Arena, Function, Id, Node, bits, build_small, exact_root};
+use crate::expr::{Arena, Function, Id, Node, bits, build_small, exact_root, gcd_or_lcm};
 
 /// Values longer than this are left to the discs.
 const MAX_BITS: usize = 1 << 11;
@@ -108,12 +108,7 @@ fn call2(function: Function, x: &RBig, y: &RBig) -> Option<RBig> {
         F::Max => x.max(y).clone(),
         F::Min => x.min(y).clone(),
         F::Mod if !y.is_zero() => x - RBig::from((x / y).floor()) * y,
-        F::Gcd | F::Lcm => {
-            let (a, b) = (natural(x)?, natural(y)?);
-            let divisor = gcd(a, b);
-            let lcm = || u128::from(a / divisor.max(1)) * u128::from(b);
-            RBig::from(if function == F::Gcd { u128::from(divisor) } else { lcm() })
-        }
+        F::Gcd | F::Lcm => gcd_or_lcm(function, natural(x)?.into(), natural(y)?.into()),
         F::Binomial => {
             let k = build_small(y).filter(|k| (0..=MAX_FACTORS).contains(k))?;
             (0..k).fold(RBig::ONE, |product, j| product * (x - RBig::from(j)) / RBig::from(j + 1))
@@ -121,11 +116,4 @@ fn call2(function: Function, x: &RBig, y: &RBig) -> Option<RBig> {
         F::Root => exact_root(x, build_small(y).and_then(|n| u32::try_from(n).ok())?)?,
         _ => return None,
     })
-}
-
-fn gcd(mut a: u64, mut b: u64) -> u64 {
-    while b > 0 {
-        (a, b) = (b, a % b);
-    }
-    a
 }
