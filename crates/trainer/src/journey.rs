@@ -166,10 +166,8 @@ impl Journey {
         let saved = latest.as_ref().map(|(step, _)| *step);
         if let Some((saved, path)) = &latest {
             let named = |error: StateError| broken::named(error.into(), path);
-            let state = state::restore(&mut policy, path).map_err(named)?;
+            let state = state::restore(&mut policy, *saved, path, &mut versions).map_err(named)?;
             order.restore(state.data)?;
-            let structure = policy.structure();
-            state::restore_versions(structure, policy.parameters(), path, &mut versions).map_err(named)?;
             (step, pending) = (state.step, state.pending);
             notes.push(format!("resuming after step {saved}"));
             together::agree_on_data(&order, &policy, &ranks)?;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use crate::data::Fnv;
+use crate::fingerprint::Fnv;
 use crate::run_folder::Checkpoints;
 use crate::shell::argument;
 

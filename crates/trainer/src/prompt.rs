@@ -3,7 +3,8 @@ use crate::config::{
     Config,
     choice::{Chat, Overlong},
 };
-use crate::data::{Dataset, Fnv, Message, Problem, Row};
+use crate::data::{Dataset, Message, Problem, Row};
+use crate::fingerprint::Fnv;
 use crate::model_folder::{self, ModelFolderError};
 use crate::ranks::{Ranks, RanksError};
 use std::path::Path;

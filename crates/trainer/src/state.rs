@@ -1,12 +1,13 @@
 //! What a checkpoint holds beside the Hugging Face folder, so that a run goes on to the same bits.
 use crate::config::choice::Precision;
 use crate::data::Position;
+use crate::fingerprint;
 use crate::policy::{Policy, PolicyError};
 use crate::run_folder::{PartialCheckpoint, RunFolderError, atomic};
 use crate::train::versions::Versions;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use surefoot_engine::config::ModelConfig;
 use surefoot_engine::device::DeviceError;
 use surefoot_engine::folder::{Dtype, FolderError, TensorFolder, write_safetensors};
 use surefoot_engine::model::Model;
@@ -17,6 +18,12 @@ const OPTIMIZER: &str = "optimizer.safetensors";
 const BEHAVIOR: &str = "behavior.safetensors";
 /// Counters.
 const STATE: &str = "trainer_state.json";
+
+/// Names of tensors: exact weights, moments, and weights after N steps (`weights_N`).
+const WEIGHTS: &str = "weights";
+const FIRST_MOMENT: &str = "first_moment";
+const SECOND_MOMENT: &str = "second_moment";
+const OLDER: &str = "weights_";
 
 /// Counters of a run. All random numbers are functions of the seed and these.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +44,27 @@ pub struct State {
     /// The step's evaluation was cut off; a resume finishes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<Pending>,
+    /// Fingerprints of the numbers that were saved with it, by the names of the tensors: files of other steps are not taken for
+    /// its own. [`save`] fills it in; checkpoints that have none are taken as they are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tensors: BTreeMap<String, String>,
+}
+
+impl State {
+    fn sign(&mut self, name: &str, values: &[f32]) {
+        self.tensors.insert(name.to_string(), format!("{:016x}", fingerprint::of_weights(values)));
+    }
+
+    /// That `values`, read from `file`, are what was saved under this name.
+    fn expect(&self, name: &str, values: &[f32], file: &Path) -> Result<(), StateError> {
+        let own = format!("{:016x}", fingerprint::of_weights(values));
+        match self.tensors.get(name) {
+            Some(saved) if *saved != own => {
+                Err(broken(file)(format!("its {name} are not those that were saved with {STATE}")))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A step whose evaluation was cut off: its line is not in the metrics yet.
@@ -73,38 +101,61 @@ pub enum StateError {
     },
 }
 
-/// Writes a checkpoint, whole or not at all.
+/// Writes a checkpoint, whole or not at all; `older` are weights of earlier steps that samples are still to come from, by their
+/// versions.
 ///
 /// # Errors
 /// [`StateError`], for instance on a full disk; earlier checkpoints are untouched.
-pub fn save(
+pub(crate) fn save<'a>(
     policy: &Policy,
-    state: &State,
+    mut state: State,
+    older: impl Iterator<Item = (u64, &'a Model)>,
     precision: Precision,
     to: PartialCheckpoint,
 ) -> Result<PathBuf, StateError> {
     let folder = to.path();
+    let older: Vec<(String, &[f32])> =
+        older.map(|(version, model)| (format!("{OLDER}{version}"), model.weights.as_slice())).collect();
+    if !older.is_empty() {
+        write_flat(&folder.join(BEHAVIOR), older.iter().map(|(name, weights)| (name.as_str(), *weights)), &mut state)?;
+    }
     policy.save(folder, precision)?;
     let values = policy.values()?;
-    let len = [values.len()];
     let moments = policy.moments()?;
-    let tensors = [
-        ("weights", &len[..], values.as_ref()),
-        ("first_moment", &len[..], moments.0.as_ref()),
-        ("second_moment", &len[..], moments.1.as_ref()),
-    ];
+    let mut tensors = vec![(FIRST_MOMENT, moments.0.as_ref()), (SECOND_MOMENT, moments.1.as_ref())];
     // Weights saved as f32 are exact in the model's own file.
-    let from = if precision == Precision::F32 && policy.values_are_weights() { 1 } else { 0 };
-    write_safetensors(&folder.join(OPTIMIZER), tensors[from..].iter().copied(), Dtype::F32)?;
-    write(folder, state)?;
+    if precision == Precision::F32 && policy.values_are_weights() {
+        state.sign(WEIGHTS, &values);
+    } else {
+        tensors.push((WEIGHTS, values.as_ref()));
+    }
+    write_flat(&folder.join(OPTIMIZER), tensors.into_iter(), &mut state)?;
+    write(folder, &state)?;
     Ok(to.commit()?)
 }
 
-/// Writes the counters of a checkpoint, whole or not at all.
+/// Writes flat tensors, and signs them in `state`.
+fn write_flat<'a>(
+    file: &Path,
+    tensors: impl Iterator<Item = (&'a str, &'a [f32])> + Clone,
+    state: &mut State,
+) -> Result<(), StateError> {
+    tensors.clone().for_each(|(name, values)| state.sign(name, values));
+    let shapes: Vec<[usize; 1]> = tensors.clone().map(|(_, values)| [values.len()]).collect();
+    let shaped = tensors.zip(&shapes).map(|((name, values), shape)| (name, &shape[..], values));
+    Ok(write_safetensors(file, shaped, Dtype::F32)?)
+}
+
+/// Writes other counters into the checkpoint in `folder`, whole or not at all: what was saved with it stays.
 ///
 /// # Errors
 /// [`StateError`] names the file.
-pub fn write(folder: &Path, state: &State) -> Result<(), StateError> {
+pub(crate) fn amend(folder: &Path, state: State) -> Result<(), StateError> {
+    let tensors = read(folder)?.tensors;
+    write(folder, &State { tensors, ..state })
+}
+
+fn write(folder: &Path, state: &State) -> Result<(), StateError> {
     let file = folder.join(STATE);
     let text = serde_json::to_string_pretty(state).map_err(broken(&file))?;
     Ok(atomic::write(&file, text.as_bytes()).map_err(RunFolderError::file("write", &file))?)
@@ -124,60 +175,61 @@ fn broken<E: std::fmt::Display>(file: &Path) -> impl Fn(E) -> StateError {
     move |error| StateError::Broken { file: file.to_path_buf(), message: error.to_string() }
 }
 
-/// Restores optimizer and counters of the checkpoint in `folder`, whose weights `policy` has been loaded with.
+/// Restores optimizer and counters of the checkpoint of `step` in `folder`, whose weights `policy` has been loaded with, and
+/// `versions`.
 ///
 /// # Errors
 /// [`StateError`] names the file.
-pub fn restore(policy: &mut Policy, folder: &Path) -> Result<State, StateError> {
+pub(crate) fn restore(
+    policy: &mut Policy,
+    step: u64,
+    folder: &Path,
+    versions: &mut Versions,
+) -> Result<State, StateError> {
     let state = read(folder)?;
-    let tensors = TensorFolder::open_file(&folder.join(OPTIMIZER))?;
+    if state.step != step {
+        return Err(broken(&folder.join(STATE))(format!("it is of step {}, not of step {step}", state.step)));
+    }
+    let file = folder.join(OPTIMIZER);
+    let tensors = TensorFolder::open_file(&file)?;
     let len = policy.elements();
-    let read = |name: &str| {
+    let read = |name: &str| -> Result<Vec<f32>, StateError> {
         let mut values = vec![0.0; len];
-        tensors.read_into(name, &mut values).map(|()| values)
+        tensors.read_into(name, &mut values)?;
+        state.expect(name, &values, &file)?;
+        Ok(values)
     };
-    let values = tensors.shape("weights").is_some().then(|| read("weights")).transpose()?;
-    let moments = (read("first_moment")?, read("second_moment")?);
+    let values = tensors.shape(WEIGHTS).is_some().then(|| read(WEIGHTS)).transpose()?;
+    let moments = (read(FIRST_MOMENT)?, read(SECOND_MOMENT)?);
+    if values.is_none() {
+        state.expect(WEIGHTS, &policy.values()?, folder)?;
+    }
     policy.restore(values, moments)?;
     policy.updates = state.updates;
     policy.optimizer_steps = state.optimizer_steps.unwrap_or(state.updates);
+    restore_versions(policy, folder, &state, versions)?;
     Ok(state)
 }
 
-/// Writes weights of earlier steps, by their versions, into the folder of a checkpoint; no file where there are none.
-pub(crate) fn save_versions<'a>(
-    older: impl Iterator<Item = (u64, &'a Model)>,
+fn restore_versions(
+    policy: &Policy,
     folder: &Path,
-) -> Result<(), StateError> {
-    let older: Vec<(String, [usize; 1], &[f32])> = older
-        .map(|(version, model)| (format!("weights_{version}"), [model.weights.len()], model.weights.as_slice()))
-        .collect();
-    if older.is_empty() {
-        return Ok(());
-    }
-    let tensors = older.iter().map(|(name, shape, weights)| (name.as_str(), &shape[..], *weights));
-    Ok(write_safetensors(&folder.join(BEHAVIOR), tensors, Dtype::F32)?)
-}
-
-/// Reads what [`save_versions`] wrote for a model of `structure` with so many `parameters`.
-pub(crate) fn restore_versions(
-    structure: &ModelConfig,
-    parameters: usize,
-    folder: &Path,
+    state: &State,
     versions: &mut Versions,
 ) -> Result<(), StateError> {
     let file = folder.join(BEHAVIOR);
-    if !file.exists() {
+    if !state.tensors.keys().any(|name| name.starts_with(OLDER)) && !file.exists() {
         return Ok(());
     }
     let tensors = TensorFolder::open_file(&file)?;
     let names: Vec<String> = tensors.names().map(str::to_string).collect();
     for name in names {
-        let version = name.strip_prefix("weights_").and_then(|version| version.parse().ok());
-        let version = version.ok_or_else(|| broken(&file)(format!("tensor `{name}` is none of weights_N")))?;
-        let mut weights = vec![0.0; parameters];
+        let version = name.strip_prefix(OLDER).and_then(|version| version.parse().ok());
+        let version = version.ok_or_else(|| broken(&file)(format!("tensor `{name}` is none of {OLDER}N")))?;
+        let mut weights = vec![0.0; policy.parameters()];
         tensors.read_into(&name, &mut weights)?;
-        versions.restore(version, Model { config: structure.clone(), weights });
+        state.expect(&name, &weights, &file)?;
+        versions.restore(version, Model { config: policy.structure().clone(), weights });
     }
     Ok(())
 }

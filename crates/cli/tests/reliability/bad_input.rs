@@ -366,6 +366,14 @@ fn a_broken_checkpoint_is_left_for_the_one_before() {
             assert!(code == Some(2) && stderr.contains(advice), "{name}: {stderr}");
             assert!(stderr.contains(name) && !stderr.contains("download"), "{name}: {stderr}");
         }
+        // Whole, and of another step.
+        if name != "config.json" {
+            fs::copy(before.join(name), &file).unwrap();
+            let (code, stderr) = resumed();
+            assert!(code == Some(2) && stderr.contains(advice), "{name}: {stderr}");
+            let said = if name == "trainer_state.json" { "step 1, not of step 2" } else { "not those that were saved" };
+            assert!(stderr.contains(said), "{name}: {stderr}");
+        }
         fs::write(&file, whole).unwrap();
     }
     let stray = checkpoints.join("step-99");

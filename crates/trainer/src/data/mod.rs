@@ -25,6 +25,7 @@ pub use wanted::Wanted;
 
 use crate::config::Data;
 use crate::config::choice::{DataFormat, Duplicates, Incomplete};
+use crate::fingerprint::Fnv;
 use crate::tasks::TaskSpec;
 
 /// Prefix of `data.train` entries that name a built-in task.
@@ -137,25 +138,6 @@ impl Dataset {
         let (mut rows, mut marks) = (keep.iter(), keep.iter());
         self.rows.retain(|_| rows.next() == Some(&true));
         self.marks.retain(|_| marks.next() == Some(&true));
-    }
-}
-
-/// FNV-1a, because a fingerprint that is saved must not depend on the standard library's version.
-pub(crate) struct Fnv(pub u64);
-
-impl Fnv {
-    /// Of nothing yet.
-    pub const EMPTY: Fnv = Fnv(0xcbf2_9ce4_8422_2325);
-
-    fn text(&mut self, text: &str) {
-        self.bytes(text.bytes().chain([0xff]));
-    }
-
-    /// Adds bytes.
-    pub fn bytes(&mut self, bytes: impl IntoIterator<Item = u8>) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
     }
 }
 

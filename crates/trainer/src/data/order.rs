@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::DataError;
-use super::{Fnv, Mark};
+use super::Mark;
+use crate::fingerprint::Fnv;
 use crate::config::Data;
 use crate::random::Random;
 

@@ -31,7 +31,6 @@ pub use majority::majority;
 pub use problem::{Attempt, Problem};
 pub use score::{Pass, Score, table};
 pub use settings::Settings;
-pub(crate) use settings::fingerprint;
 
 /// Random streams of a benchmark: more completions than any has.
 const STREAMS: u64 = 1 << 32;

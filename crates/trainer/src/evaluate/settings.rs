@@ -1,7 +1,7 @@
 //! What was evaluated, and how: the identity of an evaluation's folder.
 use super::{Benchmark, EvaluateError, Other};
 use crate::config::{Config, choice::AnswerFormat};
-use crate::data::Fnv;
+use crate::fingerprint::{self, Fnv};
 use crate::policy::Policy;
 use crate::run_folder::{RunFolderError, atomic};
 use serde::de::DeserializeOwned;
@@ -89,7 +89,7 @@ impl Settings {
             fingerprint: format!("{:016x}", benchmark.fingerprint),
         };
         Ok(Settings {
-            weights: format!("{:016x}", fingerprint(&policy.weights()?)),
+            weights: format!("{:016x}", fingerprint::of_weights(&policy.weights()?)),
             samples: config.eval.samples,
             temperature: config.eval.temperature,
             top_p: config.eval.top_p,
@@ -186,12 +186,4 @@ fn files(command: &[String]) -> String {
         hash.bytes(about.len().to_le_bytes().into_iter().chain(bytes));
     }
     if hash.0 == Fnv::EMPTY.0 { String::new() } else { format!("{:016x}", hash.0) }
-}
-
-/// A number that changes when any weight does.
-pub(crate) fn fingerprint(weights: &[f32]) -> u64 {
-    let mix = |hash: u64, weight: &f32| {
-        (hash.rotate_left(5) ^ u64::from(weight.to_bits())).wrapping_mul(0x517c_c1b7_2722_0a95)
-    };
-    weights.iter().fold(weights.len() as u64, mix)
 }

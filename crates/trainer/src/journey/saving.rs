@@ -4,6 +4,7 @@ use crate::evaluate;
 use crate::metrics::Record;
 use crate::state::{self, State};
 use crate::train::TrainError;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 impl Journey {
@@ -66,8 +67,7 @@ impl Journey {
         self.sync()?;
         let to = self.folder.checkpoints().begin(self.step)?;
         let older = self.versions.older(&self.config, self.step);
-        state::save_versions(older, to.path())?;
-        state::save(&self.policy, &self.state(score), self.config.checkpoint.dtype, to)?;
+        state::save(&self.policy, self.state(score), older, self.config.checkpoint.dtype, to)?;
         self.prune()
     }
 
@@ -77,14 +77,15 @@ impl Journey {
             return Ok(());
         }
         self.sync()?;
-        state::write(&self.folder.checkpoints().step(self.step), &self.state(score))?;
+        state::amend(&self.folder.checkpoints().step(self.step), self.state(score))?;
         self.prune()
     }
 
     fn state(&self, score: Option<f64>) -> State {
         let (data, pending) = (self.order.position(), self.pending.clone());
         let optimizer_steps = Some(self.policy.optimizer_steps);
-        State { step: self.step, updates: self.policy.updates, optimizer_steps, data, score, pending }
+        let tensors = BTreeMap::new();
+        State { step: self.step, updates: self.policy.updates, optimizer_steps, data, score, pending, tensors }
     }
 
     fn prune(&self) -> Result<(), TrainError> {

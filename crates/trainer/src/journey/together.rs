@@ -2,7 +2,7 @@
 use super::Start;
 use crate::config::Config;
 use crate::data::Order;
-use crate::evaluate::fingerprint;
+use crate::fingerprint;
 use crate::metrics::{self, Record};
 use crate::policy::{Policy, PolicyError};
 use crate::ranks::{Ranks, RanksError};
@@ -54,7 +54,7 @@ pub(super) fn agree_on_data(order: &Order, policy: &Policy, ranks: &Ranks) -> Re
     let hint = "data.train must name the same files on all machines";
     ranks.agree("training set", order.position().fingerprint, hint)?;
     let hint = "model.path and log.run_dir must be the same folders on all machines";
-    Ok(ranks.agree("model", fingerprint(&policy.weights()?), hint)?)
+    Ok(ranks.agree("model", fingerprint::of_weights(&policy.weights()?), hint)?)
 }
 
 /// Every rank has the weights that are about to be saved.
@@ -63,7 +63,7 @@ pub(super) fn agree_on_weights(policy: &Policy, ranks: &Ranks) -> Result<(), Tra
         return Ok(());
     }
     let hint = "its arithmetic differs, so nothing is saved. Resume without its machine";
-    Ok(ranks.agree("policy after the same updates", fingerprint(&policy.values()?), hint)?)
+    Ok(ranks.agree("policy after the same updates", fingerprint::of_weights(&policy.values()?), hint)?)
 }
 
 /// Joins the devices of all ranks, where all can sum by themselves; else the host sums, and `notes` says so where it need not be.

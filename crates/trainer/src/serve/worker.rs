@@ -1,6 +1,6 @@
 //! The one thread that samples for all requests.
 use super::api::Asked;
-use crate::evaluate::fingerprint;
+use crate::fingerprint;
 use crate::policy::Policy;
 use crate::rollout::{Generate, Stop};
 use std::collections::VecDeque;
@@ -169,5 +169,5 @@ impl Worker {
 
 /// What clients know weights by (`system_fingerprint`): another after they have changed.
 fn name(weights: &[f32]) -> Arc<str> {
-    format!("{:016x}", fingerprint(weights)).into()
+    format!("{:016x}", fingerprint::of_weights(weights)).into()
 }
