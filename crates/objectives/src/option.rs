@@ -65,6 +65,7 @@ pub struct Setting {
 
 /// Why an option was not set.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum OptionError {
     /// No objective, estimator or correction has this name.
     #[error("there is no {what} `{name}`{}; there are {}", hint(.nearest), .known.join(", "))]

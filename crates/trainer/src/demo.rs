@@ -19,6 +19,7 @@ const FILES: [(&str, &[u8]); 5] = [
 
 /// Why the demo could not be set up.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum DemoError {
     /// An override that is wrong.
     #[error(transparent)]

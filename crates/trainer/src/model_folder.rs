@@ -10,6 +10,7 @@ use crate::shell::argument;
 
 /// Why a path is no model folder.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ModelFolderError {
     /// There is nothing.
     #[error(

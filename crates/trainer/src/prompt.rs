@@ -22,6 +22,7 @@ pub struct Prompt {
 
 /// Why a prompt could not be made.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PromptError {
     /// The path is no model folder.
     #[error(transparent)]

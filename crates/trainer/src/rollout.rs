@@ -11,6 +11,7 @@ use surefoot_engine::generate::{Request, Sample, Settings};
 
 /// Why nothing could be sampled.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RolloutError {
     /// A prompt that cannot be rendered, or tokens that cannot be decoded.
     #[error(transparent)]

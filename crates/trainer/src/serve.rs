@@ -39,6 +39,7 @@ const PATIENCE: Duration = Duration::from_millis(20);
 
 /// Why a server cannot start.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ServeError {
     /// The path is no model folder.
     #[error(transparent)]

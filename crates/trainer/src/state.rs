@@ -78,6 +78,7 @@ pub struct Pending {
 
 /// Why a checkpoint could not be written or read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StateError {
     /// The model's files.
     #[error(transparent)]

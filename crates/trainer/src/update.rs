@@ -18,6 +18,7 @@ use passes::{Passes, SeenLogp};
 
 /// Why an update failed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum UpdateError {
     /// The objective refused its input.
     #[error(transparent)]

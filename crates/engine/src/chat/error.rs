@@ -6,6 +6,7 @@ use crate::tokenizer::TokenizerError;
 
 /// An error in a chat template or its rendering.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ChatError {
     /// A file cannot be read or is not JSON.
     #[error(transparent)]

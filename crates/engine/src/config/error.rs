@@ -6,6 +6,7 @@ use super::Architecture;
 
 /// An error in a model's configuration; every message names the file.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ConfigError {
     /// The file cannot be read.
     #[error("{}: cannot read the model's configuration: {source}", file.display())]

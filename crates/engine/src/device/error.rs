@@ -2,6 +2,7 @@
 
 /// Why a device cannot be used, or cannot go on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum DeviceError {
     /// The device that was asked for is not there.
     #[error("{wanted} cannot be used: {reason}; {hint}")]

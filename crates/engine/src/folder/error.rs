@@ -9,6 +9,7 @@ const COPY_AGAIN: &str = "; download or copy it again";
 
 /// An error in a model folder; every message names the file, and the tensor where it is about one.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum FolderError {
     /// `config.json` is missing or wrong.
     #[error(transparent)]

@@ -7,6 +7,7 @@ use crate::folder::FolderError;
 
 /// An error in a GGUF file or its import; every message names the file.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum GgufError {
     /// The file cannot be read.
     #[error("{}: cannot read: {source}", file.display())]

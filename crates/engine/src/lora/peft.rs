@@ -11,6 +11,7 @@ const WEIGHTS: &str = "adapter_model.safetensors";
 
 /// Why adapters could not be read or written.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PeftError {
     /// The tensors.
     #[error(transparent)]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 /// An error of a tokenizer.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TokenizerError {
     /// A file cannot be read.
     #[error("{}: cannot read: {source}", file.display())]

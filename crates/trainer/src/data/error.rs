@@ -25,6 +25,7 @@ impl fmt::Display for Place {
 
 /// Why data cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum DataError {
     /// The file cannot be read.
     #[error("cannot read {}: {source}", path.display())]

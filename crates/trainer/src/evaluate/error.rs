@@ -11,6 +11,7 @@ use surefoot_engine::folder::FileError;
 
 /// Why an evaluation cannot start or go on.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum EvaluateError {
     /// A benchmark's file.
     #[error(transparent)]

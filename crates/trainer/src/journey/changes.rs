@@ -17,6 +17,7 @@ const LEARNED: [&str; 3] = ["objective.", "regularizer.", "correction."];
 
 /// A setting that cannot change.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ChangeError {
     /// The run so far depends on it.
     #[error(

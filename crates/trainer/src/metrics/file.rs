@@ -11,6 +11,7 @@ use crate::run_folder::atomic;
 
 /// Why metrics cannot be written or read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum MetricsError {
     /// The file system's error.
     #[error(transparent)]

@@ -7,6 +7,7 @@ use surefoot_engine::lora::PeftError;
 
 /// Why a policy could not be loaded or stored.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PolicyError {
     /// The path is no model folder.
     #[error(transparent)]

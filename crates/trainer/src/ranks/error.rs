@@ -2,6 +2,7 @@
 
 /// Why ranks cannot go on together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RanksError {
     /// A rank does not answer any more.
     #[error("rank {rank} is gone: its own message, if it left one, says why. Checkpoints stay; resume the run")]

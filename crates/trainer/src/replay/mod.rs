@@ -24,6 +24,7 @@ pub use tokens::{Evaluated, StepTokens, Treatment};
 
 /// Why a run cannot be replayed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReplayError {
     /// The run's configuration.
     #[error(transparent)]

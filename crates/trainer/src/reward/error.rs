@@ -2,6 +2,7 @@
 
 /// Why rewards cannot be had.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RewardError {
     /// The user's program does not start.
     #[error("cannot start the reward program `{program}`: {source}")]

@@ -7,6 +7,7 @@ use surefoot_engine::folder::FileError;
 
 /// Why a run folder cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RunFolderError {
     /// A new run in the folder of another.
     #[error("{} holds a run already; go on with `--resume {}`, or choose another log.run_dir", path.display(), argument(path))]

@@ -9,6 +9,7 @@ use crate::demo::DemoError;
 
 /// Why a study cannot be made.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StudyError {
     /// A file that cannot be read or written.
     #[error(transparent)]

@@ -44,6 +44,7 @@ pub enum Style {
 
 /// Why a task cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum TaskError {
     /// No such task.
     #[error("unknown task `{name}`; {}tasks are {valid}", nearest.map(|name| format!("did you mean `{name}`? ")).unwrap_or_default())]

@@ -28,6 +28,7 @@ use surefoot_objectives::advantage::AdvantageError;
 
 /// Why a run could not start or go on.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TrainError {
     /// Run folder, checkpoints, rollout files.
     #[error(transparent)]

@@ -5,6 +5,7 @@ use surefoot_engine::folder::FolderError;
 
 /// Why a server's samples could not be had.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ServerError {
     /// It failed too often in a row.
     #[error(
