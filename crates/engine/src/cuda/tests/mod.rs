@@ -1,6 +1,7 @@
 //! Whole models on the GPU's operators, against `transformers` and against the CPU. Each test runs on the emulated machine, and on a GPU
-//! where there is one; `SUREFOOT_REQUIRE_CUDA=1` makes its absence a failure.
+//! where there is one; `SUREFOOT_REQUIRE_CUDA=1` makes its absence a failure. `driver.rs` runs them once more, on a GPU that is emulated below the driver.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod driver;
 mod emulated;
 mod library;
 mod models;
@@ -25,7 +26,9 @@ fn emulated_machine(bytes: usize) -> Option<Cuda> {
 pub(super) fn machines() -> Vec<Cuda> {
     // One for all tests: it is opened in seconds, and libraries keep state with its context.
     static GPU: OnceLock<Result<Cuda, DeviceError>> = OnceLock::new();
-    let mut found: Vec<Cuda> = emulated_machine(EMULATED_BYTES).into_iter().collect();
+    // On the emulated driver the emulated machine itself is none of the question.
+    let emulated = if driver::is_emulated() { None } else { emulated_machine(EMULATED_BYTES) };
+    let mut found: Vec<Cuda> = emulated.into_iter().collect();
     match GPU.get_or_init(|| Cuda::open(0)) {
         // A queue and a list of failures of its own.
         Ok(cuda) => found.push(Cuda::on(

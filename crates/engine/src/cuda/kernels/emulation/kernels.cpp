@@ -24,7 +24,7 @@ void call(void (*kernel)(T...), void** params, std::index_sequence<i...>) {
     kernel(*(T*)params[i]...);
 }
 template <class... T>
-constexpr int parameters(void (*)(T...)) {
+constexpr size_t parameters(void (*)(T...)) {
     return sizeof...(T);
 }
 template <auto kernel>
@@ -35,8 +35,9 @@ void unpack(void** params) {
 struct Entry {
     const char* name;
     void (*body)(void**);
+    size_t parameters;
 };
-#define ENTRY(name) {#name, unpack<name>}
+#define ENTRY(name) {#name, unpack<name>, parameters(name)}
 const Entry ENTRIES[] = {
     ENTRY(adamw_float), ENTRY(adamw_bf16), ENTRY(attention_delta), ENTRY(attention_backward_query_64),
     ENTRY(attention_backward_query_128), ENTRY(attention_backward_keys_64), ENTRY(attention_backward_keys_128),
