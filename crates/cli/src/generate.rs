@@ -74,11 +74,7 @@ fn sample(args: &Generate) -> anyhow::Result<Exit> {
     };
     let request = Request { prompt: &prompt.tokens, samples: args.samples, first_sequence: 0 };
     let samples = policy.generate(&[request], &settings)?.concat();
-    anyhow::ensure!(
-        samples.iter().flat_map(|sample| &sample.logp).all(|logp| logp.is_finite()),
-        "{}: the model's probabilities are not finite; its weights are damaged, or the training that made them diverged",
-        args.model.display()
-    );
+    policy.expect_finite(&samples)?;
     for sample in &samples {
         output::data(&prompter.tokenizer().decode(&sample.tokens)?)?;
     }

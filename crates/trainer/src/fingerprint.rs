@@ -24,6 +24,13 @@ impl Fnv {
     }
 }
 
+/// Of one text.
+pub(crate) fn of_text(text: &str) -> u64 {
+    let mut hash = Fnv::EMPTY;
+    hash.text(text);
+    hash.0
+}
+
 /// A number that changes when any weight does. Weights of a model are too many for a hash of bytes.
 pub(crate) fn of_weights(weights: &[f32]) -> u64 {
     let mix = |hash: u64, value: u64| (hash.rotate_left(5) ^ value).wrapping_mul(0x517c_c1b7_2722_0a95);

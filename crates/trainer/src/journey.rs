@@ -177,6 +177,12 @@ impl Journey {
         let left = step < config.train.steps || pending.is_some();
         changes.after_step = step;
         notes.extend(changes.note(&config, left)?);
+        // What can be refused comes first: a resume that is leaves the run as it was.
+        let written = if ranks.is_first() { Some(Written::open(&config, &folder, before)?) } else { None };
+        let records = together::records(&folder, &ranks)?;
+        if ranks.is_first() && start == Start::Resume {
+            folder.forget_after(step)?;
+        }
         if ranks.is_first() && (left || start == Start::New) {
             changes.keep(&folder)?;
             if let Some(origin) = (start == Start::New).then(|| Origin::of(&policy.source)).flatten() {
@@ -184,11 +190,6 @@ impl Journey {
             }
             folder.write_config(&config.to_toml())?;
         }
-        if ranks.is_first() && start == Start::Resume {
-            folder.forget_after(step)?;
-        }
-        let written = if ranks.is_first() { Some(Written::open(&config, &folder, before)?) } else { None };
-        let records = together::records(&folder, &ranks)?;
         notes.extend(broken::holes(&records, before));
         let detectors = Detectors::new(&config.stop, &records);
         let rewards = records.iter().filter_map(|record| record.get(REWARD_MEAN)).collect();

@@ -40,6 +40,7 @@ pub mod config;
 pub mod data;
 pub mod demo;
 pub mod evaluate;
+mod excerpt;
 mod fingerprint;
 pub mod journey;
 mod markup;

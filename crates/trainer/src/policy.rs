@@ -4,6 +4,7 @@
 //! operators of any [`surefoot_engine::device::Device`].
 mod at_once;
 mod error;
+mod finite;
 mod fit;
 mod learned;
 mod learner;

@@ -19,6 +19,9 @@ const BEHAVIOR: &str = "behavior.safetensors";
 /// Counters.
 const STATE: &str = "trainer_state.json";
 
+/// The model's structure.
+const CONFIG: &str = "config.json";
+
 /// Names of tensors: exact weights, moments, and weights after N steps (`weights_N`).
 const WEIGHTS: &str = "weights";
 const FIRST_MOMENT: &str = "first_moment";
@@ -44,26 +47,33 @@ pub struct State {
     /// The step's evaluation was cut off; a resume finishes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<Pending>,
-    /// Fingerprints of the numbers that were saved with it, by the names of the tensors: files of other steps are not taken for
-    /// its own. [`save`] fills it in; checkpoints that have none are taken as they are.
+    /// Fingerprints of what was saved with it, by the names of tensors and files: what is of another step is not taken for its own.
+    /// [`save`] fills it in; checkpoints that have none are taken as they are.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub tensors: BTreeMap<String, String>,
+    pub signatures: BTreeMap<String, String>,
 }
 
 impl State {
-    fn sign(&mut self, name: &str, values: &[f32]) {
-        self.tensors.insert(name.to_string(), format!("{:016x}", fingerprint::of_weights(values)));
+    fn sign(&mut self, name: &str, fingerprint: u64) {
+        self.signatures.insert(name.to_string(), format!("{fingerprint:016x}"));
     }
 
-    /// That `values`, read from `file`, are what was saved under this name.
-    fn expect(&self, name: &str, values: &[f32], file: &Path) -> Result<(), StateError> {
-        let own = format!("{:016x}", fingerprint::of_weights(values));
-        match self.tensors.get(name) {
-            Some(saved) if *saved != own => {
-                Err(broken(file)(format!("its {name} are not those that were saved with {STATE}")))
+    /// That `name`, read from `file`, is what was saved under this name.
+    fn expect(&self, name: &str, fingerprint: u64, file: &Path) -> Result<(), StateError> {
+        match self.signatures.get(name) {
+            Some(saved) if *saved != format!("{fingerprint:016x}") => {
+                Err(broken(file)(format!("`{name}` is not what was saved with {STATE}")))
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// That all values are finite, and none is below `least`.
+fn sound(name: &str, values: &[f32], least: f32, file: &Path) -> Result<(), StateError> {
+    match values.iter().position(|value| !value.is_finite() || *value < least) {
+        Some(at) => Err(broken(file)(format!("`{name}`: element {at} is {}, which training never makes", values[at]))),
+        None => Ok(()),
     }
 }
 
@@ -122,14 +132,17 @@ pub(crate) fn save<'a>(
     }
     policy.save(folder, precision)?;
     let values = policy.values()?;
+    // Nothing has looked at them since the last update.
+    sound(WEIGHTS, &values, f32::MIN, folder)?;
     let moments = policy.moments()?;
     let mut tensors = vec![(FIRST_MOMENT, moments.0.as_ref()), (SECOND_MOMENT, moments.1.as_ref())];
     // Weights saved as f32 are exact in the model's own file.
     if precision == Precision::F32 && policy.values_are_weights() {
-        state.sign(WEIGHTS, &values);
+        state.sign(WEIGHTS, fingerprint::of_weights(&values));
     } else {
         tensors.push((WEIGHTS, values.as_ref()));
     }
+    state.sign(CONFIG, fingerprint::of_text(&text(&folder.join(CONFIG))?));
     write_flat(&folder.join(OPTIMIZER), tensors.into_iter(), &mut state)?;
     write(folder, &state)?;
     Ok(to.commit()?)
@@ -141,7 +154,7 @@ fn write_flat<'a>(
     tensors: impl Iterator<Item = (&'a str, &'a [f32])> + Clone,
     state: &mut State,
 ) -> Result<(), StateError> {
-    tensors.clone().for_each(|(name, values)| state.sign(name, values));
+    tensors.clone().for_each(|(name, values)| state.sign(name, fingerprint::of_weights(values)));
     let shapes: Vec<[usize; 1]> = tensors.clone().map(|(_, values)| [values.len()]).collect();
     let shaped = tensors.zip(&shapes).map(|((name, values), shape)| (name, &shape[..], values));
     Ok(write_safetensors(file, shaped, Dtype::F32)?)
@@ -152,8 +165,8 @@ fn write_flat<'a>(
 /// # Errors
 /// [`StateError`] names the file.
 pub(crate) fn amend(folder: &Path, state: State) -> Result<(), StateError> {
-    let tensors = read(folder)?.tensors;
-    write(folder, &State { tensors, ..state })
+    let signatures = read(folder)?.signatures;
+    write(folder, &State { signatures, ..state })
 }
 
 fn write(folder: &Path, state: &State) -> Result<(), StateError> {
@@ -168,8 +181,11 @@ fn write(folder: &Path, state: &State) -> Result<(), StateError> {
 /// [`StateError::Broken`] names the file.
 pub fn read(folder: &Path) -> Result<State, StateError> {
     let file = folder.join(STATE);
-    let text = std::fs::read_to_string(&file).map_err(broken(&file))?;
-    serde_json::from_str(&text).map_err(broken(&file))
+    serde_json::from_str(&text(&file)?).map_err(broken(&file))
+}
+
+fn text(file: &Path) -> Result<String, StateError> {
+    std::fs::read_to_string(file).map_err(broken(file))
 }
 
 fn broken<E: std::fmt::Display>(file: &Path) -> impl Fn(E) -> StateError {
@@ -191,19 +207,22 @@ pub(crate) fn restore(
     if state.step != step {
         return Err(broken(&folder.join(STATE))(format!("it is of step {}, not of step {step}", state.step)));
     }
+    let config = folder.join(CONFIG);
+    state.expect(CONFIG, fingerprint::of_text(&text(&config)?), &config)?;
     let file = folder.join(OPTIMIZER);
     let tensors = TensorFolder::open_file(&file)?;
     let len = policy.elements();
-    let read = |name: &str| -> Result<Vec<f32>, StateError> {
+    let read = |name: &str, least: f32| -> Result<Vec<f32>, StateError> {
         let mut values = vec![0.0; len];
         tensors.read_into(name, &mut values)?;
-        state.expect(name, &values, &file)?;
+        state.expect(name, fingerprint::of_weights(&values), &file)?;
+        sound(name, &values, least, &file)?;
         Ok(values)
     };
-    let values = tensors.shape(WEIGHTS).is_some().then(|| read(WEIGHTS)).transpose()?;
-    let moments = (read(FIRST_MOMENT)?, read(SECOND_MOMENT)?);
+    let values = tensors.shape(WEIGHTS).is_some().then(|| read(WEIGHTS, f32::MIN)).transpose()?;
+    let moments = (read(FIRST_MOMENT, f32::MIN)?, read(SECOND_MOMENT, 0.0)?);
     if values.is_none() {
-        state.expect(WEIGHTS, &policy.values()?, folder)?;
+        state.expect(WEIGHTS, fingerprint::of_weights(&policy.values()?), folder)?;
     }
     policy.restore(values, moments)?;
     policy.updates = state.updates;
@@ -214,7 +233,7 @@ pub(crate) fn restore(
 
 fn restore_versions(policy: &Policy, folder: &Path, state: &State, versions: &mut Versions) -> Result<(), StateError> {
     let file = folder.join(BEHAVIOR);
-    if !state.tensors.keys().any(|name| name.starts_with(OLDER)) && !file.exists() {
+    if !state.signatures.keys().any(|name| name.starts_with(OLDER)) && !file.exists() {
         return Ok(());
     }
     let tensors = TensorFolder::open_file(&file)?;
@@ -224,7 +243,8 @@ fn restore_versions(policy: &Policy, folder: &Path, state: &State, versions: &mu
         let version = version.ok_or_else(|| broken(&file)(format!("tensor `{name}` is none of {OLDER}N")))?;
         let mut weights = vec![0.0; policy.parameters()];
         tensors.read_into(&name, &mut weights)?;
-        state.expect(&name, &weights, &file)?;
+        state.expect(&name, fingerprint::of_weights(&weights), &file)?;
+        sound(&name, &weights, f32::MIN, &file)?;
         versions.restore(version, Model { config: policy.structure().clone(), weights });
     }
     Ok(())

@@ -371,7 +371,7 @@ fn a_broken_checkpoint_is_left_for_the_one_before() {
             fs::copy(before.join(name), &file).unwrap();
             let (code, stderr) = resumed();
             assert!(code == Some(2) && stderr.contains(advice), "{name}: {stderr}");
-            let said = if name == "trainer_state.json" { "step 1, not of step 2" } else { "not those that were saved" };
+            let said = if name == "trainer_state.json" { "step 1, not of step 2" } else { "not what was saved with" };
             assert!(stderr.contains(said), "{name}: {stderr}");
         }
         fs::write(&file, whole).unwrap();

@@ -93,3 +93,17 @@ fn a_run_without_its_checkpoints_is_not_begun_anew_over_what_is_left() {
     assert!(code == Some(0) && said.contains("first step again; the records up to step 1 are discarded"), "{said}");
     assert_eq!(text(&run, "metrics.jsonl").lines().count(), 3);
 }
+
+#[test]
+fn a_resume_that_is_refused_leaves_the_run_as_it_was() {
+    let tiny = Tiny::new();
+    let run = tiny.finish("run", &["train.steps=2"]);
+    let before = fs::read_to_string(tiny.path("run/metrics.jsonl")).unwrap();
+    fs::write(tiny.path("run/metrics.jsonl"), "not a line\n").unwrap();
+    let (code, stderr) = resume(&tiny, "run", &["train.steps=9"]);
+    assert!(code == Some(2) && stderr.contains("metrics.jsonl"), "{stderr}");
+    assert!(!tiny.path("run/changes.jsonl").exists());
+    fs::write(tiny.path("run/metrics.jsonl"), before).unwrap();
+    assert!(Finished::read(&tiny.path("run")) == run, "settings or samples have changed");
+    assert_eq!(resume(&tiny, "run", &[]).0, Some(0));
+}

@@ -1,7 +1,9 @@
 //! Numbers that are not finite: in a model they are refused, in a run they are skipped or end it, and the weights stay finite.
 
+use crate::serving::Serving;
 use crate::tiny::{Finished, Tiny, done, ended, latest, surefoot};
-use crate::weights::{copy_model, edit_tensor, numbers};
+use crate::weights::{copy_model, edit_tensor, edit_tensor_of, numbers};
+use std::fs;
 
 /// NaN and infinity as bfloat16.
 const NAN: [u8; 2] = 0x7FC0u16.to_le_bytes();
@@ -55,6 +57,34 @@ fn or_the_run_stops_and_names_the_step() {
     assert!(latest(&tiny.path("run")).is_none());
 }
 
+/// A checkpoint that something else wrote, or a disk spoiled, does not become the run's weights.
+#[test]
+fn a_checkpoint_with_such_numbers_is_refused() {
+    let tiny = Tiny::new();
+    tiny.finish("run", &["train.steps=2", "checkpoint.dtype=bf16"]);
+    let checkpoint = tiny.path("run/checkpoints/step-2");
+    let (state, optimizer) = (checkpoint.join("trainer_state.json"), checkpoint.join("optimizer.safetensors"));
+    let (signed, whole) = (fs::read_to_string(&state).unwrap(), fs::read(&optimizer).unwrap());
+    let mut unsigned: serde_json::Value = serde_json::from_str(&signed).unwrap();
+    assert!(unsigned.as_object_mut().unwrap().remove("signatures").is_some());
+    let resumed = || ended(&tiny.go_on("run").args(["--set", "train.steps=3"]).output().unwrap());
+    for (tensor, value) in [("weights", f32::NAN), ("first_moment", f32::INFINITY), ("second_moment", -1.0)] {
+        edit_tensor_of(&optimizer, tensor, |bytes| bytes[20..24].copy_from_slice(&value.to_le_bytes()));
+        for (text, wanted) in [
+            (signed.clone(), format!("`{tensor}` is not what was saved")),
+            (unsigned.to_string(), format!("`{tensor}`: element 5 is {value}")),
+        ] {
+            fs::write(&state, text).unwrap();
+            let (code, stderr) = resumed();
+            assert!(code == Some(2) && stderr.contains(&wanted), "{code:?} {stderr}");
+            assert!(stderr.contains("optimizer.safetensors") && stderr.contains("checkpoint is broken"), "{stderr}");
+        }
+        fs::write(&optimizer, &whole).unwrap();
+    }
+    // Checkpoints without signatures are taken as they are.
+    done(&tiny.go_on("run").args(["--set", "train.steps=3"]).output().unwrap());
+}
+
 #[test]
 fn logits_that_overflow_neither_hang_nor_panic() {
     let tiny = Tiny::new();
@@ -73,6 +103,14 @@ fn logits_that_overflow_neither_hang_nor_panic() {
             assert!(code == Some(2) && stderr.contains("not finite"), "{code:?} {stderr}");
         }
     }
+    let data = "task:addition,rows=3,digits=1,style=plain";
+    let mut eval = surefoot(["eval", "--data", data, "--samples", "2", "--set", "eval.max_new_tokens=4", "--model"]);
+    let (code, stderr) = ended(&eval.arg(&model).arg("--out").arg(tiny.path("eval")).output().unwrap());
+    assert!(code == Some(2) && stderr.contains("not finite"), "{code:?} {stderr}");
+    assert!(!tiny.path("eval/summary.json").exists());
+    let serving = Serving::start(&model);
+    let (status, answer) = serving.ask("POST", "/v1/completions", r#"{"prompt": "1+1=", "max_tokens": 3}"#);
+    assert!(status == 500 && answer["error"]["message"].as_str().unwrap().contains("not finite"), "{answer}");
     let path = format!("model.path={model:?}");
     let (code, stderr) = ended(&tiny.train("skips", &[&path, "train.steps=2"]).output().unwrap());
     assert!(code == Some(0) && stderr.contains("warning: step 2: 2 updates skipped"), "{code:?} {stderr}");

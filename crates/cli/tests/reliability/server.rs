@@ -305,6 +305,23 @@ fn the_server_says_what_it_cannot_do() {
     assert_eq!(completion(asked).1, first, "a reload that failed leaves the weights");
 }
 
+#[test]
+fn what_is_no_request_is_answered_too() {
+    let serving = Serving::start(&demo_model());
+    let health = "GET /health HTTP/1.1\r\n";
+    let bytes = [health.as_bytes(), b"x-name: caf\xe9\r\n\r\n"].concat();
+    assert!(serving.ask_raw(&bytes).starts_with("HTTP/1.1 200"), "a header that is not UTF-8");
+    for (headers, status, part) in [
+        ("content-length: abc\r\n\r\n".to_string(), 400, "is no number of bytes"),
+        ("content-length: 2\r\ncontent-length: 3\r\n\r\n{}}".to_string(), 400, "two lengths"),
+        ("content-length: 99999999999\r\n\r\n".to_string(), 413, "at most 67108864"),
+        (format!("x: {}\r\n", "y".repeat(200_000)), 400, "more than 64 KiB"),
+    ] {
+        let answer = serving.ask_raw(format!("{health}{headers}").as_bytes());
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")) && answer.contains(part), "{answer}");
+    }
+}
+
 /// Clients that sample a group by as many requests want others each time.
 #[test]
 fn a_request_without_a_seed_gets_another_one_each_time() {

@@ -34,6 +34,11 @@ impl Serving {
         (head.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_str(body).unwrap())
     }
 
+    /// The answer to these bytes.
+    pub fn ask_raw(&self, request: &[u8]) -> String {
+        String::from_utf8(forward(self.address(), request)).unwrap()
+    }
+
     /// Sends a request, whose answer nobody reads yet.
     pub fn send(&self, method: &str, path: &str, body: &str) -> TcpStream {
         let mut stream = TcpStream::connect(self.address()).unwrap();

@@ -24,14 +24,18 @@ pub fn edit_config(model: &Path, edit: impl FnOnce(&mut Value)) {
     fs::write(&file, config.to_string()).unwrap();
 }
 
-/// Changes the bytes of one tensor.
+/// Changes the bytes of one tensor of a model.
 pub fn edit_tensor(model: &Path, tensor: &str, edit: impl FnOnce(&mut [u8])) {
-    let file = model.join("model.safetensors");
-    let mut bytes = fs::read(&file).unwrap();
+    edit_tensor_of(&model.join("model.safetensors"), tensor, edit);
+}
+
+/// Changes the bytes of one tensor of a file.
+pub fn edit_tensor_of(file: &Path, tensor: &str, edit: impl FnOnce(&mut [u8])) {
+    let mut bytes = fs::read(file).unwrap();
     let (header, data) = header(&bytes);
     let place = |end: usize| data + header[tensor]["data_offsets"][end].as_u64().unwrap() as usize;
     edit(&mut bytes[place(0)..place(1)]);
-    fs::write(&file, bytes).unwrap();
+    fs::write(file, bytes).unwrap();
 }
 
 fn header(bytes: &[u8]) -> (Value, usize) {

@@ -157,6 +157,9 @@ pub struct Config {
     pub log: Log,
 }
 
+/// Bytes of the longest file that is read as a configuration.
+const LONGEST: u64 = 16 << 20;
+
 impl Config {
     /// The command that goes on with the run in the folder `run`, with as many processes as there are now.
     pub fn resume_command(&self, run: &Path) -> String {
@@ -218,8 +221,7 @@ impl Config {
     /// # Errors
     /// [`ConfigError::Read`] when the file cannot be read, [`ConfigError::Problems`] with everything that is wrong with it.
     pub fn load(path: &Path, sets: &[String], purpose: Purpose) -> Result<Self, ConfigError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_path_buf(), source })?;
+        let text = read(path).map_err(|source| ConfigError::Read { path: path.to_path_buf(), source })?;
         Self::from_text(path, &text, sets, purpose)
     }
 
@@ -296,5 +298,18 @@ impl Config {
         ];
         let known = self.purpose.sections();
         all.into_iter().find(|stage| stage.section() == section && known.contains(&section))
+    }
+}
+
+/// The text of a file, if it is not longer than any configuration.
+fn read(path: &Path) -> std::io::Result<String> {
+    use std::io::Read as _;
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(LONGEST + 1).read_to_string(&mut text)?;
+    match text.len() as u64 > LONGEST {
+        true => {
+            Err(std::io::Error::other(format!("it holds more than {} MiB, which no configuration does", LONGEST >> 20)))
+        }
+        false => Ok(text),
     }
 }

@@ -1,5 +1,6 @@
 //! What can go wrong in an evaluation.
 use crate::data::DataError;
+use crate::policy::PolicyError;
 use crate::prompt::PromptError;
 use crate::ranks::RanksError;
 use crate::reward::RewardError;
@@ -22,6 +23,9 @@ pub enum EvaluateError {
     /// Samples.
     #[error(transparent)]
     Rollout(#[from] RolloutError),
+    /// The model.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// The device.
     #[error(transparent)]
     Device(#[from] DeviceError),

@@ -279,6 +279,10 @@ impl Evaluator<'_> {
         let watch = Watch { progress: &|_| {}, cancelled };
         let plan = Plan::evaluation(self.config);
         let Some(groups) = rollout(policy, self.prompter, &plan, rows, stream, &watch)? else { return Ok(None) };
+        // A run goes on, and its metrics say what became of its policy.
+        if self.other == Other::Refused {
+            policy.expect_finite(groups.iter().flat_map(|group| &group.samples))?;
+        }
         let judged = self.rewarder.judge(&judgements(&groups, rows), all * plan.samples);
         Ok(Some(Sampled { groups, outcomes: judged.outcomes, judging: judged.seconds, ..Sampled::default() }))
     }

@@ -84,8 +84,8 @@ impl Journey {
     fn state(&self, score: Option<f64>) -> State {
         let (data, pending) = (self.order.position(), self.pending.clone());
         let optimizer_steps = Some(self.policy.optimizer_steps);
-        let tensors = BTreeMap::new();
-        State { step: self.step, updates: self.policy.updates, optimizer_steps, data, score, pending, tensors }
+        let signatures = BTreeMap::new();
+        State { step: self.step, updates: self.policy.updates, optimizer_steps, data, score, pending, signatures }
     }
 
     fn prune(&self) -> Result<(), TrainError> {

@@ -24,6 +24,14 @@ pub enum PolicyError {
     /// The device.
     #[error(transparent)]
     Device(#[from] DeviceError),
+    /// What it computes is no number.
+    #[error(
+        "{folder}: the model's probabilities are not finite; its weights are damaged, or the training that made them diverged"
+    )]
+    NotFinite {
+        /// The model folder.
+        folder: String,
+    },
     /// `model.frozen`.
     #[error("model.frozen, for {folder}: {message}")]
     Frozen {

@@ -3,9 +3,13 @@
 use serde_json::Value;
 
 use super::{Outcome, Verdict};
+use crate::excerpt::excerpt;
 
 /// Characters of a reply that an error message shows.
 const SHOWN: usize = 80;
+
+/// Characters of what it says itself.
+const SAID: usize = 300;
 
 /// Reads the reply to request `index`; `None` when it is none.
 pub(super) fn read(index: usize, reply: &[u8]) -> Option<Outcome> {
@@ -14,7 +18,7 @@ pub(super) fn read(index: usize, reply: &[u8]) -> Option<Outcome> {
         return None;
     }
     if let Some(error) = reply.get("error").and_then(Value::as_str) {
-        return Some(failed(format!("the reward program says: {error}")));
+        return Some(failed(format!("the reward program says: {}", excerpt(error, SAID))));
     }
     let reward = reply.get("reward")?.as_f64()? as f32;
     reward.is_finite().then(|| Outcome {

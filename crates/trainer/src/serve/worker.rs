@@ -1,7 +1,7 @@
 //! The one thread that samples for all requests.
 use super::api::Asked;
 use crate::fingerprint;
-use crate::policy::Policy;
+use crate::policy::{Policy, PolicyError};
 use crate::rollout::{Generate, Stop};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ pub(super) struct Answered {
 /// Who waits for completions.
 pub(super) struct Asker {
     /// Where they go.
-    pub tell: Sender<Result<Answered, DeviceError>>,
+    pub tell: Sender<Result<Answered, PolicyError>>,
     /// Whether nobody waits any more.
     pub gone: Arc<AtomicBool>,
 }
@@ -136,19 +136,17 @@ impl Worker {
         if cancelled() {
             return;
         }
-        match sampled {
-            Ok(sampled) => {
-                let mut sampled = sampled.into_iter();
-                for (asked, asker) in &together {
-                    let samples = sampled.by_ref().take(asked.prompts.len()).flatten().collect();
-                    let _gone = asker.tell.send(Ok(Answered { samples, weights: self.weights.clone() }));
+        let mut sampled = sampled.map(Vec::into_iter);
+        for (asked, asker) in &together {
+            let answer = match &mut sampled {
+                Ok(sampled) => {
+                    let samples: Vec<_> = sampled.by_ref().take(asked.prompts.len()).flatten().collect();
+                    let weights = self.weights.clone();
+                    self.policy.expect_finite(&samples).map(|()| Answered { samples, weights })
                 }
-            }
-            Err(error) => {
-                for (_, asker) in &together {
-                    let _gone = asker.tell.send(Err(error.clone()));
-                }
-            }
+                Err(error) => Err(error.clone().into()),
+            };
+            let _gone = asker.tell.send(answer);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Requests with JSON bodies, repeated where that may help.
 use super::ServerError;
 use crate::config::Server;
+use crate::excerpt::excerpt;
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -52,7 +53,8 @@ pub(super) struct Call<'a> {
 
 /// Reads an answer as JSON.
 pub(super) fn json(text: String) -> Result<Value, String> {
-    serde_json::from_str(&text).map_err(|error| format!("an answer that is no JSON ({error}): {}", shown(&text)))
+    serde_json::from_str(&text)
+        .map_err(|error| format!("an answer that is no JSON ({error}): {}", excerpt(&text, SHOWN)))
 }
 
 impl Client {
@@ -165,7 +167,7 @@ impl Client {
         match status {
             200..=299 => read(text).map_err(|what| Failure::Again(what, Duration::ZERO)),
             408 | 429 | 500..=599 => {
-                let what = format!("HTTP status {status}: {}", shown(&text));
+                let what = format!("HTTP status {status}: {}", excerpt(&text, SHOWN));
                 Err(Failure::Again(what, wait.map_or(Duration::ZERO, Duration::from_secs)))
             }
             _ => {
@@ -174,7 +176,7 @@ impl Client {
                     404 | 405 => "see that server.url and server.reload are those of this server",
                     _ => "what the server says of the request tells which key of [rollout] or [server] it cannot take",
                 };
-                Err(Failure::Final(ServerError::Refused { url, status, body: shown(&text), hint }))
+                Err(Failure::Final(ServerError::Refused { url, status, body: excerpt(&text, SHOWN), hint }))
             }
         }
     }
@@ -184,18 +186,8 @@ impl Client {
         ServerError::Unexpected {
             url: format!("{}{path}", self.url),
             expected: expected.to_string(),
-            got: shown(got),
+            got: excerpt(got, SHOWN),
             hint: hint.to_string(),
         }
-    }
-}
-
-/// The beginning of a text, on one line.
-fn shown(text: &str) -> String {
-    let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{} …", &line[..end]),
-        None if line.is_empty() => "nothing".to_string(),
-        None => line,
     }
 }
