@@ -44,8 +44,11 @@ const Entry ENTRIES[] = {
     ENTRY(narrow), ENTRY(widen), ENTRY(add), ENTRY(decode_attention_64), ENTRY(decode_attention_128),
     ENTRY(embed), ENTRY(embed_backward), ENTRY(gather), ENTRY(scatter), ENTRY(row_statistics), ENTRY(target_statistics),
     ENTRY(head_gradient), ENTRY(linear_256_bf16), ENTRY(linear_256_float), ENTRY(linear_128_bf16), ENTRY(linear_128_float), ENTRY(linear_64_bf16), ENTRY(linear_64_float),
-    ENTRY(linear_16_bf16), ENTRY(linear_16_float), ENTRY(linear_hopper_128_bf16), ENTRY(linear_hopper_128_float), ENTRY(linear_hopper_64_bf16),
-    ENTRY(linear_hopper_64_float), ENTRY(rmsnorm), ENTRY(add_rmsnorm), ENTRY(rmsnorm_backward),
+    ENTRY(linear_16_bf16), ENTRY(linear_16_float),
+    ENTRY(linear_hopper_64x16_bf16), ENTRY(linear_hopper_64x16_float), ENTRY(linear_hopper_64x32_bf16), ENTRY(linear_hopper_64x32_float),
+    ENTRY(linear_hopper_64x48_bf16), ENTRY(linear_hopper_64x48_float), ENTRY(linear_hopper_64x64_bf16), ENTRY(linear_hopper_64x64_float),
+    ENTRY(linear_hopper_64x112_bf16), ENTRY(linear_hopper_64x112_float), ENTRY(linear_hopper_128x152_bf16), ENTRY(linear_hopper_128x152_float),
+    ENTRY(linear_hopper_256x160_bf16), ENTRY(linear_hopper_256x160_float), ENTRY(rmsnorm), ENTRY(add_rmsnorm), ENTRY(rmsnorm_backward),
     ENTRY(fold_columns), ENTRY(column_sums), ENTRY(qk_norm), ENTRY(qk_norm_backward), ENTRY(rope), ENTRY(sample),
     ENTRY(square_sum), ENTRY(fold_sum), ENTRY(swiglu), ENTRY(swiglu_backward),
 };
