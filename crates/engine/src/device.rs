@@ -345,8 +345,18 @@ pub trait Device: Send + Sync {
     fn cache(&self, layers: usize, heads: Heads, prefix: Option<std::sync::Arc<Self::Cache>>) -> Self::Cache;
     /// Tokens that a cache holds, those of its prefix included.
     fn cached(&self, cache: &Self::Cache) -> usize;
-    /// Appends the keys and values of `rows[c]` to `caches[c]`, for one layer; the last layer counts the tokens.
-    fn append(&self, caches: &mut [&mut Self::Cache], layer: usize, qkv: &Self::Buffer, rows: &[Range<usize>]);
+    /// Rotates query and key heads in place, as [`Device::rope`] forward, then appends the keys and values of `rows[c]` to `caches[c]`, for
+    /// one layer; the last layer counts the tokens. `rows` follow one another: they are all that have a position but those of padding.
+    fn rope_append(
+        &self,
+        caches: &mut [&mut Self::Cache],
+        layer: usize,
+        positions: &[u32],
+        heads: Heads,
+        rotation: &Self::Rotation,
+        qkv: &mut Self::Buffer,
+        rows: &[Range<usize>],
+    );
     /// Rows that a decoding step of `rows` sequences is made with: those beyond are computed for nothing.
     fn step_rows(&self, rows: usize) -> usize {
         rows

@@ -378,7 +378,17 @@ impl Device for Cpu {
         cache.tokens()
     }
 
-    fn append(&self, caches: &mut [&mut Cache], layer: usize, qkv: &Vec<f32>, rows: &[Range<usize>]) {
+    fn rope_append(
+        &self,
+        caches: &mut [&mut Cache],
+        layer: usize,
+        positions: &[u32],
+        heads: Heads,
+        rotation: &Table,
+        qkv: &mut Vec<f32>,
+        rows: &[Range<usize>],
+    ) {
+        self.rope(positions, heads, rotation, qkv, Direction::Forward);
         for (cache, rows) in caches.iter_mut().zip(rows) {
             cache.append(layer, qkv, rows.start, rows.len());
         }

@@ -129,7 +129,7 @@ impl Cuda {
             max_pages.into(),
             heads.scale().into(),
         ];
-        let (kernel, shared) = by_width(heads, ("decode_attention_64", 39_424), ("decode_attention_128", 74_240));
+        let (kernel, shared) = by_width(heads, ("decode_attention_64", 38_912), ("decode_attention_128", 57_344));
         let grid = [heads.keys, rows, heads.group().div_ceil(DECODE_ROWS)];
         self.launch(kernel, grid, 128, shared, &parameters);
     }

@@ -5,11 +5,12 @@ use super::machine::Number;
 use super::{Cuda, Forward};
 use crate::random::Stream;
 
-/// A product with tiles that are not full in any direction.
-const ROWS: usize = 70;
-const OUTPUTS: usize = 130;
-const INPUTS: usize = 200;
-/// Greatest distance of two families, relative: sums of 200 products in f32.
+/// A product with tiles that are not full in any direction, whose rows meet every part of the largest tile, and with more slices of 64 inputs
+/// than any kernel holds at once.
+const ROWS: usize = 200;
+const OUTPUTS: usize = 170;
+const INPUTS: usize = 1160;
+/// Greatest distance of two families, relative: sums of so many products in f32.
 const FAMILIES_DISTANCE: f64 = 1e-4;
 
 /// What the product came to, by each tile of a family.

@@ -311,8 +311,17 @@ impl Device for Cuda {
         cache.tokens()
     }
 
-    fn append(&self, caches: &mut [&mut Cache], layer: usize, qkv: &Buffer, rows: &[Range<usize>]) {
-        self.do_append(caches, layer, qkv, rows);
+    fn rope_append(
+        &self,
+        caches: &mut [&mut Cache],
+        layer: usize,
+        positions: &[u32],
+        _heads: Heads,
+        rotation: &Rotation,
+        qkv: &mut Buffer,
+        rows: &[Range<usize>],
+    ) {
+        self.do_rope_append(caches, layer, positions, rotation, qkv, rows);
     }
 
     fn step_rows(&self, rows: usize) -> usize {

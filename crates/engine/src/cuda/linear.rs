@@ -32,24 +32,30 @@ pub(super) const COMMON: &[Kernel] = &[
     Kernel { bf16: "linear_256_bf16", float: "linear_256_float", height: 256, width: 128, block: 256, shared: 147_456 },
 ];
 
-/// The tiles of `linear_hopper.cu`, likewise.
+/// A kernel of `linear_hopper.cu`: rows and outputs of a block, threads, slices that its shared memory holds.
+macro_rules! hopper {
+    ($height:literal x $width:literal, $block:literal, $slices:literal) => {
+        Kernel {
+            bf16: concat!("linear_hopper_", $height, "x", $width, "_bf16"),
+            float: concat!("linear_hopper_", $height, "x", $width, "_float"),
+            height: $height,
+            width: $width,
+            block: $block,
+            shared: $slices * ($height + $width) * 128,
+        }
+    };
+}
+
+/// The tiles of `linear_hopper.cu`, likewise: with these, products of 64, 128 or 256 rows with the outputs of the models of 0.1 to 7 billion
+/// parameters are one wave of blocks, or whole ones (the test below).
 pub(super) const HOPPER: &[Kernel] = &[
-    Kernel {
-        bf16: "linear_hopper_64_bf16",
-        float: "linear_hopper_64_float",
-        height: 64,
-        width: 32,
-        block: 128,
-        shared: 98_304,
-    },
-    Kernel {
-        bf16: "linear_hopper_128_bf16",
-        float: "linear_hopper_128_float",
-        height: 128,
-        width: 256,
-        block: 256,
-        shared: 196_608,
-    },
+    hopper!(64 x 16, 128, 16),
+    hopper!(64 x 32, 128, 16),
+    hopper!(64 x 48, 128, 8),
+    hopper!(64 x 64, 128, 6),
+    hopper!(64 x 112, 128, 5),
+    hopper!(128 x 152, 256, 6),
+    hopper!(256 x 160, 256, 4),
 ];
 
 /// The tile with which the busiest multiprocessor reads least, the smaller of two alike: a block reads `height + width` elements for each of
@@ -227,9 +233,38 @@ mod tests {
         assert_eq!(name(COMMON, 64, 896), "linear_16_bf16");
         assert_eq!(name(COMMON, 16, 151_936), "linear_16_bf16");
         assert_eq!(name(COMMON, 3, 64), "linear_16_bf16");
-        assert_eq!(name(HOPPER, 256, 2048), "linear_hopper_64_bf16");
-        assert_eq!(name(HOPPER, 16_384, 896), "linear_hopper_128_bf16");
-        assert_eq!(name(HOPPER, 3, 64), "linear_hopper_64_bf16");
+    }
+
+    #[test]
+    fn tiles_for_hopper_fill_the_multiprocessors_in_whole_waves() {
+        // Rows, outputs, tile, blocks: Qwen2.5's 1.5B (qkv, output and down, gate and up, head), 7B, 0.5B, SmolLM2-135M, Llama-3.2-1B.
+        let cases = [
+            (256, 2048, "64x64", 128),
+            (256, 1536, "64x48", 128),
+            (256, 17_920, "256x160", 112),
+            (256, 151_936, "256x160", 950),
+            (128, 17_920, "128x152", 118),
+            (16, 1536, "64x16", 96),
+            (256, 4608, "128x152", 62),
+            (256, 3584, "64x112", 128),
+            (256, 37_888, "256x160", 237),
+            (128, 3584, "64x64", 112),
+            (256, 896, "64x32", 112),
+            (256, 1152, "64x48", 96),
+            (256, 9728, "128x152", 128),
+            (64, 9728, "64x112", 87),
+            (128, 960, "64x16", 120),
+            (256, 3072, "64x112", 112),
+            (256, 16_384, "256x160", 103),
+            (16_384, 896, "256x160", 384),
+            (16_384, 17_920, "256x160", 7168),
+            (3, 64, "64x16", 4),
+        ];
+        for (rows, outputs, tile, blocks) in cases {
+            let kernel = choose(HOPPER, 227 << 10, rows, outputs);
+            assert_eq!(kernel.bf16, format!("linear_hopper_{tile}_bf16"), "{rows} rows, {outputs} outputs");
+            assert_eq!(outputs.div_ceil(kernel.width) * rows.div_ceil(kernel.height), blocks, "{rows} x {outputs}");
+        }
     }
 
     #[test]
@@ -241,5 +276,6 @@ mod tests {
             }
         }
         assert_eq!(choose(COMMON, 99 << 10, 16_384, 2048).bf16, "linear_128_bf16");
+        assert!(HOPPER.iter().all(|kernel| kernel.shared <= 227 << 10));
     }
 }

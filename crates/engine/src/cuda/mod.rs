@@ -186,7 +186,7 @@ impl Cuda {
 
     /// Whether [`Forward::Hopper`] can be computed.
     pub fn has_hopper_kernels(&self) -> bool {
-        self.shared.machine.has("linear_hopper_128_bf16")
+        self.shared.machine.has("linear_hopper_256x160_bf16")
     }
 
     /// The same GPU with a queue of its own, for another thread. A queue that cannot be made is the device's failure.

@@ -2,6 +2,7 @@
 use super::buffer::{Buffer, Memory};
 use super::machine::{Address, Rows};
 use super::plan::KEY_TILE;
+use super::rows::Rotation;
 use super::{Cuda, lock};
 use crate::device::Heads;
 use std::ops::Range;
@@ -179,42 +180,40 @@ impl Cuda {
         }
     }
 
-    pub(super) fn do_append(&self, caches: &mut [&mut Cache], layer: usize, qkv: &Buffer, rows: &[Range<usize>]) {
+    pub(super) fn do_rope_append(
+        &self,
+        caches: &mut [&mut Cache],
+        layer: usize,
+        positions: &[u32],
+        rotation: &Rotation,
+        qkv: &mut Buffer,
+        rows: &[Range<usize>],
+    ) {
         let Some(first) = caches.first() else { return };
         let (layers, heads) = (first.layers(), first.pool.heads);
-        if let Some(now) = self.now() {
-            let pools = first.pools(layer);
-            return self.append_rows(now.rows, now.slots, pools, heads, self.halves(qkv, now.rows * heads.stride()));
-        }
-        if layer == 0 {
-            caches.iter_mut().zip(rows).for_each(|(cache, rows)| self.reserve(cache, rows.len()));
-        }
-        // The pool may have grown.
-        let pools = caches[0].pools(layer);
-        let end = rows.iter().map(|rows| rows.end).max().unwrap_or(0);
-        let from = self.halves(qkv, end * heads.stride());
-        let mut at = 0;
-        while at < caches.len() {
-            // Neighbouring rows go together.
-            let mut slots = Vec::new();
-            let (start, mut end) = (rows[at].start, rows[at].start);
-            while at < caches.len() && rows[at].start == end {
-                let cache = &caches[at];
-                slots.extend((0..rows[at].len()).map(|i| cache.slot(cache.len + i)));
-                end = rows[at].end;
-                at += 1;
+        let Some([at, cosines, sines]) = self.turned_by(positions, rotation) else { return };
+        let step = self.now();
+        let (count, slots) = match step {
+            Some(now) => (now.rows, now.slots),
+            None => {
+                if layer == 0 {
+                    caches.iter_mut().zip(rows).for_each(|(cache, rows)| self.reserve(cache, rows.len()));
+                }
+                let own = |(cache, rows): (&&mut Cache, &Range<usize>)| {
+                    (cache.len..cache.len + rows.len()).map(|position| cache.slot(position)).collect::<Vec<_>>()
+                };
+                let slots: Vec<u32> = caches.iter().zip(rows).flat_map(own).collect();
+                (slots.len(), self.table(&slots))
             }
-            let from = from + 2 * (start * heads.stride()) as u64;
-            self.append_rows(slots.len(), self.table(&slots), pools, heads, from);
-        }
-        if layer + 1 == layers {
-            caches.iter_mut().zip(rows).for_each(|(cache, rows)| cache.count(rows.len()));
-        }
-    }
-
-    fn append_rows(&self, rows: usize, slots: Address, (keys, values): (Address, Address), heads: Heads, qkv: Address) {
+        };
+        debug_assert_eq!(count, positions.len(), "a row that no cache takes");
+        // The pool may have grown.
+        let (keys, values) = caches[0].pools(layer);
         let parameters = [
-            qkv.into(),
+            self.halves_mut(qkv).into(),
+            at.into(),
+            cosines.into(),
+            sines.into(),
             keys.into(),
             values.into(),
             slots.into(),
@@ -222,6 +221,9 @@ impl Cuda {
             heads.keys.into(),
             heads.dim.into(),
         ];
-        self.launch("cache_append", [rows, 1, 1], 128, 0, &parameters);
+        self.launch("rope_append", [count, 1, 1], 128, 0, &parameters);
+        if step.is_none() && layer + 1 == layers {
+            caches.iter_mut().zip(rows).for_each(|(cache, rows)| cache.count(rows.len()));
+        }
     }
 }

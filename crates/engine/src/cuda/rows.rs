@@ -216,6 +216,15 @@ impl Cuda {
         }
     }
 
+    /// Where these positions lie, and their cosines and sines; none, and an error, where the table does not reach so far.
+    pub(super) fn turned_by(&self, positions: &[u32], rotation: &Rotation) -> Option<[Address; 3]> {
+        if positions.iter().any(|&position| position as usize >= rotation.positions) {
+            self.wrong("the rotation", format!("a position beyond the {} of its table", rotation.positions));
+            return None;
+        }
+        Some([self.positions(positions), rotation.cosines.address(), rotation.sines.address()])
+    }
+
     pub(super) fn do_rope(
         &self,
         positions: &[u32],
@@ -224,14 +233,12 @@ impl Cuda {
         qkv: &mut Buffer,
         direction: Direction,
     ) {
-        if positions.iter().any(|&position| position as usize >= rotation.positions) {
-            return self.wrong("the rotation", format!("a position beyond the {} of its table", rotation.positions));
-        }
+        let Some([at, cosines, sines]) = self.turned_by(positions, rotation) else { return };
         let parameters = [
             self.halves_mut(qkv).into(),
-            self.positions(positions).into(),
-            rotation.cosines.address().into(),
-            rotation.sines.address().into(),
+            at.into(),
+            cosines.into(),
+            sines.into(),
             (heads.queries + heads.keys).into(),
             heads.dim.into(),
             heads.stride().into(),

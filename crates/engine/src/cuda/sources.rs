@@ -5,7 +5,6 @@ pub const UNITS: &[(&str, &str)] = &[
     ("adamw.cu", include_str!("kernels/adamw.cu")),
     ("attention_backward.cu", include_str!("kernels/attention_backward.cu")),
     ("attention_forward.cu", include_str!("kernels/attention_forward.cu")),
-    ("cache.cu", include_str!("kernels/cache.cu")),
     ("convert.cu", include_str!("kernels/convert.cu")),
     ("decode_attention.cu", include_str!("kernels/decode_attention.cu")),
     ("embed.cu", include_str!("kernels/embed.cu")),

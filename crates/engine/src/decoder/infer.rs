@@ -1,7 +1,7 @@
 //! Prefill and decoding: the same operators row by row, over caches instead of packed keys.
 use super::Decoder;
 use crate::batch::Packed;
-use crate::device::{Device, Direction, Weights};
+use crate::device::{Device, Weights};
 use std::ops::Range;
 
 /// Buffers of an inference pass.
@@ -65,8 +65,8 @@ impl<D: Device> Decoder<D> {
         assert!(batch.len() <= s.rows && caches.len() == batch.segments().len());
         let rows: Vec<Range<usize>> = batch.segments().iter().map(|s| s.start..s.start + s.len).collect();
         let mut caches: Vec<&mut D::Cache> = caches.iter_mut().collect();
-        self.layers(w, batch.tokens(), batch.positions(), s, |layer, s| {
-            d.append(&mut caches, layer, &s.qkv, &rows);
+        self.layers(w, batch.tokens(), s, |layer, s| {
+            d.rope_append(&mut caches, layer, batch.positions(), self.heads, &self.rotation, &mut s.qkv, &rows);
             d.attention(batch, self.heads, &s.qkv, &mut s.attended, &mut s.lse);
         });
         let last: Vec<u32> = batch.segments().iter().map(|s| (s.start + s.len - 1) as u32).collect();
@@ -95,8 +95,8 @@ impl<D: Device> Decoder<D> {
         // Taken out, so that the operators can borrow the rest.
         let mut steps = std::mem::take(&mut s.steps);
         d.step(&mut steps, w.arena, &tokens, &positions, caches, &mut |caches| {
-            self.layers(w, &tokens, &positions, s, |layer, s| {
-                d.append(caches, layer, &s.qkv, &own);
+            self.layers(w, &tokens, s, |layer, s| {
+                d.rope_append(caches, layer, &positions, self.heads, &self.rotation, &mut s.qkv, &own);
                 let caches: Vec<&D::Cache> = caches.iter().map(|c| &**c).collect();
                 d.decode_attention(&caches, layer, self.heads, &s.qkv, &mut s.attended);
             });
@@ -107,12 +107,11 @@ impl<D: Device> Decoder<D> {
         &s.logits
     }
 
-    /// All layers; `attend(layer, scratch)` turns `scratch.qkv` into `scratch.attended`. The result is left in `s.x`.
+    /// All layers; `attend(layer, scratch)` rotates `scratch.qkv` and turns it into `scratch.attended`. The result is left in `s.x`.
     fn layers(
         &self,
         w: Weights<D>,
         tokens: &[u32],
-        positions: &[u32],
         s: &mut Scratch<D>,
         mut attend: impl FnMut(usize, &mut Scratch<D>),
     ) {
@@ -127,7 +126,6 @@ impl<D: Device> Decoder<D> {
                 }
                 None => d.linear(rows, &s.normed, w, &layer.qkv, &mut s.qkv),
             }
-            d.rope(positions, self.heads, &self.rotation, &mut s.qkv, Direction::Forward);
             attend(l, s);
             d.linear(rows, &s.attended, w, &layer.output, &mut s.delta);
             d.add_norm(rows, &s.x, &s.delta, &mut s.sum, w, &layer.mlp_norm, eps, &mut s.normed);

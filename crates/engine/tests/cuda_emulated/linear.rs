@@ -5,14 +5,19 @@ use surefoot_engine::cpu::linear::{Weight, forward};
 use surefoot_engine::cpu::parallel::Threading::Serial;
 
 /// Name, rows, columns, threads and shared bytes of each tile.
-const TILES: [(&str, usize, usize, usize, usize); 6] = [
+const TILES: [(&str, usize, usize, usize, usize); 11] = [
     ("linear_256", 256, 128, 256, 147456),
     ("linear_128", 128, 128, 128, 98304),
     ("linear_64", 64, 64, 128, 65536),
     ("linear_16", 16, 32, 64, 49152),
-    // The emulation rounds all alike; a GPU need not between these two and those above.
-    ("linear_hopper_128", 128, 256, 256, 196608),
-    ("linear_hopper_64", 64, 32, 128, 98304),
+    // The emulation rounds all alike; a GPU need not between these and those above.
+    ("linear_hopper_64x16", 64, 16, 128, 163840),
+    ("linear_hopper_64x32", 64, 32, 128, 196608),
+    ("linear_hopper_64x48", 64, 48, 128, 114688),
+    ("linear_hopper_64x64", 64, 64, 128, 98304),
+    ("linear_hopper_64x112", 64, 112, 128, 112640),
+    ("linear_hopper_128x152", 128, 152, 256, 215040),
+    ("linear_hopper_256x160", 256, 160, 256, 212992),
 ];
 
 struct Product {
@@ -62,9 +67,16 @@ fn products_of_odd_shapes() {
     if machine().is_none() {
         return;
     }
-    for (rows, outputs, inputs, bias) in
-        [(1, 1, 1, true), (5, 33, 7, false), (17, 130, 200, true), (133, 37, 40, false), (3, 36, 640, true)]
-    {
+    // The last two: all parts of the largest tile and one row more; more slices than any tile holds at once.
+    let shapes = [
+        (1, 1, 1, true),
+        (5, 33, 7, false),
+        (17, 130, 200, true),
+        (133, 37, 44, false),
+        (257, 170, 72, true),
+        (3, 36, 1112, true),
+    ];
+    for (rows, outputs, inputs, bias) in shapes {
         let product = Product::new(rows, outputs, inputs, bias);
         let (want, bits) = (product.reference(), product.run(0, true).read::<u32>());
         for (tile, (name, ..)) in TILES.iter().enumerate() {

@@ -1,29 +1,61 @@
-// Rotary position embedding in the half-split form, in place: (low, high) turn by their position's angle, sign -1 turns back.
+// Rotary position embedding in the half-split form, in place: (low, high) turn by their position's angle, sign -1 turns back. In prefill and decoding the same
+// kernel puts the row's keys and values into the cache.
+//
+// A layer's pools of keys and values are [page][kv head][64][dim]; a token's slot is page * 64 + offset.
 #include "device.cuh"
 
-KERNEL(128, 1) rope(bf16* __restrict__ qkv, const u32* __restrict__ positions, const float* __restrict__ cosines,
-                    const float* __restrict__ sines, int heads, int dim, int stride, float sign) {
+const int PAGE = 64;
+
+/// Turns the first `heads` heads of a row; `put(head, d, value)` takes elements d and d + 1 of a head, or one if half a head is odd.
+template <class Put>
+DEVICE void turn(const bf16* row, const float* cosines, const float* sines, int heads, int dim, bool pairs, float sign, const Put& put) {
     int half = dim / 2;
-    bf16* row = qkv + (u64)blockIdx.x * stride;
-    u64 at = (u64)positions[blockIdx.x] * half;
-    if (half % 2 == 0 && stride % 2 == 0) {
+    if (pairs) {
         // Two pairs at once, by 4-byte accesses.
         for (int i = threadIdx.x; i < heads * half / 2; i += 128) {
             int head = i / (half / 2), d = 2 * (i % (half / 2));
-            bf16* low = row + head * dim + d;
+            const bf16* low = row + head * dim + d;
             u32 a = load4(low), b = load4(low + half);
-            float c0 = cosines[at + d], c1 = cosines[at + d + 1], s0 = sines[at + d] * sign, s1 = sines[at + d + 1] * sign;
+            float c0 = cosines[d], c1 = cosines[d + 1], s0 = sines[d] * sign, s1 = sines[d + 1] * sign;
             float a0 = low_float(a), a1 = high_float(a), b0 = low_float(b), b1 = high_float(b);
-            store4(low, pack(fmaf(a0, c0, -(b0 * s0)), fmaf(a1, c1, -(b1 * s1))));
-            store4(low + half, pack(fmaf(b0, c0, a0 * s0), fmaf(b1, c1, a1 * s1)));
+            put(head, d, pack(fmaf(a0, c0, -(b0 * s0)), fmaf(a1, c1, -(b1 * s1))));
+            put(head, d + half, pack(fmaf(b0, c0, a0 * s0), fmaf(b1, c1, a1 * s1)));
         }
         return;
     }
     for (int i = threadIdx.x; i < heads * half; i += 128) {
         int head = i / half, d = i % half;
-        bf16* low = row + head * dim + d;
-        float a = to_float(low[0]), b = to_float(low[half]), c = cosines[at + d], s = sines[at + d] * sign;
-        low[0] = to_bf16(fmaf(a, c, -(b * s)));
-        low[half] = to_bf16(fmaf(b, c, a * s));
+        const bf16* low = row + head * dim + d;
+        float a = to_float(low[0]), b = to_float(low[half]), c = cosines[d], s = sines[d] * sign;
+        put(head, d, to_bf16(fmaf(a, c, -(b * s))));
+        put(head, d + half, to_bf16(fmaf(b, c, a * s)));
     }
+}
+
+DEVICE bool in_pairs(int dim, int stride) { return dim / 2 % 2 == 0 && stride % 2 == 0; }
+DEVICE void put(bf16* to, u32 pair) { store4(to, pair); }
+DEVICE void put(bf16* to, bf16 one) { *to = one; }
+
+KERNEL(128, 1) rope(bf16* __restrict__ qkv, const u32* __restrict__ positions, const float* __restrict__ cosines,
+                    const float* __restrict__ sines, int heads, int dim, int stride, float sign) {
+    bf16* row = qkv + (u64)blockIdx.x * stride;
+    u64 at = (u64)positions[blockIdx.x] * (dim / 2);
+    turn(row, cosines + at, sines + at, heads, dim, in_pairs(dim, stride), sign,
+         [&](int head, int d, auto value) { put(row + head * dim + d, value); });
+}
+
+/// Turns row i, and puts its keys and values to slots[i].
+KERNEL(128, 1) rope_append(bf16* __restrict__ qkv, const u32* __restrict__ positions, const float* __restrict__ cosines,
+                           const float* __restrict__ sines, bf16* __restrict__ key_pool, bf16* __restrict__ value_pool,
+                           const u32* __restrict__ slots, int queries, int keys, int dim) {
+    int stride = (queries + 2 * keys) * dim;
+    bf16* row = qkv + (u64)blockIdx.x * stride;
+    u64 at = (u64)positions[blockIdx.x] * (dim / 2), page = slots[blockIdx.x] / PAGE, offset = slots[blockIdx.x] % PAGE;
+    auto cached = [&](int head) { return ((page * keys + head) * PAGE + offset) * dim; };
+    turn(row, cosines + at, sines + at, queries + keys, dim, in_pairs(dim, stride), 1.0f, [&](int head, int d, auto value) {
+        put(row + head * dim + d, value);
+        if (head >= queries) put(key_pool + cached(head - queries) + d, value);
+    });
+    const bf16* values = row + (queries + keys) * dim;
+    for (int i = threadIdx.x; i < keys * dim; i += 128) value_pool[cached(i / dim) + i % dim] = values[i];
 }

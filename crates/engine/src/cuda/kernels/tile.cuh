@@ -16,14 +16,17 @@ DEVICE int tile_at(int row, int column) {
 template <int D, int rows, int threads, class From>
 DEVICE void fill_tile(bf16* tile, int live, int dim, bool vectors, const From& from) {
     const int CHUNKS = D / 8, DOWN = threads / CHUNKS;
-    static_assert(DOWN % 8 == 0 && rows % DOWN == 0, "a thread has one column and one place");
+    static_assert(DOWN % 8 == 0, "a thread has one column and one place");
     if (vectors) {
         int first = threadIdx.x / CHUNKS, column = threadIdx.x % CHUNKS * 8;
         bf16* to = tile + tile_at<D>(first, column);
         if (column >= dim) live = 0;
 #pragma unroll
-        for (int i = 0; i < rows / DOWN; i++)
-            copy_async(to + i * DOWN * D, from(first + i * DOWN) + column, first + i * DOWN < live);
+        for (int i = 0; i < (rows + DOWN - 1) / DOWN; i++) {
+            int row = first + i * DOWN;
+            // Where the rows do not go round evenly the last ones are some threads' alone.
+            if ((i + 1) * DOWN <= rows || row < rows) copy_async(to + i * DOWN * D, from(row) + column, row < live);
+        }
         return;
     }
     for (int i = threadIdx.x; i < rows * D; i += threads) {

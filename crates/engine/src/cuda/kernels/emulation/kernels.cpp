@@ -2,7 +2,6 @@
 #include "../adamw.cu"
 #include "../attention_backward.cu"
 #include "../attention_forward.cu"
-#include "../cache.cu"
 #include "../convert.cu"
 #include "../decode_attention.cu"
 #include "../embed.cu"
@@ -41,13 +40,16 @@ struct Entry {
 const Entry ENTRIES[] = {
     ENTRY(adamw_float), ENTRY(adamw_bf16), ENTRY(attention_delta), ENTRY(attention_backward_query_64),
     ENTRY(attention_backward_query_128), ENTRY(attention_backward_keys_64), ENTRY(attention_backward_keys_128),
-    ENTRY(attention_fold_keys), ENTRY(attention_forward_64), ENTRY(attention_forward_128), ENTRY(cache_append),
+    ENTRY(attention_fold_keys), ENTRY(attention_forward_64), ENTRY(attention_forward_128),
     ENTRY(narrow), ENTRY(widen), ENTRY(add), ENTRY(decode_attention_64), ENTRY(decode_attention_128),
     ENTRY(embed), ENTRY(embed_backward), ENTRY(gather), ENTRY(scatter), ENTRY(row_statistics), ENTRY(target_statistics),
     ENTRY(head_gradient), ENTRY(linear_256_bf16), ENTRY(linear_256_float), ENTRY(linear_128_bf16), ENTRY(linear_128_float), ENTRY(linear_64_bf16), ENTRY(linear_64_float),
-    ENTRY(linear_16_bf16), ENTRY(linear_16_float), ENTRY(linear_hopper_128_bf16), ENTRY(linear_hopper_128_float), ENTRY(linear_hopper_64_bf16),
-    ENTRY(linear_hopper_64_float), ENTRY(rmsnorm), ENTRY(add_rmsnorm), ENTRY(rmsnorm_backward),
-    ENTRY(fold_columns), ENTRY(column_sums), ENTRY(qk_norm), ENTRY(qk_norm_backward), ENTRY(rope), ENTRY(sample),
+    ENTRY(linear_16_bf16), ENTRY(linear_16_float),
+    ENTRY(linear_hopper_64x16_bf16), ENTRY(linear_hopper_64x16_float), ENTRY(linear_hopper_64x32_bf16), ENTRY(linear_hopper_64x32_float),
+    ENTRY(linear_hopper_64x48_bf16), ENTRY(linear_hopper_64x48_float), ENTRY(linear_hopper_64x64_bf16), ENTRY(linear_hopper_64x64_float),
+    ENTRY(linear_hopper_64x112_bf16), ENTRY(linear_hopper_64x112_float), ENTRY(linear_hopper_128x152_bf16), ENTRY(linear_hopper_128x152_float),
+    ENTRY(linear_hopper_256x160_bf16), ENTRY(linear_hopper_256x160_float), ENTRY(rmsnorm), ENTRY(add_rmsnorm), ENTRY(rmsnorm_backward),
+    ENTRY(fold_columns), ENTRY(column_sums), ENTRY(qk_norm), ENTRY(qk_norm_backward), ENTRY(rope), ENTRY(rope_append), ENTRY(sample),
     ENTRY(square_sum), ENTRY(fold_sum), ENTRY(swiglu), ENTRY(swiglu_backward),
 };
 
