@@ -36,12 +36,37 @@ DEVICE bool in_pairs(int dim, int stride) { return dim / 2 % 2 == 0 && stride % 
 DEVICE void put(bf16* to, u32 pair) { store4(to, pair); }
 DEVICE void put(bf16* to, bf16 one) { *to = one; }
 
+/// Puts elements of a row's heads back. (Structs and not lambdas: NVRTC 13.0 takes a generic lambda for a function of the host.)
+struct InPlace {
+    bf16* row;
+    int dim;
+
+    template <class Elements>
+    DEVICE_MEMBER void operator()(int head, int d, Elements elements) const {
+        put(row + head * dim + d, elements);
+    }
+};
+
+/// Puts them back, and those of keys into the cache.
+struct InCache {
+    InPlace row;
+    bf16* key_pool;
+    int queries, keys;
+    u64 page, offset;
+
+    DEVICE_MEMBER u64 at(int key_head) const { return ((page * keys + key_head) * PAGE + offset) * row.dim; }
+    template <class Elements>
+    DEVICE_MEMBER void operator()(int head, int d, Elements elements) const {
+        row(head, d, elements);
+        if (head >= queries) put(key_pool + at(head - queries) + d, elements);
+    }
+};
+
 KERNEL(128, 1) rope(bf16* __restrict__ qkv, const u32* __restrict__ positions, const float* __restrict__ cosines,
                     const float* __restrict__ sines, int heads, int dim, int stride, float sign) {
     bf16* row = qkv + (u64)blockIdx.x * stride;
     u64 at = (u64)positions[blockIdx.x] * (dim / 2);
-    turn(row, cosines + at, sines + at, heads, dim, in_pairs(dim, stride), sign,
-         [&](int head, int d, auto value) { put(row + head * dim + d, value); });
+    turn(row, cosines + at, sines + at, heads, dim, in_pairs(dim, stride), sign, InPlace{row, dim});
 }
 
 /// Turns row i, and puts its keys and values to slots[i].
@@ -50,12 +75,9 @@ KERNEL(128, 1) rope_append(bf16* __restrict__ qkv, const u32* __restrict__ posit
                            const u32* __restrict__ slots, int queries, int keys, int dim) {
     int stride = (queries + 2 * keys) * dim;
     bf16* row = qkv + (u64)blockIdx.x * stride;
-    u64 at = (u64)positions[blockIdx.x] * (dim / 2), page = slots[blockIdx.x] / PAGE, offset = slots[blockIdx.x] % PAGE;
-    auto cached = [&](int head) { return ((page * keys + head) * PAGE + offset) * dim; };
-    turn(row, cosines + at, sines + at, queries + keys, dim, in_pairs(dim, stride), 1.0f, [&](int head, int d, auto value) {
-        put(row + head * dim + d, value);
-        if (head >= queries) put(key_pool + cached(head - queries) + d, value);
-    });
+    u64 at = (u64)positions[blockIdx.x] * (dim / 2);
+    InCache cache = {{row, dim}, key_pool, queries, keys, slots[blockIdx.x] / PAGE, slots[blockIdx.x] % PAGE};
+    turn(row, cosines + at, sines + at, queries + keys, dim, in_pairs(dim, stride), 1.0f, cache);
     const bf16* values = row + (queries + keys) * dim;
-    for (int i = threadIdx.x; i < keys * dim; i += 128) value_pool[cached(i / dim) + i % dim] = values[i];
+    for (int i = threadIdx.x; i < keys * dim; i += 128) value_pool[cache.at(i / dim) + i % dim] = values[i];
 }
