@@ -138,6 +138,10 @@ pub(super) fn write_rollout(
                 answer: r.answer.clone(),
                 completion: text.clone(),
                 reward: outcome.reward,
+                rewards: match &outcome.parts[..] {
+                    [_] => Vec::new(),
+                    several => several.iter().map(|part| part.unwrap_or(f32::NAN)).collect(),
+                },
                 verdict: outcome.verdict.name().to_string(),
                 advantage,
                 advantages,
