@@ -89,7 +89,7 @@ fn each_reward_has_a_line() {
     let several = page(&["one", "two"]);
     assert_figures(&several, &["reward", "rewards"]);
     for shown in
-        ["<th>two, exact</th><th>two, overlong</th>", "<td>0.3750</td><td>-0.1250</td>", "reward/overlong_mean"]
+        ["<th>two, exact</th><th>two, overlong</th>", "<td>0.3750</td><td>−0.1250</td>", "reward/overlong_mean"]
     {
         assert!(several.contains(shown), "no {shown} in {several}");
     }
