@@ -87,7 +87,8 @@ fn make<'a>(plan: &'a Plan, stop: &AtomicBool) -> anyhow::Result<Vec<&'a Cell>> 
     }
     let (all, room) = (plan.cells.len(), room(plan));
     let mut ended = all - waiting.len();
-    output::note(&format!("{all} runs, {ended} finished; {room} at a time in {}", plan.folder.display()));
+    let runs = if all == 1 { "run" } else { "runs" };
+    output::note(&format!("{all} {runs}, {ended} finished; {room} at a time in {}", plan.folder.display()));
     let (mut running, mut failed, mut told) = (Vec::<Running>::new(), Vec::new(), Vec::new());
     while !waiting.is_empty() || !running.is_empty() {
         if stop.load(Ordering::SeqCst) {

@@ -98,6 +98,16 @@ impl Detectors {
         detectors
     }
 
+    /// Whether there is a detector.
+    pub fn are_any(&self) -> bool {
+        !self.detectors.is_empty()
+    }
+
+    /// Whether one of them waits for `stop.patience` steps.
+    pub fn are_patient(&self) -> bool {
+        self.detectors.iter().any(|detector| !matches!(detector.limit, Limit::Zero(_)))
+    }
+
     /// Takes in a step.
     pub fn see(&mut self, record: &Record) {
         self.step = record.step;

@@ -1,6 +1,7 @@
 //! What every run shares: its folder, its steps until the end or a stop, its checkpoints, and going on from them.
 mod broken;
 mod changes;
+mod opening;
 mod origin;
 mod past;
 mod saving;
@@ -13,15 +14,17 @@ use crate::metrics::{
     self, MetricsFile, Record, TensorBoard, definition::REWARD_MEAN, definition::TIME_CHECKPOINT,
     definition::UPDATE_SKIPPED_STEPS,
 };
-use crate::policy::{Policy, PolicyError};
+use crate::policy::Policy;
 use crate::progress::Progress;
 use crate::ranks::Ranks;
 use crate::run_folder::RunFolder;
-use crate::state::{self, Pending, StateError};
+use crate::state::Pending;
 use crate::train::{TrainError, versions::Versions};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
+
+use opening::{Length, Opened, Restored};
 
 pub(crate) use broken::expect_model;
 pub use changes::{ChangeError, Changes};
@@ -111,67 +114,25 @@ pub(crate) trait Steps {
 }
 
 impl Journey {
-    /// Makes or opens the run folder, and loads the model or the newest checkpoint for sequences of up to `positions`
-    /// tokens; `keys` names what sets that length. Adds what a user should know to `notes`.
+    /// Makes or opens the run folder, and loads the model or the newest checkpoint for sequences of up to as many tokens as `length`
+    /// says. Adds what a user should know to `notes`.
     pub fn begin(
         mut config: Config,
         start: Start,
         ranks: Ranks,
         mut order: Order,
-        (positions, keys): (usize, &'static str),
+        length: Length,
         notes: &mut Vec<String>,
     ) -> Result<Self, TrainError> {
         let source = Path::new(&config.model.path).to_path_buf();
-        let run_dir = Path::new(&config.log.run_dir).to_path_buf();
         together::share_updates(&mut config, start, &ranks, notes);
-        let mut changes = Changes::default();
-        let (folder, latest, mut policy) = match start {
-            Start::New => {
-                // The model first: a run that cannot start leaves no folder.
-                let mut policy = load(&source, positions, keys, &config, notes)?;
-                together::agree_on_data(&order, &policy, &ranks)?;
-                together::join_devices(&mut policy, &ranks, notes)?;
-                let folder = match ranks.is_first() {
-                    true => RunFolder::create(&run_dir)?,
-                    false => RunFolder::of_another(&run_dir),
-                };
-                (folder, None, policy)
-            }
-            Start::Resume => {
-                let folder = match ranks.is_first() {
-                    true => RunFolder::resume(&run_dir)?,
-                    false => RunFolder::of_another(&run_dir),
-                };
-                if ranks.is_first() {
-                    let before = changes::stored(&folder, &config);
-                    changes = Changes::of(&before, &config)?;
-                    changes::nothing_is_lost(&folder, &before, notes)?;
-                }
-                let latest = together::latest(&folder, &ranks)?;
-                let from = match &latest {
-                    // Adapters are added to the base again: a checkpoint's model holds the sum.
-                    Some((_, path)) if config.lora.rank == 0 => path,
-                    _ => &source,
-                };
-                let mut policy = load(from, positions, keys, &config, notes).map_err(|error| match &latest {
-                    Some((_, path)) if from == path => broken::named(error.into(), path),
-                    _ => error.into(),
-                })?;
-                together::join_devices(&mut policy, &ranks, notes)?;
-                (folder, latest, policy)
-            }
+        let mut opened = match start {
+            Start::New => opening::open_new(&config, &ranks, &order, length, notes)?,
+            Start::Resume => opening::open_resumed(&config, &ranks, length, notes)?,
         };
-        policy.source = source;
-        let (mut step, mut pending, mut versions) = (0, None, Versions::default());
-        let saved = latest.as_ref().map(|(step, _)| *step);
-        if let Some((saved, path)) = &latest {
-            let named = |error: StateError| broken::named(error.into(), path);
-            let state = state::restore(&mut policy, *saved, path, &mut versions).map_err(named)?;
-            order.restore(state.data)?;
-            (step, pending) = (state.step, state.pending);
-            notes.push(format!("resuming after step {saved}"));
-            together::agree_on_data(&order, &policy, &ranks)?;
-        }
+        opened.policy.source = source;
+        let Restored { step, pending, versions } = opened.restore(&mut order, &ranks, notes)?;
+        let Opened { folder, policy, latest, mut changes } = opened;
         // The line of a step that is pending is written when its evaluation is finished.
         let before = step - u64::from(pending.is_some());
         let left = step < config.train.steps || pending.is_some();
@@ -194,6 +155,7 @@ impl Journey {
         let detectors = Detectors::new(&config.stop, &records);
         let rewards = records.iter().filter_map(|record| record.get(REWARD_MEAN)).collect();
         let begun = records.first().is_some_and(|record| record.step == 0);
+        let saved = latest.map(|(step, _)| step);
         Ok(Self {
             config,
             folder,
@@ -246,36 +208,6 @@ impl Written {
         }
         Ok(())
     }
-}
-
-fn load(
-    folder: &Path,
-    positions: usize,
-    keys: &'static str,
-    config: &Config,
-    notes: &mut Vec<String>,
-) -> Result<Policy, PolicyError> {
-    let (policy, unused) = Policy::load(folder, positions, keys, config)?;
-    if !unused.is_empty() {
-        notes.push(format!("tensors that the model does not use: {}", unused.join(", ")));
-    }
-    notes.push(policy.device());
-    let (learning, all) = (policy.learning(), policy.parameters());
-    if learning < all {
-        let share = 100.0 * learning as f64 / all as f64;
-        notes.push(format!("{learning} parameters learn, beside {all} of the model ({share:.2}%)"));
-    }
-    if let Some(base) = config.optimizer.base_parameters {
-        let (rate, parameters) = (config.optimizer.learning_rate, policy.parameters());
-        let scaled = policy.peak_rate(config);
-        notes.push(format!(
-            "learning rate {scaled:.3e} = {rate:e} · √({base:e} / {parameters}) (optimizer.base_parameters)"
-        ));
-        if scaled * config.optimizer.weight_decay > 1.0 {
-            return Err(PolicyError::Rate { rate: scaled, decay: config.optimizer.weight_decay });
-        }
-    }
-    Ok(policy)
 }
 
 /// Steps until `train.steps`, until `stop` is set, or until a detector ends the run; in the last two cases a checkpoint is

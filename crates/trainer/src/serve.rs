@@ -13,6 +13,7 @@
 //! server does no authentication, and whoever reaches its port can make it read any folder: leave it on the local machine.
 pub mod api;
 mod chat;
+mod fields;
 mod http;
 mod worker;
 

@@ -4,6 +4,7 @@ mod behavior;
 pub(crate) mod corrected;
 mod credit;
 mod epoch;
+mod error;
 mod gather;
 mod measure;
 mod reference;
@@ -34,7 +35,7 @@ use gather::{Gathered, Gatherer};
 use reference::Reference;
 use setup::Recorded;
 
-pub use setup::TrainError;
+pub use error::TrainError;
 
 /// A run that is ready to go.
 pub struct Run {

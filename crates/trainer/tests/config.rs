@@ -26,7 +26,7 @@ fn defaults_follow_their_sources() {
     assert_eq!((config.rollout.prompts, config.rollout.samples, config.rollout.max_new_tokens), (64, 8, 2048));
     assert_eq!((config.rollout.temperature, config.rollout.top_p, config.rollout.top_k), (1.0, 1.0, 0));
     assert_eq!(config.optimizer.betas, [0.9, 0.95]);
-    assert_eq!(config.advantage.estimator, Estimator::Grpo);
+    assert_eq!(config.advantage.estimator, Some(Estimator::Grpo));
     assert_eq!(config.log.run_dir, "runs/run");
     assert_eq!(config.data.train, ["rows.jsonl"]);
 }
@@ -101,6 +101,48 @@ fn unknown_keys_name_line_and_nearest() {
     assert!(refused("", &["samples=3"]).contains("expected section.key=value"));
     let message = train(&format!("steps = 3\n{LEAST}"), &[]).expect_err("a key without section");
     assert_eq!(message, "dir/run.toml:1: unknown key `steps`; did you mean `train.steps`?");
+}
+
+#[test]
+fn keys_of_other_trainers_lead_to_ours() {
+    for (key, ours) in [
+        ("objective.clip_ratio_c", "objective.dual_clip"),
+        ("objective.delta", "objective.dual_clip"),
+        ("objective.tau_pos", "objective.temperature_positive"),
+        ("objective.sapo_temperature_neg", "objective.temperature_negative"),
+        ("objective.eps_clip", "objective.clip_low"),
+        ("objective.importance_sampling_level", "objective.name"),
+        ("advantage.scale_rewards", "advantage.estimator"),
+        ("advantage.norm_adv_by_std_in_grpo", "advantage.estimator"),
+        ("update.mask_truncated_completions", "update.truncated"),
+        ("rollout.filter_groups", "rollout.resample_rounds"),
+        ("rollout.max_num_gen_batches", "rollout.resample_rounds"),
+        ("rollout.response_length", "rollout.max_new_tokens"),
+        ("rollout.stop_strings", "rollout.stop"),
+        ("rollout.n", "rollout.samples"),
+        ("eval.n", "eval.samples"),
+        ("regularizer.use_kl_loss", "regularizer.reference_coefficient"),
+        ("model.model_name_or_path", "model.path"),
+        ("model.lora_rank", "lora.rank"),
+        ("model.lora_alpha", "lora.alpha"),
+        ("data.max_train_samples", "data.limit"),
+        ("data.prompt_key", "data.problem_key"),
+    ] {
+        let message = refused("", &[&format!("{key}=1")]);
+        assert!(message.contains(&format!("; did you mean `{ours}`?")), "{key}: {message}");
+    }
+    assert_eq!(
+        refused("[objective]\neps_clip = 0.2\n", &[]),
+        "dir/run.toml:6: unknown key `objective.eps_clip`; did you mean `objective.clip_low`? (with objective.clip_high for the upper bound)"
+    );
+    let message = refused("", &["update.ppo_mini_batch_size=64"]);
+    assert!(
+        message.ends_with("`update.mini_batches`? (it counts the updates on a rollout, not their samples)"),
+        "{message}"
+    );
+    let sft =
+        Config::from_text(Path::new("s.toml"), LEAST, &["sft.per_device_train_batch_size=8".into()], Purpose::Sft);
+    assert!(sft.unwrap_err().to_string().contains("did you mean `sft.batch`?"));
 }
 
 #[test]
@@ -183,10 +225,18 @@ fn impossible_values_are_refused_where_they_stand() {
         ("[lora]\ntargets = [\"q_proj\"]\n", "`lora.targets` has no effect: lora.rank is 0"),
         (
             "[advantage]\nestimator = \"dr_grpo\"\nweight = \"std\"\nweight_bound = 2\n",
-            "`advantage.weight_bound` has no effect without advantage.weight = \"clip-filter\"",
+            "`advantage.weight_bound` has no effect: it is for advantage.weight = \"clip-filter\"",
         ),
         ("[eval]\nevery = 5\n", "`eval.every` is 5, and eval.data names no benchmark"),
         ("[advantage]\nkl_coefficient = -1\n", "`advantage.kl_coefficient` is -1; it must be 0 (off) or more"),
+        (
+            "[objective]\nname = \"cpgd\"\n[regularizer]\ndrift_coefficient = 0.1\n",
+            "dir/run.toml:8: `regularizer.drift_coefficient` does not fit: objective cpgd has a policy drift of its own",
+        ),
+        (
+            "[objective]\nname = \"pgd\"\n[regularizer]\ndrift_coefficient = 0.1\n",
+            "`regularizer.drift_coefficient` does not fit: objective pgd has a policy drift of its own",
+        ),
         ("[optimizer]\nbase_parameters = 0\n", "`optimizer.base_parameters` is 0; it must be at least 1"),
     ] {
         let message = refused(text, &[]);
@@ -342,7 +392,11 @@ fn samplers_and_corrections_that_make_no_sense_are_refused() {
     for (text, key, part) in [
         ("[rollout]\nstaleness = 65", "rollout.staleness", "is 65; it must be at most 64"),
         ("[server]\nurl = \"https://host\"", "server.url", "must begin with http://"),
-        ("[server]\nreload = \"vllm\"", "server.reload", "has no effect without server.url"),
+        (
+            "[server]\nreload = \"vllm\"",
+            "server.reload",
+            "has no effect: the trainer samples itself without server.url",
+        ),
         ("[server]\nurl = \"http://h\"\nreload = \"custom\"", "server.reload_path", "must begin with /"),
         ("[server]\nreload_path = \"/load\"", "server.reload_path", "has no effect"),
         (

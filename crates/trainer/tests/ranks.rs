@@ -8,8 +8,10 @@ use std::sync::atomic::AtomicBool;
 use surefoot_trainer::config::{Config, Purpose};
 use surefoot_trainer::journey::{Ending, Start};
 use surefoot_trainer::metrics::definition::depends_on_the_clock;
+use surefoot_trainer::metrics::{self, definition};
 use surefoot_trainer::progress::{Progress, Terminal};
 use surefoot_trainer::ranks::{Ranks, RanksError, threads};
+use surefoot_trainer::run_folder::rollouts;
 use surefoot_trainer::sft::SftRun;
 use surefoot_trainer::train::{Run, TrainError};
 
@@ -115,6 +117,52 @@ fn any_number_of_ranks_leaves_the_same_bits() {
     compare(Purpose::Train, &["update.shards=6"], &[1, 2, 4, 6, 7]);
     compare(Purpose::Train, &["update.shards=2", "update.epochs=2", "rollout.resample_rounds=2"], &[1, 2, 3]);
     compare(Purpose::Train, &["update.shards=3", "update.truncated=\"mask\""], &[1, 3]);
+}
+
+/// Where several rewards are named, each is measured by itself, before its weight: the same on any number of ranks, and in a run
+/// that was resumed.
+#[test]
+fn each_reward_is_measured() {
+    let sets = [
+        "update.shards=2",
+        "reward.name=[\"exact\", \"overlong\"]",
+        "reward.weights=[1.0, 0.25]",
+        "reward.overlong_buffer=2",
+    ];
+    compare(Purpose::Train, &sets, &[1, 2]);
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));
+    let run = |run: &Path, start: Start, steps: &str| {
+        let sets = [&sets[..], &[steps]].concat();
+        assert_eq!(
+            one(config(Purpose::Train, run, &sets), start, Ranks::alone(), &AtomicBool::new(false)).unwrap(),
+            Ending::Finished
+        );
+    };
+    run(&whole, Start::New, "train.steps=3");
+    run(&parts, Start::New, "train.steps=1");
+    run(&parts, Start::Resume, "train.steps=3");
+    assert_same(&left(&whole), &left(&parts), "resumed");
+    let mut rewards_differ = false;
+    for record in metrics::read(&whole.join("metrics.jsonl")).unwrap() {
+        let value = |name| record.get(definition::by_name(name).unwrap()).unwrap();
+        let (exact, overlong) = (value("reward/exact_mean"), value("reward/overlong_mean"));
+        assert!((value("reward/mean") - exact - 0.25 * overlong).abs() < 1e-6, "{record:?}");
+        assert!((value("reward/exact_std") - (exact * (1.0 - exact)).sqrt()).abs() < 1e-6, "{record:?}");
+        rewards_differ |= exact > 0.0 && overlong < 0.0 && value("reward/overlong_std") > 0.0;
+        let samples = rollouts::read(&whole.join(format!("rollouts/step-{:06}.parquet", record.step))).unwrap();
+        let mean = |term: usize| samples.iter().map(|s| f64::from(s.rewards[term])).sum::<f64>() / samples.len() as f64;
+        assert!((mean(0) - exact).abs() < 1e-6 && (mean(1) - overlong).abs() < 1e-6, "{record:?}");
+    }
+    assert!(rewards_differ, "nothing was measured");
+    let scalars = fs::read(whole.join("tensorboard/events.out.tfevents.surefoot")).unwrap();
+    assert!(scalars.windows(20).any(|bytes| bytes == b"reward/overlong_mean"), "not in TensorBoard's file");
+    // One reward is `reward/mean`.
+    let single = folder.path().join("single");
+    one(config(Purpose::Train, &single, &["train.steps=1"]), Start::New, Ranks::alone(), &AtomicBool::new(false))
+        .unwrap();
+    assert!(!fs::read_to_string(single.join("metrics.jsonl")).unwrap().contains("reward/exact_mean"));
+    assert!(rollouts::read(&single.join("rollouts/step-000001.parquet")).unwrap()[0].rewards.is_empty());
 }
 
 #[test]

@@ -250,6 +250,7 @@ fn samples(by_token: bool) -> Vec<Sample> {
             logp_ref: (0..index % 3).map(|token| -(token as f32) / 11.0).collect(),
             advantages: if by_token { vec![0.5; index as usize % 4] } else { Vec::new() },
             logp_epoch: if by_token { vec![-0.25; index as usize % 5] } else { Vec::new() },
+            rewards: if by_token { vec![1.0, -0.5] } else { Vec::new() },
         })
         .collect()
 }

@@ -70,6 +70,32 @@ fn runs_are_overlaid_with_the_table_behind_each_figure() {
     assert_eq!(ended(at.path(), &["report", "one"]).1, "one/report.html\n");
 }
 
+/// A figure of its own shows what each of several rewards was.
+#[test]
+fn each_reward_has_a_line() {
+    let at = tempfile::tempdir().unwrap();
+    folder(at.path(), "one", 3, 0.25, "addition");
+    folder(at.path(), "two", 3, 0.25, "addition");
+    let line = |step: u64| {
+        format!(
+            "{{\"step\":{step},\"reward/mean\":0.25,\"reward/exact_mean\":0.375,\"reward/overlong_mean\":-0.125}}\n"
+        )
+    };
+    fs::write(at.path().join("two/metrics.jsonl"), (1..=3).map(line).collect::<String>()).unwrap();
+    let page = |runs: &[&str]| {
+        assert_eq!(ended(at.path(), &[&["report"], runs, &["-o", "page.html"]].concat()).0, 0);
+        fs::read_to_string(at.path().join("page.html")).unwrap()
+    };
+    let several = page(&["one", "two"]);
+    assert_figures(&several, &["reward", "rewards"]);
+    for shown in
+        ["<th>two, exact</th><th>two, overlong</th>", "<td>0.3750</td><td>−0.1250</td>", "reward/overlong_mean"]
+    {
+        assert!(several.contains(shown), "no {shown} in {several}");
+    }
+    assert!(!page(&["one"]).contains("<figure id=\"rewards\""));
+}
+
 /// More runs than colours: dashes tell them apart, one line each.
 #[test]
 fn many_runs_are_told_apart() {

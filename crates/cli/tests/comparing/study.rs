@@ -134,6 +134,8 @@ fn evaluations_are_the_score_where_every_run_makes_them() {
     let page = fs::read_to_string(at.join("studies/s/report.html")).unwrap();
     assert!(page.contains("<figure id=\"evaluation\">") && page.contains("<th>evaluation, last</th>"));
     assert!(fs::read_to_string(at.join("studies/s/table.md")).unwrap().contains("Score: eval/avg"));
+    fs::write(at.join("s.toml"), study.replace("[1, 2]", "[1]")).unwrap();
+    assert!(ended(at, &["study", "s.toml"]).2.starts_with("1 run, 1 finished"));
     // Asked for, the rewards of the same runs.
     fs::write(at.join("s.toml"), format!("score = \"reward/correct\"\n{study}")).unwrap();
     let (_, rewards, stderr) = ended(at, &["study", "s.toml", "--table"]);

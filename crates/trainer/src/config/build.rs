@@ -1,6 +1,6 @@
 //! From the configuration to the objects of the objectives crate.
 
-use surefoot_objectives::advantage::AdvantageEstimator;
+use surefoot_objectives::advantage::{AdvantageEstimator, Estimator};
 use surefoot_objectives::{Aggregation, Drift, Objective, OptionError, Regularizer, Value};
 
 use super::Config;
@@ -23,12 +23,18 @@ impl Config {
         self.try_objective().map_err(|(_, error)| error)
     }
 
+    /// The formula of the advantages: a named objective's are its paper's, unless another one is set.
+    pub fn estimator(&self) -> Estimator {
+        let own = || Objective::named(&self.objective.name).map(|objective| objective.default_advantage().estimator);
+        self.advantage.estimator.or_else(|| own().ok()).unwrap_or(Estimator::Grpo)
+    }
+
     /// The estimator of `[advantage]`.
     ///
     /// # Errors
     /// [`OptionError`] for options that contradict each other; a configuration that was loaded was checked for it.
     pub fn advantage_estimator(&self) -> Result<AdvantageEstimator, OptionError> {
-        let mut estimator = AdvantageEstimator::of(self.advantage.estimator);
+        let mut estimator = AdvantageEstimator::of(self.estimator());
         estimator.weight = self.advantage.weight;
         estimator.std = self.advantage.std;
         estimator.set("weight_bound", self.advantage.weight_bound)?;
@@ -57,6 +63,8 @@ impl Config {
             reference_coefficient: self.regularizer.reference_coefficient,
             reference_estimator: self.regularizer.reference_estimator,
         };
+        // Its length being there, what is left to contradict is a second policy drift.
+        objective.check().map_err(|error| ("regularizer.drift_coefficient".to_string(), error))?;
         Ok(objective)
     }
 }

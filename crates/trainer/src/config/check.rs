@@ -2,14 +2,15 @@
 
 use surefoot_engine::chat::check_time;
 use surefoot_engine::lora::MODULES;
-use surefoot_objectives::advantage::{Estimator, Weight};
+use surefoot_objectives::advantage::Weight;
 
-use super::choice::{AnswerFormat, RewardName, Schedule};
-use super::{Advantage, Config, Lora, Purpose, nearest};
+use super::choice::{AnswerFormat, RewardName};
+use super::{Config, Lora, Purpose, nearest};
 
 mod behavior;
 mod data;
 mod lasting;
+mod unread;
 
 /// Learning rate from which a few updates take f32 weights beyond their range.
 const LARGEST_RATE: f64 = 1e30;
@@ -36,8 +37,8 @@ impl Found {
     }
 }
 
-/// Everything that is wrong with the values of `config`.
-pub(super) fn check(config: &Config) -> Vec<(String, String)> {
+/// Everything that is wrong with the values of `config`, of which a user gave those that `is_set` knows.
+pub(super) fn check(config: &Config, is_set: &dyn Fn(&str) -> bool) -> Vec<(String, String)> {
     let mut found = Found::default();
     for (key, number, least) in config.stages().iter().flat_map(|stage| stage.below_least()) {
         found.push((key, format!("is {number}; it must be at least {least}")));
@@ -68,6 +69,7 @@ pub(super) fn check(config: &Config) -> Vec<(String, String)> {
             lasting::stop(config, &mut found);
         }
     }
+    unread::check(config, is_set, &mut found);
     found.0
 }
 
@@ -122,12 +124,6 @@ fn shared(config: &Config, found: &mut Found) {
     }
     let ratio = optimizer.min_ratio;
     within(found, "optimizer.min_ratio", ratio, (0.0..=1.0).contains(&ratio), "between 0 and 1");
-    if ratio > 0.0 && optimizer.schedule == Schedule::Constant {
-        found.push((
-            "optimizer.min_ratio",
-            "has no effect with schedule = \"constant\"; leave it out or choose \"cosine\" or \"linear\"".to_string(),
-        ));
-    }
     if let Some(shards) = update.shards {
         within(found, "update.shards", shards as f64, shards <= MOST_SHARDS, &format!("at most {MOST_SHARDS}"));
     }
@@ -137,12 +133,6 @@ fn shared(config: &Config, found: &mut Found) {
 fn lora(config: &Config, found: &mut Found) {
     let Lora { rank, alpha, targets } = &config.lora;
     if *rank == 0 {
-        let unused = Lora::default();
-        for (key, set) in [("lora.alpha", *alpha != unused.alpha), ("lora.targets", *targets != unused.targets)] {
-            if set {
-                found.push((key, "has no effect: lora.rank is 0, which makes no adapters".to_string()));
-            }
-        }
         return;
     }
     within(found, "lora.alpha", *alpha, *alpha > 0.0, "greater than 0");
@@ -228,17 +218,8 @@ fn reward(config: &Config, found: &mut Found) {
             format!("holds {weights} where {names} rewards are named; leave it out for 1 each"),
         ));
     }
-    match (named(RewardName::Command), reward.command.is_empty()) {
-        (true, true) => {
-            found.push(("reward.command", "is not set: name the program of the `command` reward".to_string()))
-        }
-        (false, false) => {
-            found.push(("reward.command", "has no effect: reward.name does not name `command`".to_string()))
-        }
-        _ => {}
-    }
-    if !named(RewardName::Command) && !reward.columns.is_empty() {
-        found.push(("reward.columns", "has no effect: reward.name does not name `command`".to_string()));
+    if named(RewardName::Command) && reward.command.is_empty() {
+        found.push(("reward.command", "is not set: name the program of the `command` reward".to_string()));
     }
     let formless = reward.format == AnswerFormat::Any;
     let math = named(RewardName::Math) || named(RewardName::MathPm1);
@@ -252,9 +233,7 @@ fn reward(config: &Config, found: &mut Found) {
         found.push(("reward.name", "rewards the `format`: set reward.format to the form that is meant".to_string()));
     }
     let (buffer, limit) = (reward.overlong_buffer, config.rollout.max_new_tokens);
-    if buffer > 0 && !named(RewardName::Overlong) {
-        found.push(("reward.overlong_buffer", "has no effect: reward.name does not name `overlong`".to_string()));
-    } else if buffer > limit {
+    if named(RewardName::Overlong) && buffer > limit {
         found.push(("reward.overlong_buffer", format!("is {buffer}, more than rollout.max_new_tokens = {limit}")));
     }
     within(found, "reward.start_seconds", reward.start_seconds, reward.start_seconds >= 0.0, "0 or more");
@@ -265,12 +244,9 @@ fn reward(config: &Config, found: &mut Found) {
 
 fn advantage(config: &Config, found: &mut Found) {
     let (advantage, samples) = (&config.advantage, config.rollout.samples);
-    let compares = match advantage.estimator {
-        Estimator::Grpo | Estimator::DrGrpo | Estimator::Rloo | Estimator::RlooNormalized => true,
-        Estimator::ReinforcePlusPlus | Estimator::Raw => false,
-    };
-    if compares && samples == 1 {
-        let name = advantage.estimator.key();
+    let estimator = config.estimator();
+    if estimator.compares() && samples == 1 {
+        let name = estimator.key();
         found.push(("rollout.samples", format!(
             "is 1, but advantage.estimator = \"{name}\" compares the samples of a group: use at least 2, or \"reinforce_plus_plus\""
         )));
@@ -279,9 +255,6 @@ fn advantage(config: &Config, found: &mut Found) {
     within(found, "advantage.kl_coefficient", kl, kl >= 0.0, "0 (off) or more");
     let bound = advantage.weight_bound;
     within(found, "advantage.weight_bound", bound, bound >= 1.0, "at least 1");
-    if advantage.weight != Weight::ClipFilter && bound != Advantage::default().weight_bound {
-        found.push(("advantage.weight_bound", "has no effect without advantage.weight = \"clip-filter\"".to_string()));
-    }
     let key = if advantage.weight == Weight::Equal { "advantage.estimator" } else { "advantage.weight" };
     if let Err(error) = config.advantage_estimator() {
         found.push((key, format!("does not fit: {error}")));

@@ -230,6 +230,21 @@ impl RewardName {
     }
 }
 
+impl RewardName {
+    /// The metrics of this reward beside others: its mean and its standard deviation.
+    pub const fn metrics(self) -> (Metric, Metric) {
+        match self {
+            RewardName::Math => (definition::REWARD_MATH_MEAN, definition::REWARD_MATH_STD),
+            RewardName::MathPm1 => (definition::REWARD_MATH_PM1_MEAN, definition::REWARD_MATH_PM1_STD),
+            RewardName::Exact => (definition::REWARD_EXACT_MEAN, definition::REWARD_EXACT_STD),
+            RewardName::Countdown => (definition::REWARD_COUNTDOWN_MEAN, definition::REWARD_COUNTDOWN_STD),
+            RewardName::Format => (definition::REWARD_FORMAT_MEAN, definition::REWARD_FORMAT_STD),
+            RewardName::Overlong => (definition::REWARD_OVERLONG_MEAN, definition::REWARD_OVERLONG_STD),
+            RewardName::Command => (definition::REWARD_COMMAND_MEAN, definition::REWARD_COMMAND_STD),
+        }
+    }
+}
+
 impl Best {
     /// The metric; `None` when it is off.
     pub fn metric(self) -> Option<Metric> {

@@ -56,6 +56,11 @@ impl Config {
             .collect()
     }
 
+    /// The value of `section.key` as TOML; `None` where it is not set.
+    pub(super) fn value(&self, key: &str) -> Option<String> {
+        self.values().remove(key)
+    }
+
     /// Every key that has a value, as `section.key`.
     fn values(&self) -> BTreeMap<String, String> {
         let stages = self.stages();

@@ -9,9 +9,9 @@ const OPENING: &str = "\
 
 A run is described by a TOML file, one section a stage. Everything but `model.path` and `data.train` has a default. Any key
 can be overridden on the command line with `--set section.key=value`. A key or section that is not listed here is an error that
-names file, line and the nearest valid key, and so is a combination that makes no sense, before any weight is loaded. The run
-folder holds the resolved configuration with every default (`config.toml`). Paths are relative to the current directory, not to the
-file's folder.
+names file, line and the nearest valid key, and so are a combination that makes no sense and a key that nothing would read beside
+the others, before any weight is loaded. The run folder holds the resolved configuration with every default (`config.toml`). Paths are
+relative to the current directory, not to the file's folder.
 
 Sources of the defaults: MHPO is arXiv 2603.16929, DGPO is arXiv 2603.14389, CPGD is arXiv 2505.12504; TRL and verl as
 released in 2026.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::Meant;
+
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -62,12 +64,12 @@ pub enum ProblemKind {
         valid: String,
     },
     /// No such key.
-    #[error("unknown key `{key}`; {}", match nearest { Some(name) => format!("did you mean `{name}`?"), None => format!("keys of the section are {valid}") })]
+    #[error("unknown key `{key}`; {}", match nearest { Some(meant) => meant.to_string(), None => format!("keys of the section are {valid}") })]
     UnknownKey {
         /// As it was written, with its section.
         key: String,
-        /// The valid key nearest to it, with its section.
-        nearest: Option<String>,
+        /// The valid key nearest to it.
+        nearest: Option<Meant>,
         /// Every key of the section.
         valid: String,
     },

@@ -30,13 +30,10 @@ pub(super) fn resolve(path: &Path, text: &str, sets: &[String], purpose: Purpose
         config.log.run_dir = format!("runs/{}", if stem.is_empty() { purpose.command() } else { stem.as_str() });
     }
     preset::apply(&mut config, &|key| origins.contains_key(key));
-    // A named objective's defaults are its paper's, the advantages included.
-    if !origins.contains_key("advantage.estimator")
-        && let Ok(objective) = config.build_objective()
-    {
-        config.advantage.estimator = objective.default_advantage().estimator;
-    }
-    let found = check::check(&config);
+    config.advantage.estimator = Some(config.estimator());
+    // In a run's own file nobody set anything: it holds every key, some of which later settings leave without effect.
+    let by_user = |origin: &Origin| !matches!(origin, Origin::File { .. }) || Purpose::of_resolved(text).is_none();
+    let found = check::check(&config, &|key| origins.get(key).is_some_and(by_user));
     problems.extend(found.into_iter().map(|(key, message)| Problem {
         origin: origins.get(&key).cloned().unwrap_or(Origin::Default),
         kind: ProblemKind::Invalid { key, message },
@@ -187,7 +184,12 @@ mod tests {
     fn advantages_follow_the_objective_unless_they_are_set() {
         let resolve = |extra: &str| {
             let text = format!("[model]\npath = \"m\"\n[data]\ntrain = \"d.jsonl\"\n{extra}");
-            Config::from_text("run.toml".as_ref(), &text, &[], Purpose::Train).unwrap().advantage.estimator.key()
+            Config::from_text("run.toml".as_ref(), &text, &[], Purpose::Train)
+                .unwrap()
+                .advantage
+                .estimator
+                .unwrap()
+                .key()
         };
         assert_eq!(resolve(""), "grpo");
         assert_eq!(resolve("[objective]\nname = \"reinforce_plus_plus\""), "reinforce_plus_plus");

@@ -10,12 +10,13 @@ mod check;
 pub mod choice;
 mod differ;
 pub mod document;
+mod elsewhere;
 mod entry;
 mod error;
 mod load;
 mod nearest;
 mod preset;
-pub use nearest::nearest;
+pub use nearest::{Meant, nearest};
 pub mod objective;
 mod size;
 pub mod stages;
@@ -90,71 +91,84 @@ impl Purpose {
 
     /// What the run of the resolved configuration `file` was started for, which its first line says; `None` without such a line.
     pub fn of_run(file: &Path) -> Option<Self> {
-        let text = std::fs::read_to_string(file).ok()?;
+        Self::of_resolved(&std::fs::read_to_string(file).ok()?)
+    }
+
+    /// As [`Purpose::of_run`] for the file's text.
+    fn of_resolved(text: &str) -> Option<Self> {
         let first = text.lines().next()?;
         [Purpose::Train, Purpose::Sft].into_iter().find(|purpose| first == purpose.headline())
     }
 
     /// First line of a resolved configuration.
-    fn headline(self) -> String {
+    pub(crate) fn headline(self) -> String {
         format!("# Resolved configuration of `surefoot {}`.", self.command())
     }
 }
 
-/// A resolved configuration: every key has a value.
-///
-/// ```
-/// use surefoot_trainer::config::{Config, Purpose};
-///
-/// let text = "[model]\npath = \"smollm2\"\n[data]\ntrain = \"gsm8k.jsonl\"\n";
-/// let sets = ["rollout.samples=4".to_string()];
-/// let config = Config::from_text("run.toml".as_ref(), text, &sets, Purpose::Train)?;
-/// assert_eq!(config.rollout.samples, 4);
-/// assert_eq!(config.objective.name, "mhpo");
-/// # Ok::<(), surefoot_trainer::config::ConfigError>(())
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-pub struct Config {
-    /// What the configuration is for.
-    pub purpose: Purpose,
-    /// `[train]`
-    pub train: Train,
-    /// `[model]`
-    pub model: Model,
-    /// `[lora]`
-    pub lora: Lora,
-    /// `[data]`
-    pub data: Data,
-    /// `[prompt]`
-    pub prompt: Prompt,
-    /// `[rollout]`
-    pub rollout: Rollout,
-    /// `[server]`
-    pub server: Server,
-    /// `[correction]`
-    pub correction: Correction,
-    /// `[reward]`
-    pub reward: Reward,
-    /// `[advantage]`
-    pub advantage: Advantage,
-    /// `[objective]`
-    pub objective: Objective,
-    /// `[regularizer]`
-    pub regularizer: Regularizer,
-    /// `[sft]`
-    pub sft: Sft,
-    /// `[optimizer]`
-    pub optimizer: Optimizer,
-    /// `[update]`
-    pub update: Update,
-    /// `[eval]`
-    pub eval: Eval,
-    /// `[checkpoint]`
-    pub checkpoint: Checkpoint,
-    /// `[stop]`
-    pub stop: Stop,
-    /// `[log]`
-    pub log: Log,
+/// Declares [`Config`]: a field for each section, in the order of the pipeline.
+macro_rules! sections {
+    ($(#[doc = $doc:literal])+ $( $section:ident: $stage:ident ),+ $(,)?) => {
+        $(#[doc = $doc])+
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct Config {
+            /// What the configuration is for.
+            pub purpose: Purpose,
+            $(
+                #[doc = concat!("`[", stringify!($section), "]`")]
+                pub $section: $stage,
+            )+
+        }
+
+        impl Config {
+            /// Every section with the defaults of its table.
+            fn of_tables(purpose: Purpose) -> Self {
+                Config { purpose, $( $section: $stage::default() ),+ }
+            }
+
+            fn every(&self) -> Vec<&dyn Stage> {
+                vec![$( &self.$section ),+]
+            }
+
+            fn every_mut(&mut self) -> Vec<&mut dyn Stage> {
+                vec![$( &mut self.$section ),+]
+            }
+        }
+    };
+}
+
+sections! {
+    /// A resolved configuration: every key has a value.
+    ///
+    /// ```
+    /// use surefoot_trainer::config::{Config, Purpose};
+    ///
+    /// let text = "[model]\npath = \"smollm2\"\n[data]\ntrain = \"gsm8k.jsonl\"\n";
+    /// let sets = ["rollout.samples=4".to_string()];
+    /// let config = Config::from_text("run.toml".as_ref(), text, &sets, Purpose::Train)?;
+    /// assert_eq!(config.rollout.samples, 4);
+    /// assert_eq!(config.objective.name, "mhpo");
+    /// # Ok::<(), surefoot_trainer::config::ConfigError>(())
+    /// ```
+    train: Train,
+    model: Model,
+    lora: Lora,
+    data: Data,
+    prompt: Prompt,
+    rollout: Rollout,
+    server: Server,
+    correction: Correction,
+    reward: Reward,
+    advantage: Advantage,
+    objective: Objective,
+    regularizer: Regularizer,
+    sft: Sft,
+    optimizer: Optimizer,
+    update: Update,
+    eval: Eval,
+    checkpoint: Checkpoint,
+    stop: Stop,
+    log: Log,
 }
 
 /// Bytes of the longest file that is read as a configuration.
@@ -187,28 +201,7 @@ impl Config {
 
     /// The defaults of `purpose`, with nothing set; `model.path` and `data.train` are empty and must be given.
     pub fn defaults(purpose: Purpose) -> Self {
-        let mut config = Config {
-            purpose,
-            train: Train::default(),
-            model: Model::default(),
-            lora: Lora::default(),
-            data: Data::default(),
-            prompt: Prompt::default(),
-            rollout: Rollout::default(),
-            server: Server::default(),
-            correction: Correction::default(),
-            reward: Reward::default(),
-            advantage: Advantage::default(),
-            objective: Objective::default(),
-            regularizer: Regularizer::default(),
-            sft: Sft::default(),
-            optimizer: Optimizer::default(),
-            update: Update::default(),
-            eval: Eval::default(),
-            checkpoint: Checkpoint::default(),
-            stop: Stop::default(),
-            log: Log::default(),
-        };
+        let mut config = Self::of_tables(purpose);
         if purpose == Purpose::Sft {
             config.optimizer.learning_rate = stages::SFT_LEARNING_RATE;
             config.update.mini_batches = 1;
@@ -250,54 +243,13 @@ impl Config {
 
     /// The sections of this purpose, in the order of [`Purpose::sections`].
     pub fn stages(&self) -> Vec<&dyn Stage> {
-        let all: [&dyn Stage; 19] = [
-            &self.train,
-            &self.model,
-            &self.lora,
-            &self.data,
-            &self.prompt,
-            &self.rollout,
-            &self.server,
-            &self.correction,
-            &self.reward,
-            &self.advantage,
-            &self.objective,
-            &self.regularizer,
-            &self.sft,
-            &self.optimizer,
-            &self.update,
-            &self.eval,
-            &self.checkpoint,
-            &self.stop,
-            &self.log,
-        ];
-        all.into_iter().filter(|stage| self.purpose.sections().contains(&stage.section())).collect()
+        let known = self.purpose.sections();
+        self.every().into_iter().filter(|stage| known.contains(&stage.section())).collect()
     }
 
     fn stage_mut(&mut self, section: &str) -> Option<&mut dyn Stage> {
-        let all: [&mut dyn Stage; 19] = [
-            &mut self.train,
-            &mut self.model,
-            &mut self.lora,
-            &mut self.data,
-            &mut self.prompt,
-            &mut self.rollout,
-            &mut self.server,
-            &mut self.correction,
-            &mut self.reward,
-            &mut self.advantage,
-            &mut self.objective,
-            &mut self.regularizer,
-            &mut self.sft,
-            &mut self.optimizer,
-            &mut self.update,
-            &mut self.eval,
-            &mut self.checkpoint,
-            &mut self.stop,
-            &mut self.log,
-        ];
         let known = self.purpose.sections();
-        all.into_iter().find(|stage| stage.section() == section && known.contains(&section))
+        self.every_mut().into_iter().find(|stage| stage.section() == section && known.contains(&section))
     }
 }
 

@@ -158,8 +158,8 @@ stage! {
 stage! {
     /// From rewards to advantages.
     Advantage in "advantage" {
-        /// The estimator.
-        estimator: Estimator = Estimator::Grpo, "MHPO section 3, Algorithm 1";
+        /// The estimator. Not set: that of the objective's paper.
+        estimator: Option<Estimator> = None, "the objective's paper";
         /// Weight of a group, with `dr_grpo` only.
         weight: Weight = Weight::Equal, "MHPO eq. 3";
         /// Greatest weight of `clip-filter` (c_w).

@@ -35,7 +35,7 @@ impl<'a> Wanted<'a> {
     }
 
     /// Whether a row without an answer cannot be used.
-    pub(super) fn needs_answer(self) -> bool {
+    pub(crate) fn needs_answer(self) -> bool {
         match self {
             Wanted::Answer | Wanted::Target(_) => true,
             Wanted::Columns { answer, .. } => answer,

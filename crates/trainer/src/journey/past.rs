@@ -58,7 +58,8 @@ impl Past {
                 None => section.remove(key),
             };
         }
-        Config::from_text(&self.path, &table.to_string(), &[], self.purpose)
+        let text = format!("{}\n{table}", self.purpose.headline());
+        Config::from_text(&self.path, &text, &[], self.purpose)
     }
 }
 
@@ -91,5 +92,23 @@ mod tests {
         assert_eq!(found, expected);
         assert_eq!(past.values("objective.name"), ["\"mhpo\"", "\"grpo\""]);
         assert_eq!(past.turns().collect::<Vec<_>>(), [4, 8]);
+    }
+
+    /// What a later resume left without effect stays in the file, and is in no step's way.
+    #[test]
+    fn settings_that_were_left_without_effect_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let text =
+            "[model]\npath = \"m\"\n[data]\ntrain = \"task:addition\"\n[server]\nurl = \"http://h\"\nretries = 3\n";
+        let resolve = |text: &str, sets: &[&str]| {
+            let sets: Vec<String> = sets.iter().map(ToString::to_string).collect();
+            Config::from_text("c".as_ref(), text, &sets, Purpose::Train).unwrap()
+        };
+        let first = resolve(text, &[]);
+        let second = resolve(&first.to_toml(), &["server.url=\"\""]);
+        let line = serde_json::json!({ "after_step": 4, "settings": first.differences(&second) });
+        std::fs::write(folder.path().join("changes.jsonl"), format!("{line}\n")).unwrap();
+        let past = Past::of(folder.path(), &second.to_toml(), Purpose::Train);
+        assert_eq!([4, 5].map(|step| past.at(step).unwrap().server.url), ["http://h", ""]);
     }
 }

@@ -40,6 +40,20 @@ metrics! {
     REWARD_FAILED = "reward/failed", "share", "samples whose reward program gave no reward: crash, timeout, or an answer that is none; part of `reward/unjudged`", "";
     REWARD_KL = "reward/kl", "nats", "mean divergence of the trained samples from the reference policy, summed over their tokens, with `advantage.kl_coefficient`", "mean Σ_j k(logp_old − logp_ref)";
     REWARD_FORMAT = "reward/format", "share", "samples that have the form of `reward.format`", "";
+    REWARD_MATH_MEAN = "reward/math_mean", "reward", "mean of the reward `math` before its weight, where `reward.name` names several", "Σ r / #r";
+    REWARD_MATH_STD = "reward/math_std", "reward", "its standard deviation", "√(Σ (r − mean)² / #r)";
+    REWARD_MATH_PM1_MEAN = "reward/math_pm1_mean", "reward", "mean of the reward `math_pm1` before its weight, where `reward.name` names several", "Σ r / #r";
+    REWARD_MATH_PM1_STD = "reward/math_pm1_std", "reward", "its standard deviation", "√(Σ (r − mean)² / #r)";
+    REWARD_EXACT_MEAN = "reward/exact_mean", "reward", "mean of the reward `exact` before its weight, where `reward.name` names several", "Σ r / #r";
+    REWARD_EXACT_STD = "reward/exact_std", "reward", "its standard deviation", "√(Σ (r − mean)² / #r)";
+    REWARD_COUNTDOWN_MEAN = "reward/countdown_mean", "reward", "mean of the reward `countdown` before its weight, where `reward.name` names several", "Σ r / #r";
+    REWARD_COUNTDOWN_STD = "reward/countdown_std", "reward", "its standard deviation", "√(Σ (r − mean)² / #r)";
+    REWARD_FORMAT_MEAN = "reward/format_mean", "reward", "mean of the reward `format` before its weight, where `reward.name` names several", "Σ r / #r";
+    REWARD_FORMAT_STD = "reward/format_std", "reward", "its standard deviation", "√(Σ (r − mean)² / #r)";
+    REWARD_OVERLONG_MEAN = "reward/overlong_mean", "reward", "mean of the reward `overlong` before its weight, where `reward.name` names several", "Σ r / #r";
+    REWARD_OVERLONG_STD = "reward/overlong_std", "reward", "its standard deviation", "√(Σ (r − mean)² / #r)";
+    REWARD_COMMAND_MEAN = "reward/command_mean", "reward", "mean of the reward `command` before its weight, where `reward.name` names several", "Σ r / #r";
+    REWARD_COMMAND_STD = "reward/command_std", "reward", "its standard deviation", "√(Σ (r − mean)² / #r)";
 
     ROLLOUT_LENGTH_MEAN = "rollout/length_mean", "tokens", "mean length of the completions, end token included", "";
     ROLLOUT_LENGTH_MAX = "rollout/length_max", "tokens", "length of the longest completion", "";

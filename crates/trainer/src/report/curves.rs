@@ -6,23 +6,24 @@ use super::plot::Frame;
 use super::series::{Buckets, Summary};
 use super::text::short;
 use super::{Report, line_class};
+use crate::config::choice::RewardName;
 use crate::metrics::Metric;
 use crate::metrics::definition as m;
 
 /// One figure: metrics that share a unit, each with its line style.
-struct Curves {
+struct Curves<'a> {
     id: &'static str,
     title: &'static str,
     /// What the y axis says; the unit is added.
     axis: &'static str,
-    lines: &'static [(Metric, &'static str, &'static str)],
+    lines: &'a [(Metric, &'static str, &'static str)],
 }
 
 const SOLID: &str = "";
 const DASHED: &str = "dashed";
 const DOTTED: &str = "dotted";
 
-const FIGURES: &[Curves] = &[
+const FIGURES: &[Curves<'static>] = &[
     Curves { id: "reward", title: "Reward", axis: "mean reward", lines: &[(m::REWARD_MEAN, SOLID, "mean")] },
     Curves {
         id: "correct",
@@ -146,7 +147,22 @@ const FIGURES: &[Curves] = &[
 
 /// Every figure of which a run has values.
 pub(super) fn figures(report: &Report, buckets: Buckets) -> Vec<Figure> {
-    FIGURES.iter().filter_map(|curves| figure(report, buckets, curves)).collect()
+    let mut figures: Vec<Figure> = FIGURES.iter().filter_map(|curves| figure(report, buckets, curves)).collect();
+    let each = each_reward(report);
+    let curves = Curves { id: "rewards", title: "Each reward", axis: "mean before its weight", lines: &each };
+    if let Some(each) = (!each.is_empty()).then(|| figure(report, buckets, &curves)).flatten() {
+        figures.insert(figures.iter().take_while(|figure| figure.id == "reward").count(), each);
+    }
+    figures
+}
+
+/// The rewards of runs that have several; from the third on they share a style, and the table tells them apart.
+fn each_reward(report: &Report) -> Vec<(Metric, &'static str, &'static str)> {
+    let records = || report.groups.iter().flat_map(|group| &group.runs).flat_map(|run| &run.records);
+    let named = RewardName::ALL.iter().map(|(name, text)| (name.metrics().0, *text));
+    let known = named.filter(|(metric, _)| records().any(|record| record.get(*metric).is_some()));
+    let styles = [SOLID, DASHED].into_iter().chain(std::iter::repeat(DOTTED));
+    known.zip(styles).map(|((metric, name), style)| (metric, style, name)).collect()
 }
 
 fn figure(report: &Report, buckets: Buckets, curves: &Curves) -> Option<Figure> {

@@ -58,7 +58,7 @@ impl Builtin {
             Verdict::OverBudget if is_plain_number(sample.gold, &self.options) => Some(self.wrong),
             Verdict::OverBudget | Verdict::GoldUnparseable | Verdict::Failed => None,
         };
-        Outcome { reward, verdict, formatted: None, note }
+        Outcome::new(reward, verdict, note)
     }
 
     fn math(&self, sample: &Sample<'_>) -> (Verdict, String) {

@@ -45,12 +45,20 @@ pub struct Outcome {
     pub formatted: Option<bool>,
     /// Why, where there is something to say.
     pub note: String,
+    /// Of a sum, what each of its rewards was before its weight, in the order of `reward.name`.
+    pub parts: Vec<Option<f32>>,
 }
 
 impl Outcome {
+    /// What one reward says.
+    pub fn new(reward: Option<f32>, verdict: Verdict, note: String) -> Self {
+        Self { reward, verdict, formatted: None, note, parts: Vec::new() }
+    }
+
     /// Adds a reward that another term gave. What could not be judged stays so; the verdict is that of the first term that
     /// judged the answer, or that could not.
     pub(super) fn add(&mut self, weight: f32, part: Outcome) {
+        self.parts.push(part.reward);
         let unjudged = part.reward.is_none() && self.reward.is_some();
         let judged = self.reward.is_some() && self.verdict == Verdict::Scored && part.verdict != Verdict::Scored;
         self.reward = self.reward.zip(part.reward).map(|(sum, reward)| sum + weight * reward);
@@ -129,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_sum_has_the_verdict_of_the_term_that_judged() {
-        let part = |reward, verdict| Outcome { reward, verdict, formatted: None, note: format!("{verdict:?}") };
+        let part = |reward, verdict| Outcome::new(reward, verdict, format!("{verdict:?}"));
         let sum = |parts: &[(Option<f32>, Verdict)]| {
             let mut sum = part(Some(0.0), Verdict::Scored);
             sum.note.clear();
@@ -149,7 +157,7 @@ mod tests {
 
     #[test]
     fn what_was_not_judged_has_no_reward() {
-        let outcome = |reward| Outcome { reward, verdict: Verdict::Scored, formatted: None, note: String::new() };
+        let outcome = |reward| Outcome::new(reward, Verdict::Scored, String::new());
         let outcomes = [Some(1.0), None, Some(0.0), Some(0.5), None, None].map(outcome).to_vec();
         let judged = Judged { outcomes, seconds: 0.0 };
         assert_eq!(judged.rewards(), [Some(1.0), None, Some(0.0), Some(0.5), None, None]);

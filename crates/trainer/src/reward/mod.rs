@@ -91,10 +91,8 @@ impl Rewarder {
         let tolerated = self.tolerated(all);
         let form = self.form;
         let said = |sample: &Sample<'_>| Outcome {
-            reward: Some(0.0),
-            verdict: Verdict::Scored,
             formatted: form.map(|form| extract(sample.completion, Mode::Strict(form)).is_ok()),
-            note: String::new(),
+            ..Outcome::new(Some(0.0), Verdict::Scored, String::new())
         };
         let mut outcomes: Vec<Outcome> = samples.par_iter().map(said).collect();
         for (weight, term) in &self.terms {

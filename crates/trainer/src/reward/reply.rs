@@ -21,17 +21,13 @@ pub(super) fn read(index: usize, reply: &[u8]) -> Option<Outcome> {
         return Some(failed(format!("the reward program says: {}", excerpt(error, SAID))));
     }
     let reward = reply.get("reward")?.as_f64()? as f32;
-    reward.is_finite().then(|| Outcome {
-        reward: Some(reward),
-        verdict: Verdict::Scored,
-        formatted: None,
-        note: reply.get("note").and_then(Value::as_str).unwrap_or_default().to_string(),
-    })
+    let note = reply.get("note").and_then(Value::as_str).unwrap_or_default().to_string();
+    reward.is_finite().then(|| Outcome::new(Some(reward), Verdict::Scored, note))
 }
 
 /// The program gave no reward.
 pub(super) fn failed(note: String) -> Outcome {
-    Outcome { reward: None, verdict: Verdict::Failed, formatted: None, note }
+    Outcome::new(None, Verdict::Failed, note)
 }
 
 /// A reply that is none.

@@ -54,7 +54,7 @@ impl Overlong {
 
     pub(super) fn judge(&self, tokens: usize) -> Outcome {
         let reward = overlong_penalty(tokens, self.limit, self.buffer, 1.0);
-        Outcome { reward: Some(reward), verdict: Verdict::Scored, formatted: None, note: String::new() }
+        Outcome::new(Some(reward), Verdict::Scored, String::new())
     }
 }
 

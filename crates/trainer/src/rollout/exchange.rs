@@ -117,22 +117,31 @@ fn read_group(from: &mut Reader) -> Result<Group, RanksError> {
 }
 
 fn write_outcome(to: &mut Writer, outcome: &Outcome) {
-    to.flag(outcome.reward.is_some()).value(outcome.reward.unwrap_or(0.0));
+    write_reward(to, outcome.reward);
     to.number(number_of(outcome.verdict));
     to.flag(outcome.formatted.is_some()).flag(outcome.formatted == Some(true)).text(&outcome.note);
+    to.number(outcome.parts.len() as u64);
+    outcome.parts.iter().for_each(|part| write_reward(to, *part));
 }
 
 fn read_outcome(from: &mut Reader) -> Result<Outcome, RanksError> {
-    let rewarded = from.flag()?;
-    let reward = from.value()?;
+    let reward = read_reward(from)?;
     let verdict = *VERDICTS.get(from.count()?).ok_or(RanksError::Broken)?;
     let (asked, formatted) = (from.flag()?, from.flag()?);
-    Ok(Outcome {
-        reward: rewarded.then_some(reward),
-        verdict,
-        formatted: asked.then_some(formatted),
-        note: from.text()?,
-    })
+    let mut outcome = Outcome { formatted: asked.then_some(formatted), ..Outcome::new(reward, verdict, from.text()?) };
+    for _ in 0..from.count()? {
+        outcome.parts.push(read_reward(from)?);
+    }
+    Ok(outcome)
+}
+
+fn write_reward(to: &mut Writer, reward: Option<f32>) {
+    to.flag(reward.is_some()).value(reward.unwrap_or(0.0));
+}
+
+fn read_reward(from: &mut Reader) -> Result<Option<f32>, RanksError> {
+    let (rewarded, reward) = (from.flag()?, from.value()?);
+    Ok(rewarded.then_some(reward))
 }
 
 #[cfg(test)]
@@ -148,7 +157,11 @@ mod tests {
             entropy: vec![1.5; n],
             finished,
         };
-        let outcome = |reward, verdict, formatted| Outcome { reward, verdict, formatted, note: format!("{verdict:?}") };
+        let outcome = |reward, verdict, formatted| Outcome {
+            formatted,
+            parts: vec![reward, None, Some(row as f32)],
+            ..Outcome::new(reward, verdict, format!("{verdict:?}"))
+        };
         let prompt = Prompt { text: format!("prompt {row}"), tokens: vec![7, row as u32] };
         let texts = vec!["one".to_string(), String::new()];
         Sampled {

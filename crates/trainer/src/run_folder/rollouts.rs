@@ -39,8 +39,11 @@ const SCHEMA: &str = "message rollout {
     required group logp_ref (LIST) { repeated group list { required float element; } }
 }";
 /// Last columns, which a file has where a sample of it has such values.
-const FURTHER: [Further; 2] =
-    [("advantages", |sample| &sample.advantages), ("logp_epoch", |sample| &sample.logp_epoch)];
+const FURTHER: [Further; 3] = [
+    ("advantages", |sample| &sample.advantages),
+    ("logp_epoch", |sample| &sample.logp_epoch),
+    ("rewards", |sample| &sample.rewards),
+];
 type Further = (&'static str, fn(&Sample) -> &Vec<f32>);
 
 /// One sample of a rollout.
@@ -86,6 +89,8 @@ pub struct Sample {
     pub advantages: Vec<f32>,
     /// Log-probabilities under the policy that the last epoch over the rollout began with, where the objective reads them.
     pub logp_epoch: Vec<f32>,
+    /// Each reward before its weight, in the order of `reward.name`, where that names several; NaN for one that could not be judged.
+    pub rewards: Vec<f32>,
 }
 
 /// Writes the samples of a step, whole or not at all.
@@ -243,5 +248,6 @@ fn sample(row: &Map<String, Value>) -> Option<Sample> {
         logp_ref: floats("logp_ref")?,
         advantages: floats("advantages").unwrap_or_default(),
         logp_epoch: floats("logp_epoch").unwrap_or_default(),
+        rewards: floats("rewards").unwrap_or_default(),
     })
 }

@@ -1,5 +1,6 @@
 //! `/v1/completions`: what is asked, and how it is answered. What `/v1/chat/completions` has otherwise is in `chat.rs`.
 use super::Refused;
+use super::fields::Fields;
 use serde_json::{Value, json};
 use std::hash::{BuildHasher, RandomState};
 use surefoot_engine::device::Sampling;
@@ -44,25 +45,6 @@ pub struct Limits {
     pub vocabulary: usize,
 }
 
-/// What is not supported, with the value that turns it off.
-fn neutral() -> [(&'static str, Value); 13] {
-    [
-        ("stream", json!(false)),
-        ("echo", json!(false)),
-        ("best_of", json!(1)),
-        ("suffix", json!("")),
-        ("presence_penalty", json!(0)),
-        ("frequency_penalty", json!(0)),
-        ("repetition_penalty", json!(1)),
-        ("repeat_penalty", json!(1)),
-        ("min_p", json!(0)),
-        ("min_tokens", json!(0)),
-        ("ignore_eos", json!(false)),
-        ("logit_bias", json!({})),
-        ("response_format", json!({ "type": "text" })),
-    ]
-}
-
 /// A seed that no earlier request had, but by chance: the standard library draws the keys of its hash maps at random.
 fn fresh_seed() -> u64 {
     // Room for the seeds of all completions.
@@ -95,80 +77,27 @@ impl Asked {
         (longest, default): (&str, usize),
         Limits { positions, vocabulary }: Limits,
     ) -> Result<Self, Refused> {
-        let refuse = |key: &str, expected: &str| (400, format!("`{key}` must be {expected}, found {}", body[key]));
-        let number = |key: &str, default: f64, least: f64, most: f64| match &body[key] {
-            Value::Null => Ok(default),
-            value => value
-                .as_f64()
-                .filter(|value| (least..=most).contains(value))
-                .ok_or_else(|| refuse(key, &format!("a number from {least} to {most}"))),
-        };
-        let whole = |key: &str, default: u64, least: u64, most: u64| match &body[key] {
-            Value::Null => Ok(default),
-            value => value
-                .as_u64()
-                .filter(|value| (least..=most).contains(value))
-                .ok_or_else(|| refuse(key, &format!("a whole number from {least} to {most}"))),
-        };
-        for (key, off) in neutral() {
-            // 0 and 0.0 are one number.
-            let same = match (body[key].as_f64(), off.as_f64()) {
-                (Some(asked), Some(off)) => asked == off,
-                _ => body[key] == off,
-            };
-            if !body[key].is_null() && !same {
-                return Err(refuse(key, &format!("{off}: nothing else is supported")));
-            }
-        }
-        let max_new_tokens = whole(longest, default as u64, 1, u64::from(u32::MAX))? as usize;
-        for prompt in &prompts {
-            let tokens = prompt.len();
-            if tokens == 0 || tokens.saturating_add(max_new_tokens) > positions {
-                let message = format!(
-                    "{tokens} tokens of prompt and {longest} = {max_new_tokens}; the model has {positions} positions, and a prompt at least one token"
-                );
-                return Err((400, message));
-            }
-        }
-        let samples = whole("n", 1, 1, MOST_COMPLETIONS)? as usize;
-        if prompts.len().saturating_mul(samples) > MOST_COMPLETIONS as usize {
-            let message =
-                format!("{} prompts with n = {samples}: at most {MOST_COMPLETIONS} completions", prompts.len());
-            return Err((400, message));
-        }
-        let stop = match &body["stop"] {
-            Value::Null => Some(Vec::new()),
-            Value::String(text) => Some(vec![text.clone()]),
-            Value::Array(texts) => texts.iter().map(|text| text.as_str().map(str::to_string)).collect(),
-            _ => None,
-        };
-        let stop = stop.filter(|texts| !texts.iter().any(String::is_empty));
-        let temperature = number("temperature", 1.0, 0.0, 1e6)?;
-        if temperature > 0.0 && temperature < LOWEST_TEMPERATURE {
-            return Err(refuse("temperature", &format!("0 or at least {LOWEST_TEMPERATURE}")));
-        }
-        // -1 is off with vLLM and SGLang.
-        let top_k = if body["top_k"] == json!(-1) { 0 } else { whole("top_k", 0, 0, u64::from(u32::MAX))? as usize };
-        let flag = |key: &str| body[key] == Value::Bool(true);
+        let fields = Fields(body);
+        fields.refuse_unsupported()?;
+        let max_new_tokens = fields.whole(longest, default as u64, 1, u64::from(u32::MAX))? as usize;
+        let samples = fields.whole("n", 1, 1, MOST_COMPLETIONS)? as usize;
+        fit(&prompts, (longest, max_new_tokens), samples, positions)?;
+        let sampling = sampling(&fields, vocabulary)?;
         Ok(Self {
             prompts,
             samples,
             max_new_tokens,
-            sampling: Sampling {
-                temperature: temperature as f32,
-                top_p: number("top_p", 1.0, 1e-6, 1.0)? as f32,
-                top_k: if top_k < vocabulary { top_k } else { 0 },
-            },
+            sampling,
             // -1 draws one with vLLM, SGLang and llama.cpp.
             seed: match &body["seed"] {
                 Value::Null => fresh_seed(),
                 seed if *seed == json!(-1) => fresh_seed(),
-                _ => whole("seed", 0, 0, u64::MAX - MOST_COMPLETIONS)?,
+                _ => fields.whole("seed", 0, 0, u64::MAX - MOST_COMPLETIONS)?,
             },
-            stop: stop.ok_or_else(|| refuse("stop", "a text or a list of texts, none empty"))?,
-            keep_stop: flag("include_stop_str_in_output"),
-            logprobs: flag("logprobs") || body["logprobs"].is_u64(),
-            token_ids: flag("return_token_ids"),
+            stop: fields.texts("stop")?,
+            keep_stop: fields.flag("include_stop_str_in_output"),
+            logprobs: fields.flag("logprobs") || body["logprobs"].is_u64(),
+            token_ids: fields.flag("return_token_ids"),
         })
     }
 
@@ -238,6 +167,43 @@ impl Asked {
             "usage": self.usage(samples)
         })
     }
+}
+
+/// Refuses prompts whose completions, `samples` of each and of up to `max_new_tokens` by the key `longest`, do not fit the model.
+fn fit(
+    prompts: &[Vec<u32>],
+    (longest, max_new_tokens): (&str, usize),
+    samples: usize,
+    positions: usize,
+) -> Result<(), Refused> {
+    let fits = |tokens: usize| tokens > 0 && tokens.saturating_add(max_new_tokens) <= positions;
+    if let Some(tokens) = prompts.iter().map(Vec::len).find(|tokens| !fits(*tokens)) {
+        let message = format!(
+            "{tokens} tokens of prompt and {longest} = {max_new_tokens}; the model has {positions} positions, and a prompt at least one token"
+        );
+        return Err((400, message));
+    }
+    if prompts.len().saturating_mul(samples) > MOST_COMPLETIONS as usize {
+        let message = format!("{} prompts with n = {samples}: at most {MOST_COMPLETIONS} completions", prompts.len());
+        return Err((400, message));
+    }
+    Ok(())
+}
+
+/// The distribution that is asked for.
+fn sampling(fields: &Fields, vocabulary: usize) -> Result<Sampling, Refused> {
+    let temperature = fields.number("temperature", 1.0, 0.0, 1e6)?;
+    if temperature > 0.0 && temperature < LOWEST_TEMPERATURE {
+        return Err(fields.refuse("temperature", &format!("0 or at least {LOWEST_TEMPERATURE}")));
+    }
+    // -1 is off with vLLM and SGLang.
+    let top_k =
+        if fields.0["top_k"] == json!(-1) { 0 } else { fields.whole("top_k", 0, 0, u64::from(u32::MAX))? as usize };
+    Ok(Sampling {
+        temperature: temperature as f32,
+        top_p: fields.number("top_p", 1.0, 1e-6, 1.0)? as f32,
+        top_k: if top_k < vocabulary { top_k } else { 0 },
+    })
 }
 
 /// The prompts of a request: one, or a list of them.

@@ -209,8 +209,7 @@ mod tests {
     #[test]
     fn groups_with_a_signal_come_first_and_the_order_stays() {
         let rewards = [[1.0, 1.0], [0.0, 1.0], [0.0, 0.0], [1.0, 0.0], [1.0, 1.0]];
-        let outcome =
-            |&reward| Outcome { reward: Some(reward), verdict: Verdict::Scored, formatted: None, note: String::new() };
+        let outcome = |&reward| Outcome::new(Some(reward), Verdict::Scored, String::new());
         let gathered = || Gathered {
             samples: 2,
             groups: (0..5)

@@ -3,7 +3,7 @@ use super::gather::{Gathered, has_signal};
 use crate::config::Config;
 use crate::data::Position;
 use crate::evaluate::Score;
-use crate::metrics::{Record, definition as m};
+use crate::metrics::{Metric, Record, definition as m};
 use crate::reward::Judged;
 use crate::rollout::Group;
 use crate::update::Updated;
@@ -63,14 +63,29 @@ pub(super) fn entropy(record: &mut Record, groups: &[Group]) {
     }
 }
 
+/// Of the rewards that could be had, if any could.
+fn mean_and_deviation(
+    record: &mut Record,
+    (average, deviation): (Metric, Metric),
+    rewards: impl Iterator<Item = Option<f32>> + Clone,
+) {
+    let values = rewards.flatten().map(f64::from);
+    if values.clone().next().is_some() {
+        let center = mean(values.clone());
+        record.set(average, center);
+        record.set(deviation, mean(values.map(|r| (r - center) * (r - center))).sqrt());
+    }
+}
+
 /// Rewards and verdicts.
 pub(super) fn rewards(record: &mut Record, judged: &Judged, rewards: &[Option<f32>], config: &Config) {
     let samples = config.rollout.samples;
-    let values = rewards.iter().flatten().map(|&r| f64::from(r));
-    if values.clone().next().is_some() {
-        let average = mean(values.clone());
-        record.set(m::REWARD_MEAN, average);
-        record.set(m::REWARD_STD, mean(values.map(|r| (r - average) * (r - average))).sqrt());
+    mean_and_deviation(record, (m::REWARD_MEAN, m::REWARD_STD), rewards.iter().copied());
+    if config.reward.name.len() > 1 {
+        for (term, name) in config.reward.name.iter().enumerate() {
+            let parts = judged.outcomes.iter().map(|outcome| outcome.parts.get(term).copied().flatten());
+            mean_and_deviation(record, name.metrics(), parts);
+        }
     }
     let flat = has_signal(rewards, samples).into_iter().map(|signal| f64::from(u8::from(!signal)));
     record.set(m::REWARD_GROUPS_WITHOUT_SIGNAL, mean(flat));

@@ -2,7 +2,7 @@
 
 use super::{Found, within};
 use crate::config::Config;
-use crate::config::choice::{CorrectionMode, Importance, Reload};
+use crate::config::choice::{CorrectionMode, Reload};
 
 /// Each step of staleness keeps a copy of the weights.
 const MOST_STALENESS: u64 = 64;
@@ -10,17 +10,6 @@ const MOST_STALENESS: u64 = 64;
 pub(super) fn correction(config: &Config, found: &mut Found) {
     if let Err((key, error)) = config.try_correction() {
         found.push((key, format!("does not fit: {error}")));
-    }
-    let filtered = config.rollout.top_p < 1.0 || config.rollout.top_k > 0;
-    let on = [
-        ("correction.rollout_is", config.correction.rollout_is != Importance::None),
-        ("correction.rollout_rs", config.correction.rollout_rs != "none"),
-    ];
-    if !config.decoupled() && !filtered {
-        for (key, _) in on.into_iter().filter(|(_, on)| *on) {
-            let message = "has no effect: logp_old is what the sampler said; set correction.mode = \"decoupled\"";
-            found.push((key, message.to_string()));
-        }
     }
 }
 
@@ -45,15 +34,9 @@ pub(super) fn server(config: &Config, found: &mut Found) {
     if custom && !server.reload_path.starts_with('/') {
         found.push(("server.reload_path", "must begin with / with server.reload = \"custom\"".to_string()));
     }
-    if !custom && !server.reload_path.is_empty() {
-        found.push(("server.reload_path", "has no effect without server.reload = \"custom\"".to_string()));
-    }
     let body = server.reload_body.replace("{path}", "path");
     if custom && serde_json::from_str::<serde_json::Value>(&body).is_err() {
         found.push(("server.reload_body", format!("is no JSON: {}", server.reload_body)));
-    }
-    if !config.remote() && server.reload != Reload::None {
-        found.push(("server.reload", "has no effect without server.url".to_string()));
     }
     if config.remote() && config.correction.mode == CorrectionMode::Bypass && !config.rollout.stop.is_empty() {
         found.push((
