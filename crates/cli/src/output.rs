@@ -85,7 +85,7 @@ pub fn nowhere() -> Terminal {
 
 #[cfg(test)]
 mod tests {
-    use super::message;
+    use super::{message, plain};
 
     #[test]
     fn a_message_moves_no_cursor() {
