@@ -48,7 +48,7 @@ pub struct State {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<Pending>,
     /// Fingerprints of what was saved with it, by the names of tensors and files: what is of another step is not taken for its own.
-    /// [`save`] fills it in; checkpoints that have none are taken as they are.
+    /// Saving fills it in; checkpoints that have none are taken as they are.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub signatures: BTreeMap<String, String>,
 }
