@@ -11,6 +11,7 @@
 //! # Ok::<(), surefoot_engine::chat::ChatError>(())
 //! ```
 
+mod bounds;
 mod error;
 mod python_json;
 mod template;

@@ -11,6 +11,7 @@ mod import;
 mod metadata;
 mod names;
 mod pretokenizer;
+mod range;
 mod tokenizer;
 
 pub use error::GgufError;

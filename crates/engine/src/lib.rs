@@ -12,6 +12,7 @@
 //! | [`folder`] | Hugging Face folders: safetensors read out of memory maps and written whole or not at all |
 //! | [`gguf`] | GGUF files made into such folders |
 //! | [`tokenizer`], [`chat`] | text and tokens, messages and prompts |
+//! | [`guard`] | panics of libraries on damaged files, as errors |
 //! | [`layout`], [`model`] | the one arena of all parameters, and the model that it belongs to |
 //!
 //! | from model to tokens and gradients | |
@@ -68,6 +69,7 @@ pub mod device;
 pub mod folder;
 pub mod generate;
 pub mod gguf;
+pub mod guard;
 pub mod layout;
 pub mod lora;
 pub mod memory;

@@ -1,10 +1,12 @@
 //! Text ↔ token ids: `tokenizer.json` of a Hugging Face folder.
 
 mod error;
+mod length;
+mod read;
 mod special;
 mod stream;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use error::TokenizerError;
 pub(crate) use special::{SpecialTokens, read_json};
@@ -14,10 +16,12 @@ pub use stream::TextStream;
 #[derive(Debug)]
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
+    file: PathBuf,
     bos_id: Option<u32>,
     eos_ids: Vec<u32>,
     end_id: Option<u32>,
     id_count: usize,
+    longest_token: usize,
 }
 
 impl Tokenizer {
@@ -30,12 +34,7 @@ impl Tokenizer {
     /// A missing or broken file; ids that do not fit the embedding, where the folder has a `config.json`.
     pub fn load(folder: &Path) -> Result<Self, TokenizerError> {
         let file = folder.join("tokenizer.json");
-        let bytes = std::fs::read(&file).map_err(|source| TokenizerError::Read { file: file.clone(), source })?;
-        let broken = |message: String| TokenizerError::Broken { file: file.clone(), message };
-        let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(|error| broken(error.to_string()))?;
-        // Saved settings of some earlier program; cutting a prompt silently is never wanted here.
-        inner.with_truncation(None).map_err(|error| broken(error.to_string()))?;
-        inner.with_padding(None);
+        let mut inner = read::read(&file)?;
 
         let special = SpecialTokens::load(folder)?;
         special.add_missing_to(&mut inner)?;
@@ -47,13 +46,15 @@ impl Tokenizer {
             eos_ids.extend(named);
         }
         let end_id = named.filter(|id| eos_ids.contains(id)).or(eos_ids.first().copied());
-        let id_count = inner.get_vocab(true).into_values().max().map_or(0, |largest| largest as usize + 1);
-        let tokenizer = Tokenizer { inner, bos_id, eos_ids, end_id, id_count };
+        let vocabulary = inner.get_vocab(true);
+        let id_count = vocabulary.values().max().map_or(0, |largest| *largest as usize + 1);
+        let longest_token = vocabulary.keys().map(String::len).max().unwrap_or(0);
+        let tokenizer = Tokenizer { inner, file, bos_id, eos_ids, end_id, id_count, longest_token };
         let config = folder.join("config.json");
         if let Some(object) = read_json(&config)?
             && let Some(vocab_size) = object.get("vocab_size").and_then(serde_json::Value::as_u64)
         {
-            tokenizer.check_vocabulary(vocab_size as usize, &file)?;
+            tokenizer.check_vocabulary(vocab_size as usize, &tokenizer.file)?;
             if let Some(id) = tokenizer.eos_ids.iter().min().filter(|id| u64::from(**id) >= vocab_size) {
                 return Err(TokenizerError::End { folder: folder.into(), id: *id, vocab_size: vocab_size as usize });
             }
@@ -95,7 +96,7 @@ impl Tokenizer {
         let encoding = self
             .inner
             .encode_fast(text, add_special_tokens)
-            .map_err(|error| TokenizerError::Encode { message: error.to_string() })?;
+            .map_err(|error| TokenizerError::Encode { file: self.file.clone(), message: error.to_string() })?;
         Ok(encoding.get_ids().to_vec())
     }
 
@@ -118,7 +119,7 @@ impl Tokenizer {
     fn decode_with(&self, ids: &[u32], skip_special_tokens: bool) -> Result<String, TokenizerError> {
         self.inner
             .decode(ids, skip_special_tokens)
-            .map_err(|error| TokenizerError::Decode { message: error.to_string() })
+            .map_err(|error| TokenizerError::Decode { file: self.file.clone(), message: error.to_string() })
     }
 
     /// Decodes a text as its tokens arrive.

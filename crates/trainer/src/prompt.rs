@@ -61,6 +61,16 @@ pub enum PromptError {
         /// The limit.
         limit: usize,
     },
+    /// A prompt is so much longer than allowed that its tokens were not counted.
+    #[error(
+        "the prompt of row {row} has many more tokens than prompt.max_tokens = {limit}; shorten it, or set prompt.overlong = \"drop\""
+    )]
+    FarTooLong {
+        /// 1-based row of the data.
+        row: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// No row is short enough.
     #[error("all {rows} prompts are longer than prompt.max_tokens = {limit}; raise it")]
     AllTooLong {
@@ -156,21 +166,34 @@ impl Prompter {
     /// # Errors
     /// [`PromptError`].
     pub fn render(&self, row: usize, problem: &Problem) -> Result<Prompt, PromptError> {
+        // A text can have no more.
+        self.render_within(row, problem, usize::MAX)?.ok_or(PromptError::FarTooLong { row: row + 1, limit: usize::MAX })
+    }
+
+    /// As [`render`](Self::render), but `None` for a prompt that has more than `limit` tokens and is so long that they need not be
+    /// counted. Other prompts may have more than `limit` tokens too.
+    ///
+    /// # Errors
+    /// [`PromptError`].
+    pub fn render_within(&self, row: usize, problem: &Problem, limit: usize) -> Result<Option<Prompt>, PromptError> {
         let (text, tokens) = match (&self.template, problem) {
             (Some(template), problem) => {
                 let text = template.render(&self.conversation(problem), Ending::GenerationPrompt)?;
-                let tokens = self.tokenizer.encode(&text)?;
+                let tokens = self.tokenizer.encode_within(&text, limit)?;
                 (text, tokens)
             }
             (None, Problem::Chat(_)) => return Err(PromptError::ChatRow { row: row + 1 }),
             (None, Problem::Text(problem)) => {
                 let user = self.user.replace("{problem}", problem);
                 let text = if self.system.is_empty() { user } else { format!("{}\n\n{user}", self.system) };
-                let tokens = self.tokenizer.encode_document(&text)?;
+                let tokens = self.tokenizer.encode_document_within(&text, limit)?;
                 (text, tokens)
             }
         };
-        if tokens.is_empty() { Err(PromptError::Empty { row: row + 1 }) } else { Ok(Prompt { text, tokens }) }
+        match tokens {
+            Some(tokens) if tokens.is_empty() => Err(PromptError::Empty { row: row + 1 }),
+            tokens => Ok(tokens.map(|tokens| Prompt { text, tokens })),
+        }
     }
 
     fn conversation(&self, problem: &Problem) -> Vec<chat::Message> {
@@ -194,19 +217,26 @@ impl Prompter {
     /// [`PromptError`], the first in order of the rows.
     pub fn keep_short(&self, data: &mut Dataset) -> Result<Rendered, PromptError> {
         use rayon::prelude::*;
-        let of = |(row, r): (usize, &Row)| self.render(row, &r.problem).map(|p| (p.tokens.len(), digest(&p.tokens)));
-        let prompts: Vec<(usize, u64)> = data.rows.par_iter().enumerate().map(of).collect::<Result<_, _>>()?;
         let limit = self.max_tokens;
-        if let (Overlong::Error, Some(row)) = (self.overlong, prompts.iter().position(|&(n, _)| n > limit)) {
-            return Err(PromptError::TooLong { row: row + 1, tokens: prompts[row].0, limit });
+        let of = |(row, r): (usize, &Row)| {
+            let prompt = self.render_within(row, &r.problem, limit)?;
+            Ok(prompt.map(|p| (p.tokens.len(), digest(&p.tokens))))
+        };
+        let prompts = data.rows.par_iter().enumerate().map(of).collect::<Result<Vec<_>, PromptError>>()?;
+        let fits = |prompt: &Option<(usize, u64)>| prompt.is_some_and(|(tokens, _)| tokens <= limit);
+        if let (Overlong::Error, Some(row)) = (self.overlong, prompts.iter().position(|prompt| !fits(prompt))) {
+            return Err(match prompts[row] {
+                Some((tokens, _)) => PromptError::TooLong { row: row + 1, tokens, limit },
+                None => PromptError::FarTooLong { row: row + 1, limit },
+            });
         }
-        data.retain(&prompts.iter().map(|&(n, _)| n <= limit).collect::<Vec<_>>());
+        data.retain(&prompts.iter().map(fits).collect::<Vec<_>>());
         let mut rendered = Rendered { left_out: prompts.len() - data.rows.len(), longest: 0, fingerprint: 0 };
         if data.rows.is_empty() {
             return Err(PromptError::AllTooLong { rows: prompts.len(), limit });
         }
         let mut hash = Fnv::EMPTY;
-        for (tokens, digest) in prompts.into_iter().filter(|&(n, _)| n <= limit) {
+        for (tokens, digest) in prompts.into_iter().filter(fits).flatten() {
             rendered.longest = rendered.longest.max(tokens);
             hash.bytes(digest.to_le_bytes());
         }

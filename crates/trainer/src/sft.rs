@@ -46,11 +46,20 @@ impl SftRun {
         let mut examples = Vec::with_capacity(rows);
         let mut kept = Vec::with_capacity(rows);
         for (row, r) in data.rows.iter().enumerate() {
-            let mut tokens = prompter.render(row, &r.problem)?.tokens;
+            let limit = config.sft.max_tokens;
+            let prompt = prompter.render_within(row, &r.problem, limit)?;
+            let answer = prompter.tokenizer().encode_within(&r.answer, limit).map_err(PromptError::from)?;
+            let (mut tokens, answer) = match (prompt, answer) {
+                (Some(prompt), Some(answer)) => (prompt.tokens, answer),
+                _ => {
+                    kept.push(false);
+                    continue;
+                }
+            };
             let prompt = tokens.len();
-            tokens.extend(prompter.tokenizer().encode(&r.answer).map_err(PromptError::from)?);
+            tokens.extend(answer);
             tokens.extend(prompter.tokenizer().end_id());
-            kept.push(tokens.len() <= config.sft.max_tokens && tokens.len() > prompt);
+            kept.push(tokens.len() <= limit && tokens.len() > prompt);
             if kept[row] {
                 examples.push(Example { tokens, prompt });
             }

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Kwargs, Serde};
+use minijinja::value::Kwargs;
 use minijinja::{Environment, Error, ErrorKind, Value as Jinja};
 use serde_json::{Map, Value};
 
-use super::{ChatError, Ending, Message, python_json};
+use super::{ChatError, Ending, Message, bounds, python_json};
 use crate::tokenizer::{SpecialTokens, TokenizerError, read_json};
 
 /// Name of the template when a file has several.
@@ -73,9 +73,10 @@ impl ChatTemplate {
         environment.add_filter("tojson", to_json);
         environment.add_function("raise_exception", raise_exception);
         environment.add_function(CLOCK, |format: String| strftime(&format, &jiff::Zoned::now()));
+        bounds::set(&mut environment);
+        let source = without_generation_tags(&source);
         // The name has no extension that would switch HTML escaping on.
-        environment
-            .add_template_owned(DEFAULT, without_generation_tags(&source))
+        bounds::parse(&source, || environment.add_template_owned(DEFAULT, source.clone()))
             .map_err(|error| ChatError::Syntax { file: file.clone(), message: describe(&error) })?;
         Ok(ChatTemplate { environment, special, file })
     }
@@ -125,7 +126,7 @@ impl ChatTemplate {
         context.extend(variables.clone());
         self.environment
             .get_template(DEFAULT)
-            .and_then(|template| template.render(Serde(&context)))
+            .and_then(|template| bounds::render(&template, &context))
             .map_err(|error| ChatError::Render { file: self.file.clone(), message: describe(&error) })
     }
 }
@@ -159,6 +160,7 @@ fn to_json(value: Jinja, options: Kwargs) -> Result<Jinja, Error> {
     let separators: Option<Vec<String>> = options.get("separators")?;
     let _ensure_ascii: Option<bool> = options.get("ensure_ascii")?;
     options.assert_all_used()?;
+    bounds::indent(indent)?;
     let value = serde_json::to_value(&value)
         .map_err(|error| Error::new(ErrorKind::BadSerialization, "cannot serialize to JSON").with_source(error))?;
     let style = python_json::Style::new(indent, sort_keys.unwrap_or(false), separators);
@@ -197,7 +199,10 @@ fn strftime(format: &str, time: &jiff::Zoned) -> Result<String, Error> {
 
 /// The message of the innermost cause, with its line.
 fn describe(error: &Error) -> String {
-    let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+    let detail = match error.kind() {
+        ErrorKind::OutOfFuel => bounds::too_long(),
+        kind => error.detail().map_or_else(|| kind.to_string(), str::to_owned),
+    };
     match error.line() {
         Some(line) => format!("{detail} (line {line} of the template)"),
         None => detail,

@@ -106,12 +106,27 @@ impl<'a> Reader<'a> {
         let mut tensors = BTreeMap::new();
         for entry in entries {
             let name = entry.name.clone();
+            if !entry.offset.is_multiple_of(alignment) {
+                let offset = entry.offset;
+                return Err(self.damaged(format!("tensor `{name}`: offset {offset} is no multiple of {alignment}")));
+            }
             let tensor = self.place(entry, data)?;
             if tensors.insert(name.clone(), tensor).is_some() {
                 return Err(self.damaged(format!("tensor `{name}` stands there twice")));
             }
         }
+        self.apart(&tensors)?;
         Ok((metadata, tensors))
+    }
+
+    /// No byte belongs to two tensors.
+    fn apart(&self, tensors: &BTreeMap<String, Tensor>) -> Result<(), GgufError> {
+        let mut placed: Vec<_> = tensors.iter().filter(|(_, tensor)| !tensor.bytes.is_empty()).collect();
+        placed.sort_by_key(|(_, tensor)| tensor.bytes.start);
+        match placed.windows(2).find(|two| two[0].1.bytes.end > two[1].1.bytes.start) {
+            None => Ok(()),
+            Some(two) => Err(self.damaged(format!("tensors `{}` and `{}` share bytes", two[0].0, two[1].0))),
+        }
     }
 
     fn tensor_entry(&mut self) -> Result<TensorEntry, GgufError> {

@@ -129,6 +129,30 @@ pub enum GgufError {
         /// The architecture.
         architecture: &'static str,
     },
+    /// A weight that is no number: the model would compute nothing else.
+    #[error("{}: tensor `{tensor}` holds {found}; the weights are damaged: download the file again, or convert it anew", file.display())]
+    NotFinite {
+        /// The file.
+        file: PathBuf,
+        /// The tensor, by its GGUF name.
+        tensor: String,
+        /// NaN or an infinity.
+        found: f32,
+    },
+    /// A weight that is an infinity in the number format that was asked for.
+    #[error("{}: tensor `{tensor}` holds {found}, beyond the range of {dtype}; import it with {advice}", file.display())]
+    Range {
+        /// The file.
+        file: PathBuf,
+        /// The tensor, by its GGUF name.
+        tensor: String,
+        /// The weight.
+        found: f32,
+        /// The number format.
+        dtype: &'static str,
+        /// Formats that have room for it.
+        advice: &'static str,
+    },
     /// The tokenizer's lists contradict each other.
     #[error("{}: tokenizer: {message}", file.display())]
     Tokenizer {

@@ -8,7 +8,7 @@ use super::architecture::{self, ROPE_FACTORS};
 use super::blocks::Format;
 use super::container::{Container, Tensor};
 use super::names::{deinterleave, gguf_name, is_interleaved};
-use super::tokenizer;
+use super::{range, tokenizer};
 use crate::config::{Architecture, ModelConfig, Parameter};
 use crate::folder::{Dtype, FolderError, save_configs, write_safetensors_from, write_text};
 
@@ -45,6 +45,8 @@ pub fn import(file: &Path, folder: &Path, dtype: Dtype) -> Result<ImportSummary,
     let mut config = architecture::config(&container, dtype)?;
     let formats = check(&container, &config)?;
     let files = tokenizer::rebuild(&container.metadata, &mut config)?;
+    let name = container.metadata.text("general.name")?.map(str::to_owned);
+    range::check(&container, dtype)?;
 
     save_configs(folder, &config, None)?;
     write_text(&folder.join("tokenizer.json"), &format!("{:#}\n", files.tokenizer))?;
@@ -58,7 +60,7 @@ pub fn import(file: &Path, folder: &Path, dtype: Dtype) -> Result<ImportSummary,
         Ok::<(), FolderError>(())
     })?;
     Ok(ImportSummary {
-        name: container.metadata.text("general.name")?.map(str::to_owned),
+        name,
         architecture: config.architecture,
         parameter_count: config.parameter_count(),
         dtype,

@@ -45,14 +45,18 @@ pub enum TokenizerError {
         vocab_size: usize,
     },
     /// A text has no token ids.
-    #[error("cannot encode a text: {message}")]
+    #[error("{}: cannot encode a text: {message}", file.display())]
     Encode {
+        /// The tokenizer's file.
+        file: PathBuf,
         /// What the tokenizer says.
         message: String,
     },
     /// Token ids have no text.
-    #[error("cannot decode token ids: {message}")]
+    #[error("{}: cannot decode token ids: {message}", file.display())]
     Decode {
+        /// The tokenizer's file.
+        file: PathBuf,
         /// What the tokenizer says.
         message: String,
     },

@@ -142,3 +142,104 @@ fn end_tokens_without_a_row_are_refused() {
     write(&folder, "generation_config.json", &json!({"eos_token_id": [97, 151645]}));
     assert_eq!(Tokenizer::load(folder.path()).unwrap().eos_ids(), [97, 151645]);
 }
+
+/// The library panics on these, and its panic says nothing of the file.
+#[test]
+fn a_damaged_tokenizer_is_an_error_that_names_it() {
+    let folder = folder();
+    let file = folder.path().join("tokenizer.json");
+    let whole = fs::read_to_string(&file).unwrap();
+    let decoder = whole.find(r#""decoder":{"#).unwrap();
+    let error = |text: &str| {
+        fs::write(&file, text).unwrap();
+        let error = Tokenizer::load(folder.path()).unwrap_err();
+        assert!(matches!(&error, TokenizerError::Broken { file: found, .. } if *found == file), "{error}");
+        error.to_string()
+    };
+    for cut in (1..40).map(|more| decoder + more).chain((0..whole.len()).step_by(97)) {
+        assert!(error(&whole[..cut]).contains("not JSON"), "{cut}");
+    }
+    for at in ["ByteLevel", "Right", "Ġ"] {
+        let control = whole.replace(at, &format!("\u{1}{at}"));
+        assert!(error(&control).contains("control character"), "{at}");
+    }
+    let replaced = |name: &str, part: Value| {
+        let mut json: Value = serde_json::from_str(&whole).unwrap();
+        json[name] = part;
+        error(&json.to_string())
+    };
+    let panics = replaced("normalizer", json!({"type": "Precompiled", "precompiled_charsmap": "AAAA"}));
+    assert!(panics.contains("key `normalizer` is damaged; download"), "{panics}");
+    for part in ["normalizer", "pre_tokenizer", "post_processor", "decoder", "model"] {
+        for wrong in [json!({"type": "None"}), json!({"type": 7}), json!([]), json!("x")] {
+            replaced(part, wrong);
+        }
+    }
+}
+
+#[test]
+fn a_text_without_tokens_names_the_tokenizer() {
+    let folder = folder();
+    let tokenizer = json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null, "post_processor": null,
+        "pre_tokenizer": {"type": "WhitespaceSplit"}, "decoder": null,
+        "model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "[UNK]"},
+    });
+    write(&folder, "tokenizer.json", &tokenizer);
+    let error = Tokenizer::load(folder.path()).unwrap().encode("a b").unwrap_err().to_string();
+    let file = folder.path().join("tokenizer.json");
+    assert!(error.starts_with(&format!("{}: cannot encode a text: ", file.display())), "{error}");
+}
+
+#[test]
+fn texts_that_are_far_too_long_are_not_encoded() {
+    let folder = folder();
+    let tokenizer = Tokenizer::load(folder.path()).unwrap();
+    let within = |text: &str, limit| {
+        let found = tokenizer.encode_within(text, limit).unwrap();
+        assert_eq!(found.is_some(), tokenizer.encode_document_within(text, limit).unwrap().is_some());
+        found
+    };
+    assert_eq!(within("A a", 1), Some(vec![32, 98]), "short texts are encoded, whatever the limit");
+    assert_eq!(within(&"A".repeat(1024), 16).unwrap().len(), 1024);
+    for long in ["A", "A a ", "é", "</s>"] {
+        assert_eq!(within(&long.repeat(5000), 16), None, "{long}");
+        let tokens = tokenizer.encode(&long.repeat(5000)).unwrap();
+        assert_eq!(within(&long.repeat(5000), tokens.len()), Some(tokens));
+    }
+    // Encoded, it would take some 20 GB.
+    let began = std::time::Instant::now();
+    assert_eq!(within(&"A".repeat(1 << 26), 16), None);
+    assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
+    // `中` has no byte that is a token here, and comes to nothing.
+    let nothing = format!("{}A", "中".repeat(5000));
+    assert_eq!(tokenizer.encode(&nothing).unwrap().len(), within(&nothing, 16).unwrap().len());
+}
+
+/// Where a long text may be few tokens, it is encoded.
+#[test]
+fn texts_of_few_tokens_are_never_too_long() {
+    let folder = folder();
+    let whole: Value =
+        serde_json::from_str(&fs::read_to_string(folder.path().join("tokenizer.json")).unwrap()).unwrap();
+    let word_level = json!({"type": "WordLevel", "vocab": {"a": 0, "[UNK]": 1}, "unk_token": "[UNK]"});
+    let strip = json!({"type": "Strip", "strip_left": true, "strip_right": true});
+    for (part, value, text) in [
+        ("model", word_level, "ab".repeat(100_000)),
+        ("normalizer", strip.clone(), format!("{}A", " ".repeat(100_000))),
+        ("normalizer", strip, format!("A{}", " ".repeat(100_000))),
+        ("normalizer", json!({"type": "Replace", "pattern": {"String": "é"}, "content": ""}), "é".repeat(100_000)),
+    ] {
+        let mut json = whole.clone();
+        json[part] = value;
+        if part == "model" {
+            json["pre_tokenizer"] = json!({"type": "WhitespaceSplit"});
+            json["added_tokens"] = json!([]);
+        }
+        write(&folder, "tokenizer.json", &json);
+        let tokenizer = Tokenizer::load(folder.path()).unwrap();
+        let tokens = tokenizer.encode(&text).unwrap();
+        assert!(tokens.len() < 4, "{part}: {}", tokens.len());
+        assert_eq!(tokenizer.encode_within(&text, 4).unwrap(), Some(tokens), "{part}");
+    }
+}

@@ -2,7 +2,6 @@
 
 mod error;
 mod field;
-mod guard;
 mod jsonl;
 pub mod order;
 mod parquet;
@@ -17,10 +16,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 pub use error::{DataError, Place};
-pub(crate) use guard::guarded;
 pub use order::{Order, Position};
 pub use row::{Columns, Message, Problem, Row};
 pub use solution::answer_in;
+pub(crate) use surefoot_engine::guard::guarded;
 pub use wanted::Wanted;
 
 use crate::config::Data;

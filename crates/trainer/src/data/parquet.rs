@@ -11,7 +11,7 @@ use parquet::schema::types::Type;
 use super::Take;
 use super::error::{DataError, Place};
 use super::field;
-use super::guard::guarded;
+use super::guarded;
 use super::row::Columns;
 
 /// Hands every row of `path` to `take`, until that says no.

@@ -63,7 +63,7 @@ impl Asked {
     /// HTTP status and message.
     pub fn read(body: &str, tokenizer: &Tokenizer, limits: Limits) -> Result<Self, Refused> {
         let body = json(body)?;
-        let prompts = prompts(&body["prompt"], tokenizer)?;
+        let prompts = prompts(&body["prompt"], tokenizer, limits.positions)?;
         Self::of(&body, prompts, ("max_tokens", 16), limits)
     }
 
@@ -206,15 +206,27 @@ fn sampling(fields: &Fields, vocabulary: usize) -> Result<Sampling, Refused> {
     })
 }
 
+/// What is said of a prompt whose tokens are too many to be counted.
+pub(super) fn far_too_long(text: &str, positions: usize) -> Refused {
+    let bytes = text.len();
+    (
+        400,
+        format!("a prompt of {bytes} bytes has many more than {positions} tokens; the model has {positions} positions"),
+    )
+}
+
 /// The prompts of a request: one, or a list of them.
-fn prompts(asked: &Value, tokenizer: &Tokenizer) -> Result<Vec<Vec<u32>>, Refused> {
+fn prompts(asked: &Value, tokenizer: &Tokenizer, positions: usize) -> Result<Vec<Vec<u32>>, Refused> {
     let ids = |ids: &[Value]| {
         let id = |id: &Value| id.as_u64().filter(|id| *id < tokenizer.id_count() as u64).map(|id| id as u32);
         let found = ids.iter().map(id).collect::<Option<Vec<u32>>>();
         found.ok_or_else(|| (400, format!("`prompt` must be token ids below {}", tokenizer.id_count())))
     };
     let one = |prompt: &Value| match prompt {
-        Value::String(text) => tokenizer.encode_document(text).map_err(|error| (400, error.to_string())),
+        Value::String(text) => tokenizer
+            .encode_document_within(text, positions)
+            .map_err(|error| (400, error.to_string()))?
+            .ok_or_else(|| far_too_long(text, positions)),
         Value::Array(tokens) => ids(tokens),
         _ => {
             let message = "`prompt` must be a text or a list of token ids, or a list of such prompts, found";

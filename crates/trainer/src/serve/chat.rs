@@ -1,6 +1,6 @@
 //! `/v1/chat/completions`: a conversation, rendered with the model's chat template, and the message that continues it.
 use super::Refused;
-use super::api::{Asked, Limits, json};
+use super::api::{Asked, Limits, far_too_long, json};
 use serde_json::{Value, json};
 use surefoot_engine::chat::{ChatTemplate, Ending, Message};
 use surefoot_engine::generate::Sample;
@@ -38,7 +38,8 @@ pub(super) fn read(
     let variables = body["chat_template_kwargs"].as_object().cloned().unwrap_or_default();
     let text = template.render_with(&messages, Ending::GenerationPrompt, &variables);
     let text = text.map_err(|error| refused(error.to_string()))?;
-    let prompt = tokenizer.encode(&text).map_err(|error| refused(error.to_string()))?;
+    let prompt = tokenizer.encode_within(&text, limits.positions).map_err(|error| refused(error.to_string()))?;
+    let prompt = prompt.ok_or_else(|| far_too_long(&text, limits.positions))?;
     let longest = if body["max_completion_tokens"].is_null() { "max_tokens" } else { "max_completion_tokens" };
     let room = limits.positions.saturating_sub(prompt.len()).max(1);
     Asked::of(&body, vec![prompt], (longest, room), limits)

@@ -122,16 +122,26 @@ impl Gguf {
         bytes
     }
 
+    fn values(mut self, name: &str, format: u32, bytes: Vec<u8>) -> Self {
+        let tensor = self.tensors.iter_mut().find(|tensor| tensor.0 == name).unwrap();
+        (tensor.2, tensor.3) = (format, bytes);
+        self
+    }
+
     fn error(&self) -> GgufError {
         import_bytes(&self.bytes()).unwrap_err()
     }
 }
 
 fn import_bytes(bytes: &[u8]) -> Result<ImportSummary, GgufError> {
+    import_as(bytes, Dtype::BF16)
+}
+
+fn import_as(bytes: &[u8], dtype: Dtype) -> Result<ImportSummary, GgufError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.gguf");
     fs::write(&path, bytes).unwrap();
-    let result = import(&path, &folder.path().join("out"), Dtype::BF16);
+    let result = import(&path, &folder.path().join("out"), dtype);
     if let Err(error) = &result {
         assert!(error.to_string().starts_with(&path.display().to_string()), "{error}");
         assert!(!folder.path().join("out").exists(), "files were written before the error: {error}");
@@ -298,6 +308,69 @@ fn tensors_that_do_not_fit() {
     let mut twice = Gguf::llama();
     twice.tensors.push(twice.tensors[0].clone());
     assert!(matches!(twice.error(), GgufError::Damaged { .. }));
+}
+
+/// Where a tensor's bytes lie is the file's to say, but not anywhere.
+#[test]
+fn tensors_that_are_not_where_they_may_be() {
+    let (first, second) = ("output_norm.weight", "blk.0.attn_q.weight");
+    let bytes = Gguf::llama().bytes();
+    let moved = |name: &str, to: fn(u64) -> u64| {
+        let mut bytes = bytes.clone();
+        let entry = text(name);
+        let at = bytes.windows(entry.len()).position(|window| window == entry).unwrap() + entry.len();
+        let dimensions = u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+        let at = at + 4 + 8 * dimensions + 4;
+        let offset = u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+        bytes[at..at + 8].copy_from_slice(&to(offset).to_le_bytes());
+        import_bytes(&bytes).map(drop).map_err(|error| error.to_string())
+    };
+    assert_eq!(moved(second, |offset| offset), Ok(()));
+    let unaligned = moved(second, |offset| offset - 4).unwrap_err();
+    assert!(unaligned.contains("tensor `blk.0.attn_q.weight`: offset 636 is no multiple of 32"), "{unaligned}");
+    let shared = moved(second, |offset| offset - 32).unwrap_err();
+    assert!(shared.contains(&format!("tensors `{first}` and `{second}` share bytes")), "{shared}");
+}
+
+#[test]
+fn weights_that_are_no_numbers() {
+    let name = "blk.0.ffn_up.weight";
+    let with = |value: f32| {
+        let mut bytes = vec![0; 4 * 32 * 32];
+        bytes[4 * 1000..4 * 1001].copy_from_slice(&value.to_le_bytes());
+        Gguf::llama().values(name, 0, bytes)
+    };
+    for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        for dtype in Dtype::ALL {
+            let error = import_as(&with(value).bytes(), dtype).unwrap_err();
+            assert!(matches!(&error, GgufError::NotFinite { tensor, .. } if tensor == name), "{error}");
+            assert!(error.to_string().contains(&format!("`{name}` holds {value}")), "{error}");
+        }
+    }
+    // Q8_0, whose only scale of the last block is an infinity.
+    let mut blocks = vec![0; 32 * 34];
+    blocks[31 * 34..31 * 34 + 2].copy_from_slice(&0x7c00u16.to_le_bytes());
+    let scale = Gguf::llama().values(name, 8, blocks).error();
+    assert!(matches!(&scale, GgufError::NotFinite { tensor, .. } if tensor == name), "{scale}");
+
+    for (value, dtype, advice) in [
+        (1e5, Dtype::F16, "beyond the range of f16; import it with --dtype bf16 or --dtype f32"),
+        (-65520.0, Dtype::F16, "beyond the range of f16"),
+        (f32::MAX, Dtype::BF16, "beyond the range of bf16; import it with --dtype f32"),
+    ] {
+        let error = import_as(&with(value).bytes(), dtype).unwrap_err().to_string();
+        assert!(error.contains(&format!("tensor `{name}` holds {value}")) && error.contains(advice), "{error}");
+    }
+    for (value, dtype) in [(65519.0, Dtype::F16), (1e5, Dtype::BF16), (f32::MAX, Dtype::F32)] {
+        import_as(&with(value).bytes(), dtype).unwrap();
+    }
+}
+
+/// A name is only told, but what cannot be read is found before anything is written.
+#[test]
+fn a_name_that_is_none() {
+    let error = Gguf::llama().key("general.name", number(7)).error();
+    assert!(matches!(&error, GgufError::KeyType { key, .. } if key == "general.name"), "{error}");
 }
 
 #[test]

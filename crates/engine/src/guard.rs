@@ -1,4 +1,4 @@
-//! Panics of a decoder on damaged input, as errors.
+//! Panics of libraries on damaged input, as errors.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
@@ -9,7 +9,10 @@ thread_local! {
 }
 
 /// Runs `decode`, whose library panics on some damaged files; the panic's message is the error, and is not printed.
-pub(crate) fn guarded<T>(decode: impl FnOnce() -> T) -> Result<T, String> {
+///
+/// # Errors
+/// The message of the panic.
+pub fn guarded<T>(decode: impl FnOnce() -> T) -> Result<T, String> {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
         let before = take_hook();
