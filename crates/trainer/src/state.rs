@@ -212,12 +212,7 @@ pub(crate) fn restore(
     Ok(state)
 }
 
-fn restore_versions(
-    policy: &Policy,
-    folder: &Path,
-    state: &State,
-    versions: &mut Versions,
-) -> Result<(), StateError> {
+fn restore_versions(policy: &Policy, folder: &Path, state: &State, versions: &mut Versions) -> Result<(), StateError> {
     let file = folder.join(BEHAVIOR);
     if !state.tensors.keys().any(|name| name.starts_with(OLDER)) && !file.exists() {
         return Ok(());

@@ -3,9 +3,10 @@
 
 use std::path::Path;
 
+use surefoot_objectives::Value;
 use surefoot_objectives::advantage::Estimator;
 use surefoot_trainer::config::choice::{AnswerFormat, Schedule};
-use surefoot_trainer::config::{Config, OptionValue, Purpose, document};
+use surefoot_trainer::config::{Config, Purpose, document};
 
 const LEAST: &str = "[model]\npath = \"model\"\n[data]\ntrain = \"rows.jsonl\"\n";
 
@@ -60,7 +61,7 @@ fn the_resolved_configuration_reads_back_equal() {
          [rollout]\nstop = [\"</answer>\", \"\\n\\n\"]\n[optimizer]\nlearning_rate = 3e-7\n"
     );
     let config = train(&text, &["data.limit=12"]).unwrap();
-    assert_eq!(config.objective.options["bound"], OptionValue::Number(1.0));
+    assert_eq!(config.objective.options["bound"], Value::Number(1.0));
     let written = config.to_toml();
     assert_eq!(train(&written, &[]).unwrap(), config);
     assert!(written.contains("learning_rate = 3e-7") && written.contains("# answer_key is not set"), "{written}");

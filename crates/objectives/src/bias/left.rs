@@ -49,7 +49,7 @@ pub fn integrate(control: &Control, r0: f64, gamma: f64) -> f64 {
     let integrand = |x: f64| {
         // limits at both ends: ln 0 is not a number to compute with, and a token on the boundary counts as inside
         let log_ratio = (r0 * x.clamp(1e-300, 1.0 - 1e-12)).ln();
-        let term = control.formula().term(Token { logp: log_ratio, log_ratio, advantage: -1.0, progress: 1.0 });
+        let term = control.formula().term(Token::at(log_ratio, -1.0));
         (-term.coefficient - log_ratio.exp()).abs() / r0 * x.powf(gamma)
     };
     let h = 1.0 / f64::from(PANELS);

@@ -1,7 +1,7 @@
 //! ASPO: the ratio turned over for positive advantages.
 
 use super::lane::{Lane, LaneTerm, LaneToken};
-use super::{ClipRule, Formula, Term, Token, sign::negative, sign::positive};
+use super::{Formula, Surrogate, Term, Token, sign::negative, sign::positive};
 use crate::exponential::lesser;
 use crate::option::{Entry, Range};
 use crate::region::{Bounds, Region, greatest_at_most, least_at_least};
@@ -32,7 +32,7 @@ impl Aspo {
     }
 }
 
-impl Formula for Aspo {
+impl Surrogate for Aspo {
     fn term(&self, token: Token) -> Term {
         let (value, multiplier) = match self.bounds.region(token.log_ratio, token.advantage) {
             Region::LowNegative => (1.0 - self.bounds.low, 0.0),
@@ -46,7 +46,13 @@ impl Formula for Aspo {
         Term { surrogate: value * token.advantage, coefficient: multiplier * token.advantage }
     }
 
-    fn entries(&mut self) -> Vec<Entry<'_>> {
+    /// The ratio that is turned over carries a stop-gradient: `J = sg[w/π]·π·A`, and a constant where it is clipped.
+    fn surrogate(&self, token: Token, frozen: Token) -> f64 {
+        let Term { surrogate, coefficient } = self.term(frozen);
+        surrogate + coefficient * (token.logp - frozen.logp).exp_m1()
+    }
+
+    fn options(&mut self) -> Vec<Entry<'_>> {
         let mut entries = super::clip::bound_entries(&mut self.bounds);
         entries.push(Entry::number(
             "dual_clip",
@@ -61,20 +67,18 @@ impl Formula for Aspo {
         Some(self.bounds)
     }
 
-    fn clip_rule(&self) -> ClipRule {
-        ClipRule::Outward
+    fn multiplier_bound(&self) -> Option<f64> {
+        Some(self.dual_clip)
     }
+}
 
+impl Formula for Aspo {
     fn count_dual(&self, log_ratio: &[f32], advantage: &[f32]) -> u64 {
         let (high, low) = (greatest_at_most(self.dual_clip.ln()), least_at_least(-self.dual_clip.ln()));
         let at_limit = |(&log_ratio, &advantage): (&f32, &f32)| {
             u32::from(((log_ratio > high) & (advantage < 0.0)) | ((log_ratio < low) & (advantage > 0.0)))
         };
         u64::from(log_ratio.iter().zip(advantage).map(at_limit).sum::<u32>())
-    }
-
-    fn multiplier_bound(&self) -> Option<f64> {
-        Some(self.dual_clip)
     }
 }
 

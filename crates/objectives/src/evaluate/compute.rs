@@ -94,6 +94,10 @@ impl Evaluation<'_> {
         };
         let formula = self.objective.control.formula();
         self.objective.control.run(&mut columns);
+        if matches!(self.objective.control, Control::Own(_)) {
+            let undefined = |i: &usize| scratch.multiplier[*i].is_nan() || scratch.value[*i].is_nan();
+            self.undefined = (0..n).find(undefined);
+        }
         let Some(collector) = &mut self.collector else { return };
         let dual = formula.count_dual(inputs.log_ratio, inputs.advantage);
         collector.add_dual(dual);

@@ -143,6 +143,8 @@ struct Evaluation<'a> {
     detail: Option<TokenDetail>,
     trained: usize,
     collector: Option<Collector>,
+    /// The first token of a block whose term is no number: only an objective of one's own can have one.
+    undefined: Option<usize>,
 }
 
 impl<'a> Evaluation<'a> {
@@ -183,6 +185,7 @@ impl<'a> Evaluation<'a> {
                 region: vec![Region::Middle; tokens],
             }),
             trained: 0,
+            undefined: None,
             collector: (report != Report::Loss).then(|| Collector::new(bounds.log_f32())),
         })
     }
@@ -280,6 +283,7 @@ impl<'a> Evaluation<'a> {
             self.check(n)?;
             let instructions = self.instructions;
             instructions.run(&mut BlockTask { evaluation: self, tokens: n });
+            self.check_defined()?;
             self.block.len = 0;
         }
         Ok(())

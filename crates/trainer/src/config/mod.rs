@@ -30,7 +30,7 @@ pub use check::MOST_THREADS;
 pub use differ::Difference;
 pub use entry::{Entry, Mismatch, Whole};
 pub use error::{ConfigError, Origin, Problem, ProblemKind};
-pub use objective::{Objective, OptionValue};
+pub use objective::Objective;
 pub use size::Size;
 pub use stages::{
     Advantage, Checkpoint, Data, Eval, Log, Lora, Model, Optimizer, Prompt, Regularizer, Reward, Rollout, Sft, Stop,

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::error::DataError;
 use super::Mark;
-use crate::fingerprint::Fnv;
+use super::error::DataError;
 use crate::config::Data;
+use crate::fingerprint::Fnv;
 use crate::random::Random;
 
 /// Bits of a random stream's number above which the source stands; the epoch is below.
