@@ -62,11 +62,6 @@ pub fn integrate(control: &Control, r0: f64, gamma: f64) -> f64 {
     sum * h / 3.0 * (gamma + 2.0)
 }
 
-/// One row for each `γ`: the relative bias of each objective in `columns`.
-pub fn left_table(gammas: &[f64], columns: &[LeftBias]) -> Vec<Vec<f64>> {
-    gammas.iter().map(|&gamma| columns.iter().map(|&bias| closed_form(bias, gamma)).collect()).collect()
-}
-
 /// Every `γ` in `0 < γ < limit` at which the order of two biases turns, ascending.
 pub fn turns(first: LeftBias, second: LeftBias, limit: f64) -> Vec<f64> {
     const STEPS: u32 = 10_000;
@@ -88,9 +83,4 @@ pub fn turns(first: LeftBias, second: LeftBias, limit: f64) -> Vec<f64> {
             0.5 * (low + high)
         })
         .collect()
-}
-
-/// From `γ = 2/(n−1)` on, DGPO with `n > 1` has more bias in LN than CISPO; with `n = 1` never.
-pub fn dgpo_turns_at(decay_low: f64) -> Option<f64> {
-    (decay_low > 1.0).then(|| 2.0 / (decay_low - 1.0))
 }
