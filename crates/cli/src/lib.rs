@@ -33,6 +33,7 @@ use args::{Command, DataCommand};
 use clap::Parser;
 use surefoot_trainer::config::Purpose;
 use surefoot_trainer::ranks::launched;
+use surefoot_trainer::shell;
 
 pub use surefoot_trainer::objectives;
 
@@ -44,6 +45,9 @@ pub fn main() -> ExitCode {
 /// The program, with these objectives besides: every command knows them by their keys.
 pub fn main_with(own: impl IntoIterator<Item = objectives::Recipe>) -> ExitCode {
     for recipe in own {
+        if let Some(path) = std::env::args_os().next() {
+            shell::name_program(path.as_ref());
+        }
         if let Err(error) = objectives::register(recipe) {
             return exit::code(Err(error.into()));
         }

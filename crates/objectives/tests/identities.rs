@@ -284,9 +284,9 @@ fn mhpo_theorem_1_holds_for_the_estimator_of_equation_3() {
     for (i, &first) in ratios.iter().enumerate() {
         for &second in &ratios[i..] {
             let (mut moment, mut product) = (0.0, 0.0);
-            for a in 0..4 {
-                for b in 0..4 {
-                    let p = PROBABILITIES[a] * PROBABILITIES[b];
+            for (a, p_a) in PROBABILITIES.iter().enumerate() {
+                for (b, p_b) in PROBABILITIES.iter().enumerate() {
+                    let p = p_a * p_b;
                     // response 0 has tokens a, b with the two ratios; response 1 the same tokens, ratios swapped
                     let term =
                         |ratio: f64, advantage: f64| mhpo.term(Token::at(ratio.ln(), advantage), 0.0).coefficient;

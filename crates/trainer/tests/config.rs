@@ -312,14 +312,25 @@ fn shipped_configurations_are_valid() {
 
 #[test]
 fn objectives_know_their_options() {
+    let page = document::page();
     for recipe in surefoot_objectives::RECIPES {
-        let objective =
-            train(&format!("{LEAST}[objective]\nname = \"{}\"\n", recipe.key), &[]).unwrap().build_objective().unwrap();
+        let head = format!("{LEAST}[objective]\nname = \"{}\"\n", recipe.key);
+        let objective = train(&head, &[]).unwrap().build_objective().unwrap();
         for setting in objective.settings() {
-            let known = surefoot_trainer::config::objective::OPTIONS.iter().any(|(name, ..)| *name == setting.key);
-            assert!(known, "{} of {} is missing in OPTIONS", setting.key, recipe.key);
+            let Value::Text(_) = setting.value else {
+                let row = page.lines().find(|line| line.starts_with(&format!("| `{}` | a ", setting.key)));
+                assert!(row.is_some_and(|row| row.contains(&setting.takes)), "{}: {row:?}", setting.key);
+                continue;
+            };
+            // each word that it takes stands in the documentation, and is taken
+            let row = page.lines().find(|line| line.starts_with(&format!("| `{}` | \"", setting.key))).unwrap();
+            for word in setting.takes.split(" or ") {
+                assert!(row.contains(word), "{word} in {row}");
+                train(&format!("{head}{} = {word}\n", setting.key), &[]).unwrap();
+            }
         }
     }
+    assert!(page.contains("| `0.2` (") && page.contains("`0.28` (dapo)") && page.contains("`1.5` (mhpo)"));
     let config = train(
         &format!("{LEAST}[objective]\nbound = 0.5\nanchor = \"unit\"\n[regularizer]\ndrift_coefficient = 0.01\n"),
         &[],

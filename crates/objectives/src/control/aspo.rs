@@ -1,4 +1,4 @@
-//! ASPO: the ratio turned over for positive advantages.
+//! ASPO: the ratio inverted for positive advantages.
 
 use super::lane::{Lane, LaneTerm, LaneToken};
 use super::{Formula, Surrogate, Term, Token, sign::negative, sign::positive};
@@ -9,10 +9,11 @@ use crate::region::{Bounds, Region, greatest_at_most, least_at_least};
 /// Asymmetric importance sampling: `g = 0` in LN and HP; elsewhere `min(1/r, c)·A` for `A > 0` and `min(r, c)·A` for
 /// `A < 0`.
 ///
-/// DGPO's eq. 6 turns over every ratio. Its own Table 6, the ASPO paper and the released code turn over that of
-/// positive advantages alone, with a soft dual clip at `c = 3` on both signs (DGPO's `ε'_l = 2/3` and `ε'_h = 2`);
-/// that is what stands here. `J = g` in value, and `(1−ε_l)·A` in LN, `A/(1+ε_h)` in HP. The released code's wider
-/// ε for tokens of high entropy is not part of it. Key `aspo`; ε_l = ε_h = 0.2, c = 3.
+/// DGPO's eq. 6 inverts every ratio. Its own Table 6, the ASPO paper and the released code invert that of
+/// positive advantages alone, with a soft dual clip at `c = 3` on both signs (DGPO's Table 12 prints 0.33 and 3, as bounds of the
+/// ratio; in eq. 6's offsets these are `ε'_l = 2/3` and `ε'_h = 2`); that is what stands here. `J = g` in value, and `(1−ε_l)·A` in
+/// LN, `A/(1+ε_h)` in HP. The released code's wider ε for tokens of high entropy is not part of it: it takes a quantile of each
+/// sequence's entropies, which a batch does not hold. Key `aspo`; ε_l = ε_h = 0.2, c = 3.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Aspo {
     /// ε_l and ε_h.
@@ -46,7 +47,7 @@ impl Surrogate for Aspo {
         Term { surrogate: value * token.advantage, coefficient: multiplier * token.advantage }
     }
 
-    /// The ratio that is turned over carries a stop-gradient: `J = sg[w/π]·π·A`, and a constant where it is clipped.
+    /// The inverted ratio carries a stop-gradient: `J = sg[w/π]·π·A`, and a constant where it is clipped.
     fn surrogate(&self, token: Token, frozen: Token) -> f64 {
         let Term { surrogate, coefficient } = self.term(frozen);
         surrogate + coefficient * (token.logp - frozen.logp).exp_m1()
@@ -95,11 +96,11 @@ impl Lane for AspoLane {
     #[inline(always)]
     fn term(&self, token: LaneToken) -> LaneTerm {
         let (x, r, a) = (token.log_ratio, token.ratio, token.advantage);
-        let turned = 1.0 / r;
+        let inverted = 1.0 / r;
         let lowered = negative(a);
         let below = (x < self.low) & lowered;
         let above = (x > self.high) & positive(a);
-        let weight = lesser(if lowered { r } else { turned }, self.limit);
+        let weight = lesser(if lowered { r } else { inverted }, self.limit);
         let multiplier = if below | above { 0.0 } else { weight };
         let kept = if below { self.floor } else { weight };
         LaneTerm::new(multiplier, if above { self.cap } else { kept })

@@ -169,7 +169,7 @@ impl Fused<'_, '_> {
         };
         let progress = &block.progress[..n];
         let (gradient, terms) = (&mut scratch.value[..n], &mut scratch.surrogate[..n]);
-        let (first, second, third) = (&mut scratch.psi[..n], &mut scratch.zeta[..n], &mut scratch.survival[..n]);
+        let (first, second, third) = (&mut scratch.first[..n], &mut scratch.second[..n], &mut scratch.third[..n]);
         let weight = values.weight;
         let (mean, mean_ratio) = values.mean.unwrap_or_default();
         let (alpha, bound) = self.drift.map_or((0.0, 0.0), |drift| (drift.coefficient as f32, drift.bound as f32));

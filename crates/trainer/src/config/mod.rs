@@ -160,7 +160,8 @@ pub struct Config {
 impl Config {
     /// The command that goes on with the run in the folder `run`, with as many processes as there are now.
     pub fn resume_command(&self, run: &Path) -> String {
-        let command = format!("surefoot {} --resume {}", self.purpose.command(), shell::argument(run));
+        let (program, purpose) = (shell::program(), self.purpose.command());
+        let command = format!("{program} {purpose} --resume {}", shell::argument(run));
         match launched() {
             1 => command,
             ranks => format!("mpirun -n {ranks} {command}"),
