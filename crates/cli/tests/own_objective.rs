@@ -41,7 +41,7 @@ fn config(at: &Path) {
          [prompt]\nchat = \"never\"\nmax_tokens = 16\n\
          [rollout]\nprompts = 4\nsamples = 4\nmax_new_tokens = 5\n[reward]\nname = \"exact\"\n\
          [objective]\nname = \"topr\"\ncap = 0.9\n\
-         [optimizer]\nlearning_rate = 1e-3\n[update]\nmini_batches = 2\n[checkpoint]\nevery = 1\n"
+         [optimizer]\nlearning_rate = 1e-4\n[update]\nmini_batches = 2\n[checkpoint]\nevery = 1\n"
     );
     fs::write(at.join("topr.toml"), config).unwrap();
 }
@@ -85,9 +85,9 @@ fn it_trains_resumes_and_is_reported() {
     assert!(stderr.contains("own_objective train --resume run"), "{stderr}");
     let first = metrics(&at.join("run"));
     assert_eq!(first.len(), 2);
-    // pushed-down tokens weigh 0.9 at a ratio of 1, and raised ones 1
+    // tokens that are pushed down weigh at most 0.9, raised ones 1
     let mean = first[0]["update/multiplier_mean"].as_f64().unwrap();
-    assert!((0.85..=1.0).contains(&mean) && mean != 1.0, "{mean}");
+    assert!((0.7..1.0).contains(&mean), "{mean}");
     assert_eq!(first[0]["update/multiplier_bound"], 1.0);
     let resolved = fs::read_to_string(at.join("run/config.toml")).unwrap();
     assert!(resolved.contains("name = \"topr\"\ncap = 0.9"), "{resolved}");
@@ -96,7 +96,7 @@ fn it_trains_resumes_and_is_reported() {
     let (resumed, whole) = (metrics(&at.join("run")), metrics(&at.join("whole")));
     assert_eq!((resumed.len(), &resumed[2]["update/loss"]), (3, &whole[2]["update/loss"]));
 
-    done(at, &["report", "run", "--out", "page.html"]);
+    done(at, &["report", "run", "--output", "page.html"]);
     assert!(fs::read_to_string(at.join("page.html")).unwrap().contains("topr"));
     let replay = done(at, &["replay", "run", "--objective", "mhpo", "--objective", "topr,cap=1"]);
     assert!(replay.contains("topr,cap=1"), "{replay}");
