@@ -5,7 +5,8 @@ use super::{ClipRule, Formula, Surrogate, Term, Token};
 use crate::option::{self, Entry};
 use crate::region::Bounds;
 
-/// A [`Surrogate`] of any type. About ten times slower than a built-in objective, which is still little beside the model.
+/// A [`Surrogate`] of any type. With statistics some five times slower than a built-in objective, which is
+/// still little beside the model.
 pub struct Own {
     surrogate: Box<dyn Custom>,
 }
