@@ -69,7 +69,7 @@ fn every_objective_command_knows_it() {
     assert_eq!(code, 2);
     assert!(stderr.contains("objective topr has no option `cpa` (did you mean `cap`?)"), "{stderr}");
     let csv = done(at, &["objective", "curve", "--objective", "topr,cap=0.5", "--format", "csv"]);
-    let last = |panel: &str| csv.lines().filter(|line| line.contains(panel)).next_back().unwrap().to_string();
+    let last = |panel: &str| csv.lines().rfind(|line| line.contains(panel)).unwrap().to_string();
     assert!(last("A < 0").ends_with(",0.5") && last("A > 0").ends_with(",1"), "{csv}");
     assert!(done(at, &["objective", "bias", "--objective", "topr", "--format", "json"]).contains("\"topr\""));
 }

@@ -189,6 +189,13 @@ fn what_is_no_number_is_refused_with_its_place_and_what_overflows_saturates() {
     let denominators = objective.denominators(&offsets, None, &[0, 1]).unwrap();
     assert_eq!(objective.evaluate_plainly(&plain, &denominators).unwrap_err(), expected);
 
+    // loss and gradient alone of one long sequence, which built-in objectives compute in one pass
+    let mut logp = [-1.0; 96];
+    logp[70] = -4.0;
+    let batch = TokenBatch::new(&logp, &[-1.0; 96], Advantages::PerSequence(&[1.0]), &[0, 96], &[0]).unwrap();
+    let error = objective.loss_and_gradient(&batch, &objective.denominators_of(&batch).unwrap()).unwrap_err();
+    assert!(matches!(error, ObjectiveError::Undefined { sequence: 0, position: 70, .. }), "{error}");
+
     #[derive(Clone)]
     struct Power;
     impl Surrogate for Power {

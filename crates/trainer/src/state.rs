@@ -45,7 +45,7 @@ pub struct State {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<Pending>,
     /// Fingerprints of the numbers that were saved with it, by the names of the tensors: files of other steps are not taken for
-    /// its own. [`save`] fills it in; checkpoints that have none are taken as they are.
+    /// its own. `save` fills it in; checkpoints that have none are taken as they are.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tensors: BTreeMap<String, String>,
 }
