@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
 use surefoot_trainer::engine::device::Wanted;
 
-pub use objective::{Bias, Curve, Draw, Eval, Figure, Format, List, ObjectiveCommand, Objectives, Replay, Sign};
+pub use objective::{Bias, Check, Curve, Draw, Eval, Figure, Format, List, ObjectiveCommand, Objectives, Replay, Sign};
 
 /// Train language models by reinforcement learning with verifiable rewards.
 #[derive(Debug, Parser)]

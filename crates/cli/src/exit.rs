@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use crate::output;
 
 /// The exit codes, for the help.
-pub const HELP: &str = "Exit codes: 0 done, 1 wrong (verify), 2 failed or called wrongly, 3 unparseable (verify), \
+pub const HELP: &str = "Exit codes: 0 done, 1 wrong (verify, objective check), 2 failed or called wrongly, 3 unparseable (verify), \
     4 over budget (verify), 5 ended by a detector of [stop] (train), 130 stopped by Ctrl-C after a checkpoint";
 
 /// How a command ended.
@@ -13,7 +13,7 @@ pub const HELP: &str = "Exit codes: 0 done, 1 wrong (verify), 2 failed or called
 pub enum Exit {
     /// Everything was done; for `verify`, the answer is correct.
     Done,
-    /// `verify`: the answer is wrong.
+    /// `verify`: the answer is wrong; `objective check`: a check failed.
     Wrong,
     /// Something failed; also what a wrong call gives.
     Failed,

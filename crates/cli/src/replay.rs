@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context;
 use serde_json::{Map, Value as Json, json};
 use surefoot_trainer::journey::Changes;
-use surefoot_trainer::objectives::RECIPES;
+use surefoot_trainer::objectives::recipes;
 use surefoot_trainer::plot::{Axis, Line, Panel, Sheet, Stroke};
 use surefoot_trainer::replay::{Contender, Outcome, QUANTITIES, Quantity, Replay};
 
@@ -36,7 +36,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
 pub fn replayed(folder: &Path, asked: &Objectives) -> anyhow::Result<(Replay, Vec<Outcome>)> {
     let mut texts = asked.objective.clone();
     if asked.all {
-        texts.extend(RECIPES.iter().map(|recipe| recipe.key.to_string()));
+        texts.extend(recipes().iter().map(|recipe| recipe.key.to_string()));
     }
     let objectives = texts.iter().map(|text| parse(text)).collect::<anyhow::Result<Vec<_>>>()?;
     let (mut replay, config) = Replay::open(folder)?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use surefoot_trainer::run_folder::atomic;
-use surefoot_trainer::shell::argument;
+use surefoot_trainer::shell::{argument, program};
 use surefoot_trainer::study::{Cell, Plan, State, Table};
 
 use crate::args::Study;
@@ -30,7 +30,7 @@ pub fn run(args: &Study) -> anyhow::Result<Exit> {
     let stop = stop_on_signal(Some("stopping after a checkpoint of each run; once more to stop at once"))?;
     let failed = make(&plan, &stop)?;
     if stop.load(Ordering::SeqCst) {
-        output::note(&format!("stopped. Go on with: surefoot study {}", argument(&args.study)));
+        output::note(&format!("stopped. Go on with: {} study {}", program(), argument(&args.study)));
         return Ok(Exit::Stopped);
     }
     let done = tabulate(&plan, &args.study)?;
@@ -59,7 +59,7 @@ fn tabulate(plan: &Plan, study: &Path) -> anyhow::Result<Exit> {
         report::write(&page_file, &page)?;
         output::note(&format!("written to {} and {}", file.display(), page_file.display()));
     } else if others == 0 {
-        output::note(&format!("no run is finished yet; make them with: surefoot study {}", argument(study)));
+        output::note(&format!("no run is finished yet; make them with: {} study {}", program(), argument(study)));
     } else if file.exists() {
         output::note(&format!("{} is of an earlier study and stays as it is", file.display()));
     }

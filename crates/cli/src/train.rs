@@ -10,6 +10,7 @@ use surefoot_trainer::journey::{Ending, Outcome, Start};
 use surefoot_trainer::progress::{Progress, summary, warnings};
 use surefoot_trainer::ranks::Ranks;
 use surefoot_trainer::sft::SftRun;
+use surefoot_trainer::shell::program;
 use surefoot_trainer::train::Run;
 use surefoot_trainer::{demo, run_folder};
 
@@ -136,8 +137,9 @@ fn resolve(args: &Train, purpose: Purpose) -> anyhow::Result<(Config, Start)> {
             }
             if let Some(made) = Purpose::of_run(&file).filter(|made| *made != purpose) {
                 anyhow::bail!(
-                    "{} is a run of `surefoot {made}`; go on with: surefoot {made} --resume {0}",
+                    "{} is a run of `surefoot {made}`; go on with: {program} {made} --resume {0}",
                     run.display(),
+                    program = program(),
                     made = made.command(),
                 );
             }

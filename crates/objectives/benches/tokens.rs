@@ -5,12 +5,13 @@
 //! only ever slow one down), first of sequences of one length, then of uneven ones. With `-- DIR` it writes the tokens there
 //! for `benchmarks/objectives/`; with `-- --only=mhpo` it measures one objective. The last columns are loss and gradient
 //! alone with each set of instructions that the machine has, the narrowest first. The row `traffic` is what reading two numbers
-//! a token and writing one takes, without any formula.
+//! a token and writing one takes, without any formula; `own_grpo` is GRPO as an objective of one's own, token by token in `f64`.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 use std::time::Instant;
 
-use surefoot_objectives::{Advantages, Instructions, Objective, RECIPES, TokenBatch};
+use surefoot_objectives::control::HardClip;
+use surefoot_objectives::{Advantages, Instructions, Objective, Recipe, TokenBatch, recipes, register};
 
 const SEQUENCES: usize = 2048;
 /// The mean length, and that of every sequence where they are even.
@@ -84,6 +85,7 @@ fn normal(uniform: &mut impl FnMut() -> f64) -> f64 {
 }
 
 fn main() {
+    register(Recipe::own("own_grpo", "as one's own", HardClip::GRPO)).unwrap();
     let folder = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
     let only = std::env::args().find_map(|argument| argument.strip_prefix("--only=").map(str::to_owned));
     println!("lengths\tobjective\tns_per_token\twith_statistics\tloss\taggregation\t{:?}", Instructions::available());
@@ -93,7 +95,7 @@ fn main() {
             tokens.write(&format!("{folder}/{lengths}")).unwrap();
         }
         println!("{lengths}\ttraffic\t{:.2}\t0\t0\t\t", traffic(&tokens));
-        for recipe in RECIPES.iter().filter(|recipe| only.as_ref().is_none_or(|key| key == recipe.key)) {
+        for recipe in recipes().into_iter().filter(|recipe| only.as_ref().is_none_or(|key| key == recipe.key)) {
             let mut objective = Objective::named(recipe.key).unwrap();
             if objective.aggregation.key() == "seq-mean-token-sum-norm" {
                 objective.set("aggregation_length", LENGTH as f64).unwrap();

@@ -3,7 +3,8 @@
 use crate::advantage::Estimator::{self, DrGrpo, Grpo, ReinforcePlusPlus, Rloo};
 use crate::aggregation::Aggregation::{self, PromptMeanTokenMean, SeqMeanTokenMean, SeqMeanTokenSumNorm, TokenMean};
 use crate::control::{
-    Aspo, Cispo, Control, Cpgd, Dgpo, Gppo, Gspo, HardClip, ImportanceSampling, Mhpo, PolicyGradient, Sapo,
+    Aspo, Cispo, Control, Cpgd, Dgpo, Gppo, Gspo, HardClip, ImportanceSampling, Mhpo, Own, PolicyGradient, Sapo,
+    Surrogate,
 };
 
 /// An objective as its paper has it.
@@ -23,6 +24,28 @@ pub struct Recipe {
     pub estimator: Estimator,
 }
 
+impl Recipe {
+    /// A recipe for an objective of one's own: GRPO's aggregation and advantages, and no source, unless they are given.
+    ///
+    /// ```
+    /// use surefoot_objectives::control::Dgpo;
+    /// use surefoot_objectives::{Aggregation, Recipe};
+    /// let recipe = Recipe {
+    ///     source: "our notes",
+    ///     aggregation: Aggregation::TokenMean,
+    ///     ..Recipe::own("dgpo_by_token", "DGPO, averaged over tokens", Dgpo::DEFAULT)
+    /// };
+    /// assert_eq!(recipe.estimator.key(), "grpo");
+    /// ```
+    pub fn own(
+        key: &'static str,
+        title: &'static str,
+        surrogate: impl Surrogate + Clone + Send + Sync + 'static,
+    ) -> Self {
+        recipe(key, title, "own", Control::Own(Own::new(surrogate)), SeqMeanTokenMean, Grpo)
+    }
+}
+
 const fn recipe(
     key: &'static str,
     title: &'static str,
@@ -34,7 +57,7 @@ const fn recipe(
     Recipe { key, title, source, control, aggregation, estimator }
 }
 
-/// Every objective.
+/// Every built-in objective; [`crate::recipes`] has those besides that were registered.
 #[rustfmt::skip] // a table: one line each
 pub static RECIPES: &[Recipe] = &[
     recipe("pg", "policy gradient", "CPGD §4.2", Control::PolicyGradient(PolicyGradient), SeqMeanTokenMean, Grpo),
@@ -50,7 +73,7 @@ pub static RECIPES: &[Recipe] = &[
     recipe("cispo", "clipped weight, gradient never zero", "DGPO eq. 3", Control::Cispo(Cispo::DEFAULT), TokenMean, Grpo),
     recipe("gppo", "constant gradient outside of the bounds", "DGPO eq. 4", Control::Gppo(Gppo::GPPO), TokenMean, Grpo),
     recipe("ce_gppo", "scaled constant gradient outside of the bounds", "DGPO eq. 5", Control::Gppo(Gppo::CE), TokenMean, Grpo),
-    recipe("aspo", "ratio turned over for positive advantages", "DGPO eq. 6, ASPO", Control::Aspo(Aspo::DEFAULT), TokenMean, Grpo),
+    recipe("aspo", "ratio inverted for positive advantages", "DGPO eq. 6, ASPO", Control::Aspo(Aspo::DEFAULT), TokenMean, Grpo),
     recipe("mhpo", "bounded log-ratio with a hazard penalty", "MHPO eq. 4, 8, 10, 11", Control::Mhpo(Mhpo::DEFAULT), SeqMeanTokenMean, Grpo),
     recipe("dgpo", "probability-gradient weight that decays on either side", "DGPO eq. 9, 37-40", Control::Dgpo(Dgpo::DEFAULT), PromptMeanTokenMean, Grpo),
     recipe("cpgd", "clipped policy gradient with policy drift", "CPGD eq. 2", Control::Cpgd(Cpgd::CPGD), PromptMeanTokenMean, Grpo),

@@ -37,10 +37,10 @@ keyed_enum! {
 pub fn value(objective: &Objective, quantity: Quantity, ratio: f64, positive: bool) -> Option<f64> {
     let log_ratio = ratio.ln();
     let advantage = if positive { 1.0 } else { -1.0 };
-    let term = objective.control.formula().term(Token { logp: log_ratio, log_ratio, advantage, progress: 1.0 });
+    let term = objective.control.formula().term(Token::at(log_ratio, advantage));
     // adding 0 turns −0 into 0
     let multiplier = term.coefficient * advantage + 0.0;
-    let modulation = match objective.control {
+    let modulation = match &objective.control {
         Control::Mhpo(mhpo) => Some(mhpo.modulation(log_ratio)),
         _ => None,
     };

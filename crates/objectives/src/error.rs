@@ -56,6 +56,23 @@ pub enum ObjectiveError {
         /// The position within it.
         position: usize,
     },
+    /// The formula of an objective of one's own gives what is no number.
+    #[error(
+        "objective {objective} gives no number at sequence {sequence}, position {position} (log-ratio {log_ratio}, \
+         advantage {advantage}); mend its formula: `objective check` shows where it fails"
+    )]
+    Undefined {
+        /// The objective.
+        objective: &'static str,
+        /// The log-ratio that it was asked for.
+        log_ratio: f32,
+        /// The advantage.
+        advantage: f32,
+        /// The sequence.
+        sequence: usize,
+        /// The position within it.
+        position: usize,
+    },
     /// The batch or the counts hold no token to train on.
     #[error("the mask trains no token of the batch; leave such a batch out")]
     NothingTrained,

@@ -1,6 +1,20 @@
 //! Enums that are named by a key in configuration files, on the command line and in Python.
 
-/// Declares an enum whose variants have a key, with `ALL`, `KEYS`, `key`, `parse` and `Display`.
+/// Declares an enum whose variants have a key, with `ALL`, `KEYS`, `key`, `parse` and `Display`: a [`Choice`](crate::Choice).
+///
+/// ```
+/// surefoot_objectives::keyed_enum! {
+///     /// Which side is tapered.
+///     pub enum Side {
+///         /// Negative advantages.
+///         Negative => "negative",
+///         /// Both.
+///         Both => "both",
+///     }
+/// }
+/// assert_eq!(Side::parse("both"), Some(Side::Both));
+/// ```
+#[macro_export]
 macro_rules! keyed_enum {
     ($(#[$meta:meta])* pub enum $name:ident { $($(#[$vmeta:meta])* $variant:ident => $key:literal),+ $(,)? }) => {
         $(#[$meta])*
@@ -30,7 +44,7 @@ macro_rules! keyed_enum {
             }
         }
 
-        impl crate::option::Choice for $name {
+        impl $crate::Choice for $name {
             fn keys(&self) -> &'static [&'static str] { Self::KEYS }
             fn current(&self) -> &'static str { self.key() }
             fn choose(&mut self, key: &str) -> bool {

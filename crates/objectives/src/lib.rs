@@ -1,7 +1,7 @@
 //! Objectives: per-token log-probabilities in, loss and `dL/dlogp` out.
 //!
-//! Every ratio-control objective of the field as a pure function on slices: no tensors, no random numbers, no input or
-//! output. A trainer backpropagates `Σ grad_logp·logp` with `grad_logp` held constant, and gets exactly the paper's
+//! The ratio-control objectives of MHPO, DGPO, CPGD and their baselines as pure functions on slices: no tensors, no random
+//! numbers, no input or output. One of your own is a [`control::Surrogate`]. A trainer backpropagates `Σ grad_logp·logp` with `grad_logp` held constant, and gets exactly the paper's
 //! gradient.
 //!
 //! ```
@@ -23,6 +23,7 @@ mod batch;
 pub mod bias;
 mod block;
 mod catalog;
+mod check;
 pub mod control;
 pub mod correction;
 pub mod curve;
@@ -34,6 +35,7 @@ mod nearest;
 mod objective;
 mod option;
 mod region;
+mod registry;
 mod regularizer;
 #[cfg(feature = "serde")]
 mod serialize;
@@ -42,12 +44,14 @@ mod stats;
 pub use aggregation::{Aggregation, Counts, Denominators};
 pub use batch::{Advantages, TokenBatch};
 pub use catalog::{RECIPES, Recipe};
+pub use check::{Finding, Verdict, check_surrogate};
 pub use error::ObjectiveError;
 #[doc(hidden)]
 pub use evaluate::Instructions;
 pub use evaluate::{PlainLoss, TokenDetail, TokenLoss};
 pub use objective::Objective;
-pub use option::{OptionError, Setting, Value};
+pub use option::{Choice, Entry, OptionError, Range, Setting, Value};
 pub use region::{Bounds, Region};
+pub use registry::{RegisterError, recipes, register};
 pub use regularizer::{Drift, ReferenceEstimator, Regularizer};
 pub use stats::{Clipped, HazardStats, Histogram, ReferenceStats, Stats, WeightStats};

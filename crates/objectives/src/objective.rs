@@ -3,11 +3,12 @@
 use crate::advantage::AdvantageEstimator;
 use crate::aggregation::{Aggregation, Counts, Denominators};
 use crate::batch::TokenBatch;
-use crate::catalog::{self, Recipe};
+use crate::catalog::Recipe;
 use crate::control::{Control, Term, Token};
 use crate::error::ObjectiveError;
 use crate::nearest::nearest;
 use crate::option::{self, Entry, OptionError, Range, Setting, Value};
+use crate::registry::recipes;
 use crate::regularizer::Regularizer;
 
 /// An objective that is ready to evaluate. Its defaults are its paper's.
@@ -46,23 +47,24 @@ pub struct Objective {
 }
 
 impl Objective {
-    /// The objective with this key and its paper's options.
+    /// The objective with this key and its paper's options: a built-in one or one that [`crate::register`] made known.
     ///
     /// # Errors
     /// [`OptionError::UnknownName`] with the nearest key.
     pub fn named(name: &str) -> Result<Self, OptionError> {
-        let Some(recipe) = catalog::RECIPES.iter().find(|recipe| recipe.key == name) else {
-            let known = catalog::RECIPES.iter().map(|recipe| recipe.key);
+        let all = recipes();
+        let Some(recipe) = all.iter().find(|recipe| recipe.key == name) else {
+            let known: Vec<&'static str> = all.iter().map(|recipe| recipe.key).collect();
             return Err(OptionError::UnknownName {
                 what: "objective",
                 name: name.to_owned(),
-                nearest: nearest(name, known.clone()),
-                known: known.collect(),
+                nearest: nearest(name, known.iter().copied()),
+                known,
             });
         };
         Ok(Self {
             recipe,
-            control: recipe.control,
+            control: recipe.control.clone(),
             aggregation: recipe.aggregation,
             aggregation_length: None,
             regularizer: Regularizer::default(),
@@ -140,7 +142,7 @@ impl Objective {
     }
 
     fn entries<'a>(&'a mut self, length: &'a mut f64) -> Vec<Entry<'a>> {
-        let mut entries = self.control.entries();
+        let mut entries = self.control.options();
         entries.push(Entry::choice("aggregation", &mut self.aggregation, "how token terms become one loss"));
         entries.push(Entry::number(
             "aggregation_length",

@@ -59,6 +59,8 @@ pub struct Setting {
     pub key: &'static str,
     /// The present value.
     pub value: Value,
+    /// What it takes, in words.
+    pub takes: String,
     /// What it does, in one sentence with its source.
     pub about: &'static str,
 }
@@ -114,9 +116,9 @@ fn list(known: &[&'static str]) -> String {
     if known.is_empty() { "none".to_owned() } else { known.join(", ") }
 }
 
-/// The numbers that an option accepts.
+/// The numbers that an option takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Range {
+pub enum Range {
     /// `0 ≤ x`
     NonNegative,
     /// `0 < x`
@@ -160,67 +162,69 @@ impl Range {
     }
 }
 
-/// An enumeration that is set by key.
-pub(crate) trait Choice {
+/// An enumeration that is set by key. [`crate::keyed_enum!`] declares one.
+pub trait Choice {
+    /// Every key.
     fn keys(&self) -> &'static [&'static str];
+    /// The key of the present value.
     fn current(&self) -> &'static str;
+    /// Takes the value with this key; false where there is none.
     fn choose(&mut self, key: &str) -> bool;
 }
 
 /// Where an option is stored.
-pub(crate) enum Slot<'a> {
+enum Slot<'a> {
     Number { value: &'a mut f64, range: Range },
     Choice(&'a mut dyn Choice),
 }
 
-/// An option: its key, its sentence, its place.
-pub(crate) struct Entry<'a> {
-    pub key: &'static str,
-    pub about: &'static str,
-    pub slot: Slot<'a>,
+/// An option: its key, what it does, and its place.
+pub struct Entry<'a> {
+    key: &'static str,
+    about: &'static str,
+    slot: Slot<'a>,
 }
 
 impl<'a> Entry<'a> {
+    /// A number within a range.
     pub fn number(key: &'static str, value: &'a mut f64, range: Range, about: &'static str) -> Self {
         Self { key, about, slot: Slot::Number { value, range } }
     }
 
+    /// One of several words.
     pub fn choice(key: &'static str, value: &'a mut dyn Choice, about: &'static str) -> Self {
         Self { key, about, slot: Slot::Choice(value) }
     }
 
+    /// What it takes, in words.
+    fn takes(&self) -> String {
+        match &self.slot {
+            Slot::Number { range, .. } => range.describe(),
+            Slot::Choice(choice) => {
+                let keys: Vec<String> = choice.keys().iter().map(|key| format!("\"{key}\"")).collect();
+                keys.join(" or ")
+            }
+        }
+    }
+
     fn store(self, value: &Value) -> Result<(), OptionError> {
-        let bad = |expected: String| OptionError::BadValue {
-            key: self.key.to_owned(),
-            expected,
-            got: match value {
-                Value::Text(text) => format!("\"{text}\""),
-                Value::Number(number) => number.to_string(),
-            },
-        };
-        match self.slot {
-            Slot::Number { value: place, range } => {
+        let (key, takes) = (self.key, self.takes());
+        let stored = match (self.slot, value) {
+            (Slot::Number { value: place, range }, value) => {
                 let number = match value {
                     Value::Number(number) => Some(*number),
                     Value::Text(text) => text.trim().parse().ok(),
                 };
-                match number.filter(|x| range.holds(*x)) {
-                    Some(number) => *place = number,
-                    None => return Err(bad(range.describe())),
-                }
+                number.filter(|x| range.holds(*x)).map(|number| *place = number).is_some()
             }
-            Slot::Choice(place) => {
-                let chosen = match value {
-                    Value::Text(text) => place.choose(text),
-                    Value::Number(_) => false,
-                };
-                if !chosen {
-                    let keys: Vec<String> = place.keys().iter().map(|key| format!("\"{key}\"")).collect();
-                    return Err(bad(keys.join(" or ")));
-                }
-            }
-        }
-        Ok(())
+            (Slot::Choice(place), Value::Text(text)) => place.choose(text),
+            (Slot::Choice(_), Value::Number(_)) => false,
+        };
+        let got = match value {
+            Value::Text(text) => format!("\"{text}\""),
+            Value::Number(number) => number.to_string(),
+        };
+        if stored { Ok(()) } else { Err(OptionError::BadValue { key: key.to_owned(), expected: takes, got }) }
     }
 }
 
@@ -242,6 +246,7 @@ pub(crate) fn set(entries: Vec<Entry<'_>>, owner: &str, key: &str, value: &Value
 pub(crate) fn list_settings(entries: Vec<Entry<'_>>) -> Vec<Setting> {
     let setting = |entry: Entry<'_>| Setting {
         key: entry.key,
+        takes: entry.takes(),
         about: entry.about,
         value: match entry.slot {
             Slot::Number { value, .. } => Value::Number(*value),

@@ -144,6 +144,29 @@ fn quantiles_of_ratio_and_multiplier() {
 }
 
 #[test]
+fn quantiles_of_great_multipliers() {
+    // F = r, even in ln r from 300 to 3000 and far beyond
+    for (low, high) in [(300.0_f64, 3000.0), (1e3, 1e8), (1e2, 1e14)] {
+        let of = |share: f64| low * (high / low).powf(share);
+        let ratios: Vec<f32> = (0..=2000).map(|i| of(f64::from(i) / 2000.0) as f32).collect();
+        let stats = stats(&Objective::named("is").unwrap(), &ratios, &vec![1.0; 2001], &vec![true; 2001]);
+        for (name, share) in [("multiplier/p05", 0.05), ("multiplier/p50", 0.5), ("multiplier/p95", 0.95)] {
+            let (got, exact) = (metric(&stats, name), of(share));
+            assert!((got / exact - 1.0).abs() <= 0.0625, "{name} from {low} to {high}: {got} against {exact}");
+        }
+        for (from, to, _) in stats.multiplier.bins() {
+            assert!(to <= from * 1.0625 + f64::from(f32::EPSILON), "{from} to {to}");
+        }
+    }
+    // what lies beyond is between the last edge and the greatest
+    let ratios = vec![80.0_f32.exp(); 3];
+    let far = stats(&Objective::named("is").unwrap(), &ratios, &[1.0; 3], &[true; 3]);
+    let (from, to, count) = far.multiplier.bins().next().unwrap();
+    assert!(from <= 2.0_f64.powi(47) && to == f64::INFINITY && count == 3, "{from} to {to}");
+    assert!((metric(&far, "multiplier/p50") / 80.0_f64.exp() - 1.0).abs() < 1e-4);
+}
+
+#[test]
 fn reference_and_weights() {
     let objective = Objective::named("grpo").unwrap();
     let (logp, logp_ref) = ([-1.0_f32, -2.0, -3.0], [-1.5_f32, -2.0, -2.0]);

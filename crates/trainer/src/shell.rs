@@ -1,6 +1,19 @@
 //! Arguments of commands that a person is told to type.
 
 use std::path::Path;
+use std::sync::OnceLock;
+
+static PROGRAM: OnceLock<String> = OnceLock::new();
+
+/// How this program is called in commands: `surefoot`, unless [`name_program`] was told otherwise.
+pub fn program() -> &'static str {
+    PROGRAM.get().map_or("surefoot", String::as_str)
+}
+
+/// Names the program as it was called, for one that holds surefoot and more. To be called once, before anything else.
+pub fn name_program(path: &Path) {
+    PROGRAM.get_or_init(|| argument(path));
+}
 
 /// Characters that no shell reads as anything else.
 const PLAIN: &str = "_@%+=:,./-";

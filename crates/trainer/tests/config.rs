@@ -3,9 +3,10 @@
 
 use std::path::Path;
 
+use surefoot_objectives::Value;
 use surefoot_objectives::advantage::Estimator;
 use surefoot_trainer::config::choice::{AnswerFormat, Schedule};
-use surefoot_trainer::config::{Config, OptionValue, Purpose, document};
+use surefoot_trainer::config::{Config, Purpose, document};
 
 const LEAST: &str = "[model]\npath = \"model\"\n[data]\ntrain = \"rows.jsonl\"\n";
 
@@ -60,7 +61,7 @@ fn the_resolved_configuration_reads_back_equal() {
          [rollout]\nstop = [\"</answer>\", \"\\n\\n\"]\n[optimizer]\nlearning_rate = 3e-7\n"
     );
     let config = train(&text, &["data.limit=12"]).unwrap();
-    assert_eq!(config.objective.options["bound"], OptionValue::Number(1.0));
+    assert_eq!(config.objective.options["bound"], Value::Number(1.0));
     let written = config.to_toml();
     assert_eq!(train(&written, &[]).unwrap(), config);
     assert!(written.contains("learning_rate = 3e-7") && written.contains("# answer_key is not set"), "{written}");
@@ -361,14 +362,25 @@ fn shipped_configurations_are_valid() {
 
 #[test]
 fn objectives_know_their_options() {
+    let page = document::page();
     for recipe in surefoot_objectives::RECIPES {
-        let objective =
-            train(&format!("{LEAST}[objective]\nname = \"{}\"\n", recipe.key), &[]).unwrap().build_objective().unwrap();
+        let head = format!("{LEAST}[objective]\nname = \"{}\"\n", recipe.key);
+        let objective = train(&head, &[]).unwrap().build_objective().unwrap();
         for setting in objective.settings() {
-            let known = surefoot_trainer::config::objective::OPTIONS.iter().any(|(name, ..)| *name == setting.key);
-            assert!(known, "{} of {} is missing in OPTIONS", setting.key, recipe.key);
+            let Value::Text(_) = setting.value else {
+                let row = page.lines().find(|line| line.starts_with(&format!("| `{}` | a ", setting.key)));
+                assert!(row.is_some_and(|row| row.contains(&setting.takes)), "{}: {row:?}", setting.key);
+                continue;
+            };
+            // each word that it takes stands in the documentation, and is taken
+            let row = page.lines().find(|line| line.starts_with(&format!("| `{}` | \"", setting.key))).unwrap();
+            for word in setting.takes.split(" or ") {
+                assert!(row.contains(word), "{word} in {row}");
+                train(&format!("{head}{} = {word}\n", setting.key), &["update.epochs=2"]).unwrap();
+            }
         }
     }
+    assert!(page.contains("| `0.2` (") && page.contains("`0.28` (dapo)") && page.contains("`1.5` (mhpo)"));
     let config = train(
         &format!("{LEAST}[objective]\nbound = 0.5\nanchor = \"unit\"\n[regularizer]\ndrift_coefficient = 0.01\n"),
         &[],

@@ -27,6 +27,9 @@ pub enum ObjectiveCommand {
     /// Print how far objectives are from the policy gradient (DGPO Tables 2 and 5 to 10)
     #[command(after_help = OBJECTIVE_HELP)]
     Bias(Bias),
+    /// Check an objective: its gradient against differences of its surrogate, extremes, bounds
+    #[command(after_help = OBJECTIVE_HELP)]
+    Check(Check),
 }
 
 /// How results are written.
@@ -148,6 +151,20 @@ pub struct Bias {
     /// Seed of the policies and advantages
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+    /// How to write it
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+/// `surefoot objective check`
+#[derive(Debug, Arguments)]
+pub struct Check {
+    /// Objectives to check; without any, all that there are
+    #[arg(value_name = "KEY[,OPTION=VALUE]...")]
+    pub objectives: Vec<String>,
+    /// Set an option of each of them; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
     /// How to write it
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,

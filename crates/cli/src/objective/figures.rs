@@ -1,7 +1,7 @@
 //! The papers' figures, and the sheet of all objectives.
 
 use surefoot_trainer::objectives::curve::{Quantity, value};
-use surefoot_trainer::objectives::{Objective, RECIPES};
+use surefoot_trainer::objectives::{Objective, recipes};
 use surefoot_trainer::plot::{Axis, Line, Panel, Sheet, Stroke};
 
 use super::curve::{RATIO, label, points};
@@ -41,7 +41,7 @@ pub fn sheet(figure: Figure) -> anyhow::Result<Sheet> {
 pub fn all((from, to): (f64, f64)) -> anyhow::Result<Sheet> {
     let mut panels = Vec::new();
     let guide = Objective::named("is")?;
-    for recipe in RECIPES.iter().filter(|recipe| !SAME_AS_GRPO.contains(&recipe.key)) {
+    for recipe in recipes().iter().filter(|recipe| !SAME_AS_GRPO.contains(&recipe.key)) {
         let objective = Objective::named(recipe.key)?;
         let line = |name: &str, objective: &Objective, positive, stroke| Line {
             name: name.into(),

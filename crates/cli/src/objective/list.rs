@@ -1,7 +1,7 @@
 //! `surefoot objective list`
 
 use serde_json::{Value as Json, json};
-use surefoot_trainer::objectives::{Objective, RECIPES, Setting, Value};
+use surefoot_trainer::objectives::{Objective, Setting, Value, recipes};
 
 use super::{row, table};
 use crate::args::{Format, List};
@@ -13,7 +13,7 @@ pub fn run(args: &List) -> anyhow::Result<Exit> {
     match args.format {
         Format::Table => {
             let mut rows = vec![row(["key", "paper", "aggregation", "advantages", "options"])];
-            for recipe in RECIPES {
+            for recipe in recipes() {
                 let options: Vec<String> = own_settings(recipe.key)?
                     .iter()
                     .map(|setting| format!("{}={}", setting.key, setting.value))
@@ -29,7 +29,7 @@ pub fn run(args: &List) -> anyhow::Result<Exit> {
             output::lines(&table(&rows))?;
         }
         Format::Json => {
-            let all: Vec<Json> = RECIPES
+            let all: Vec<Json> = recipes()
                 .iter()
                 .map(|recipe| {
                     let options: Vec<Json> = own_settings(recipe.key)?
@@ -39,7 +39,7 @@ pub fn run(args: &List) -> anyhow::Result<Exit> {
                                 Value::Number(number) => json!(number),
                                 Value::Text(text) => json!(text),
                             };
-                            json!({ "key": setting.key, "default": default, "about": setting.about })
+                            json!({ "key": setting.key, "default": default, "takes": setting.takes, "about": setting.about })
                         })
                         .collect();
                     Ok(json!({

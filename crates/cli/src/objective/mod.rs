@@ -1,6 +1,7 @@
 //! `surefoot objective`
 
 mod bias;
+mod check;
 mod curve;
 mod eval;
 mod figures;
@@ -20,20 +21,26 @@ pub fn run(command: &ObjectiveCommand) -> anyhow::Result<Exit> {
         ObjectiveCommand::Eval(args) => eval::run(args),
         ObjectiveCommand::Curve(args) => curve::run(args),
         ObjectiveCommand::Bias(args) => bias::run(args),
+        ObjectiveCommand::Check(args) => check::run(args),
     }
 }
 
-/// The objective that a text as `mhpo,bound=1.0` names.
+/// The objective that the text of an `--objective` names, as `mhpo,bound=1.0`.
 pub fn parse(text: &str) -> anyhow::Result<Objective> {
+    parse_of("--objective ", text)
+}
+
+/// As [`parse`], for an argument that is called so in errors.
+fn parse_of(argument: &str, text: &str) -> anyhow::Result<Objective> {
     let mut parts = text.split(',').map(str::trim);
     let mut objective = Objective::named(parts.next().unwrap_or_default())?;
     let mut given: Vec<&str> = Vec::new();
     for option in parts {
         let key = option.split('=').next().unwrap_or_default().trim();
         // Which of two values was meant is not known.
-        anyhow::ensure!(!given.contains(&key), "--objective {text}: `{key}` is there twice");
+        anyhow::ensure!(!given.contains(&key), "{argument}{text}: `{key}` is there twice");
         given.push(key);
-        set(&mut objective, option).with_context(|| format!("--objective {text}"))?;
+        set(&mut objective, option).with_context(|| format!("{argument}{text}"))?;
     }
     Ok(objective)
 }

@@ -49,7 +49,7 @@ pub fn integrate(control: &Control, r0: f64, gamma: f64) -> f64 {
     let integrand = |x: f64| {
         // limits at both ends: ln 0 is not a number to compute with, and a token on the boundary counts as inside
         let log_ratio = (r0 * x.clamp(1e-300, 1.0 - 1e-12)).ln();
-        let term = control.formula().term(Token { logp: log_ratio, log_ratio, advantage: -1.0, progress: 1.0 });
+        let term = control.formula().term(Token::at(log_ratio, -1.0));
         (-term.coefficient - log_ratio.exp()).abs() / r0 * x.powf(gamma)
     };
     let h = 1.0 / f64::from(PANELS);
@@ -60,11 +60,6 @@ pub fn integrate(control: &Control, r0: f64, gamma: f64) -> f64 {
         })
         .sum();
     sum * h / 3.0 * (gamma + 2.0)
-}
-
-/// One row for each `γ`: the relative bias of each objective in `columns`.
-pub fn left_table(gammas: &[f64], columns: &[LeftBias]) -> Vec<Vec<f64>> {
-    gammas.iter().map(|&gamma| columns.iter().map(|&bias| closed_form(bias, gamma)).collect()).collect()
 }
 
 /// Every `γ` in `0 < γ < limit` at which the order of two biases turns, ascending.
@@ -88,9 +83,4 @@ pub fn turns(first: LeftBias, second: LeftBias, limit: f64) -> Vec<f64> {
             0.5 * (low + high)
         })
         .collect()
-}
-
-/// From `γ = 2/(n−1)` on, DGPO with `n > 1` has more bias in LN than CISPO; with `n = 1` never.
-pub fn dgpo_turns_at(decay_low: f64) -> Option<f64> {
-    (decay_low > 1.0).then(|| 2.0 / (decay_low - 1.0))
 }

@@ -8,7 +8,7 @@ mod empirical;
 mod left;
 
 pub use empirical::{RegionBias, empirical};
-pub use left::{LeftBias, ce_gppo_printed, closed_form, dgpo_turns_at, integrate, left_table, turns};
+pub use left::{LeftBias, ce_gppo_printed, closed_form, integrate, turns};
 
 /// DGPO appendix A.4: the learning rate at `to` parameters that keeps the total variance of the gradient that `rate` has
 /// at `from` parameters, `η₂ = η₁·√(N₁/N₂)`.

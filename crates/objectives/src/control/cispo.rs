@@ -1,8 +1,8 @@
 //! CISPO: the ratio as a clipped weight, whose gradient never vanishes.
 
 use super::lane::{Lane, LaneTerm, LaneToken};
-use super::{ClipRule, Formula, Term, Token};
-use crate::exponential::{LOG_LIMIT, greater, lesser};
+use super::{ClipRule, Formula, Surrogate, Term, Token};
+use crate::exponential::{greater, lesser};
 use crate::option::{Entry, Range};
 use crate::region::Bounds;
 
@@ -31,14 +31,17 @@ impl Cispo {
     }
 }
 
-impl Formula for Cispo {
+impl Surrogate for Cispo {
     fn term(&self, token: Token) -> Term {
-        let ratio = token.log_ratio.min(f64::from(LOG_LIMIT)).exp();
-        let coefficient = ratio.clamp(self.floor(), 1.0 + self.bounds.high) * token.advantage;
+        let coefficient = token.ratio().clamp(self.floor(), 1.0 + self.bounds.high) * token.advantage;
         Term { surrogate: coefficient * token.logp, coefficient }
     }
 
-    fn entries(&mut self) -> Vec<Entry<'_>> {
+    fn surrogate(&self, token: Token, frozen: Token) -> f64 {
+        self.term(frozen).coefficient * token.logp
+    }
+
+    fn options(&mut self) -> Vec<Entry<'_>> {
         vec![
             Entry::number(
                 "clip_low",
@@ -62,6 +65,8 @@ impl Formula for Cispo {
         Some(1.0 + self.bounds.high)
     }
 }
+
+impl Formula for Cispo {}
 
 /// CISPO in `f32`.
 pub(super) struct CispoLane {

@@ -1,8 +1,8 @@
 //! Hard clipping of the ratio: GRPO and PPO, DAPO's asymmetric bounds, dual clip.
 
 use super::lane::{Lane, LaneTerm, LaneToken};
-use super::{ClipRule, Formula, Term, Token, sign::negative, sign::positive};
-use crate::exponential::{LOG_LIMIT, lesser};
+use super::{Formula, Surrogate, Term, Token, sign::negative, sign::positive};
+use crate::exponential::lesser;
 use crate::option::{Entry, Range};
 use crate::region::{Bounds, Region, greatest_at_most};
 
@@ -39,8 +39,8 @@ impl HardClip {
     }
 }
 
-impl Formula for HardClip {
-    fn entries(&mut self) -> Vec<Entry<'_>> {
+impl Surrogate for HardClip {
+    fn options(&mut self) -> Vec<Entry<'_>> {
         let mut entries = bound_entries(&mut self.bounds);
         if let Some(dual_clip) = &mut self.dual_clip {
             entries.push(Entry::number(
@@ -54,7 +54,7 @@ impl Formula for HardClip {
     }
 
     fn term(&self, token: Token) -> Term {
-        let ratio = token.log_ratio.min(f64::from(LOG_LIMIT)).exp();
+        let ratio = token.ratio();
         let (value, multiplier) = match self.bounds.region(token.log_ratio, token.advantage) {
             Region::LowNegative => (1.0 - self.bounds.low, 0.0),
             Region::HighPositive => (1.0 + self.bounds.high, 0.0),
@@ -66,17 +66,6 @@ impl Formula for HardClip {
         Term { surrogate: value * token.advantage, coefficient: multiplier * token.advantage }
     }
 
-    fn clip_rule(&self) -> ClipRule {
-        ClipRule::Outward
-    }
-
-    fn count_dual(&self, log_ratio: &[f32], advantage: &[f32]) -> u64 {
-        let Some(limit) = self.dual_clip else { return 0 };
-        let log_limit = greatest_at_most(limit.ln());
-        let at_limit = |(log_ratio, advantage): (&f32, &f32)| u32::from((*log_ratio > log_limit) & (*advantage < 0.0));
-        u64::from(log_ratio.iter().zip(advantage).map(at_limit).sum::<u32>())
-    }
-
     fn bounds(&self) -> Option<Bounds> {
         Some(self.bounds)
     }
@@ -84,6 +73,15 @@ impl Formula for HardClip {
     /// `r` is unbounded in HN unless dual clip is on.
     fn multiplier_bound(&self) -> Option<f64> {
         self.dual_clip.map(|limit| limit.max(1.0 + self.bounds.high))
+    }
+}
+
+impl Formula for HardClip {
+    fn count_dual(&self, log_ratio: &[f32], advantage: &[f32]) -> u64 {
+        let Some(limit) = self.dual_clip else { return 0 };
+        let log_limit = greatest_at_most(limit.ln());
+        let at_limit = |(log_ratio, advantage): (&f32, &f32)| u32::from((*log_ratio > log_limit) & (*advantage < 0.0));
+        u64::from(log_ratio.iter().zip(advantage).map(at_limit).sum::<u32>())
     }
 }
 

@@ -1,7 +1,7 @@
 //! CPGD: a clipped policy gradient without the ratio, and a drift that pulls the ratio back.
 
 use super::lane::{Lane, LaneTerm, LaneToken, Loop};
-use super::{ClipRule, Formula, PolicyGradient, Term, Token, sign::negative, sign::positive};
+use super::{ClipRule, Formula, PolicyGradient, Surrogate, Term, Token, sign::negative, sign::positive};
 use crate::exponential::{greater, lesser, ln};
 use crate::keyed::keyed_enum;
 use crate::option::{Entry, Range};
@@ -90,7 +90,7 @@ impl Cpgd {
     }
 }
 
-impl Formula for Cpgd {
+impl Surrogate for Cpgd {
     /// Without the drift, which the caller adds.
     fn term(&self, token: Token) -> Term {
         let share = self.share(token.progress);
@@ -104,7 +104,7 @@ impl Formula for Cpgd {
         Term { surrogate: value * token.advantage, coefficient: if clipped { 0.0 } else { token.advantage } }
     }
 
-    fn entries(&mut self) -> Vec<Entry<'_>> {
+    fn options(&mut self) -> Vec<Entry<'_>> {
         let mut entries = Vec::new();
         if let Some(bounds) = &mut self.bounds {
             entries = super::clip::bound_entries(bounds);
@@ -119,7 +119,8 @@ impl Formula for Cpgd {
                 Entry::choice(
                     "epoch_weight",
                     &mut self.epoch_weight,
-                    "the weight of the advantage in later epochs over one rollout (CPGD §6.1)",
+                    "truncated: later epochs over a rollout weigh the advantage by clip(π_epoch/π_old, 1 − ε_l, 1 + ε_h), with the \
+                     policy that the epoch began with, which takes a forward pass more an epoch (CPGD §6.1)",
                 ),
             ]);
         }
@@ -153,7 +154,9 @@ impl Formula for Cpgd {
     fn multiplier_bound(&self) -> Option<f64> {
         Some(1.0)
     }
+}
 
+impl Formula for Cpgd {
     fn needs_progress(&self) -> bool {
         self.clip_schedule == ClipSchedule::TightToLoose
     }

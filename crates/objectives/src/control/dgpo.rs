@@ -1,7 +1,7 @@
 //! DGPO: probability-gradient weights that decay on either side.
 
 use super::lane::{Lane, LaneTerm, LaneToken};
-use super::{ClipRule, Formula, Term, Token, sign::negative, sign::positive};
+use super::{Formula, Surrogate, Term, Token, sign::negative, sign::positive};
 use crate::exponential::{LOG_LIMIT, exp};
 use crate::option::{Entry, Range};
 use crate::region::{Bounds, Region};
@@ -39,7 +39,7 @@ impl Dgpo {
     }
 }
 
-impl Formula for Dgpo {
+impl Surrogate for Dgpo {
     fn term(&self, token: Token) -> Term {
         let [low, high] = self.lines();
         let (slope, shift) = match self.bounds.region(token.log_ratio, token.advantage) {
@@ -51,7 +51,12 @@ impl Formula for Dgpo {
         Term { surrogate: value, coefficient: value }
     }
 
-    fn entries(&mut self) -> Vec<Entry<'_>> {
+    /// `J = sg[W]·π·A`.
+    fn surrogate(&self, token: Token, frozen: Token) -> f64 {
+        self.term(frozen).surrogate * (token.logp - frozen.logp).exp()
+    }
+
+    fn options(&mut self) -> Vec<Entry<'_>> {
         let mut entries = super::clip::bound_entries(&mut self.bounds);
         entries.extend([
             Entry::number(
@@ -73,11 +78,9 @@ impl Formula for Dgpo {
     fn bounds(&self) -> Option<Bounds> {
         Some(self.bounds)
     }
-
-    fn clip_rule(&self) -> ClipRule {
-        ClipRule::Outward
-    }
 }
+
+impl Formula for Dgpo {}
 
 /// DGPO in `f32`.
 pub(super) struct DgpoLane {

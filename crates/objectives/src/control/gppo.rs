@@ -1,8 +1,7 @@
 //! GPPO and CE-GPPO: tokens outside of the bounds keep a constant gradient.
 
 use super::lane::{Lane, LaneTerm, LaneToken};
-use super::{ClipRule, Formula, Term, Token, sign::negative, sign::positive};
-use crate::exponential::LOG_LIMIT;
+use super::{Formula, Surrogate, Term, Token, sign::negative, sign::positive};
 use crate::option::{Entry, Range};
 use crate::region::{Bounds, Region};
 
@@ -46,20 +45,23 @@ impl Gppo {
     }
 }
 
-impl Formula for Gppo {
+impl Surrogate for Gppo {
     fn term(&self, token: Token) -> Term {
         let (low, high) = self.kept();
         let multiplier = match self.bounds.region(token.log_ratio, token.advantage) {
             Region::LowNegative => low,
             Region::HighPositive => high,
-            Region::LowPositive | Region::HighNegative | Region::Middle => {
-                token.log_ratio.min(f64::from(LOG_LIMIT)).exp()
-            }
+            Region::LowPositive | Region::HighNegative | Region::Middle => token.ratio(),
         };
         Term { surrogate: multiplier * token.advantage, coefficient: multiplier * token.advantage }
     }
 
-    fn entries(&mut self) -> Vec<Entry<'_>> {
+    /// `J = sg[F/π]·π·A`.
+    fn surrogate(&self, token: Token, frozen: Token) -> f64 {
+        self.term(frozen).surrogate * (token.logp - frozen.logp).exp()
+    }
+
+    fn options(&mut self) -> Vec<Entry<'_>> {
         let mut entries = super::clip::bound_entries(&mut self.bounds);
         if let Some(betas) = &mut self.betas {
             entries.extend([
@@ -83,11 +85,9 @@ impl Formula for Gppo {
     fn bounds(&self) -> Option<Bounds> {
         Some(self.bounds)
     }
-
-    fn clip_rule(&self) -> ClipRule {
-        ClipRule::Outward
-    }
 }
+
+impl Formula for Gppo {}
 
 /// GPPO in `f32`.
 pub(super) struct GppoLane {

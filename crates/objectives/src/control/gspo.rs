@@ -1,6 +1,6 @@
 //! GSPO: the hard clip on the ratio of a whole sequence.
 
-use super::{ClipRule, Formula, HardClip, Term, Token};
+use super::{Formula, HardClip, Surrogate, Term, Token};
 use crate::option::Entry;
 use crate::region::Bounds;
 
@@ -25,12 +25,12 @@ impl Gspo {
     }
 }
 
-impl Formula for Gspo {
+impl Surrogate for Gspo {
     fn term(&self, token: Token) -> Term {
         self.clip().term(token)
     }
 
-    fn entries(&mut self) -> Vec<Entry<'_>> {
+    fn options(&mut self) -> Vec<Entry<'_>> {
         super::clip::bound_entries(&mut self.bounds)
     }
 
@@ -38,11 +38,9 @@ impl Formula for Gspo {
         Some(self.bounds)
     }
 
-    fn clip_rule(&self) -> ClipRule {
-        ClipRule::Outward
-    }
-
     fn controls_sequences(&self) -> bool {
         true
     }
 }
+
+impl Formula for Gspo {}

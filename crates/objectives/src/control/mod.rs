@@ -1,8 +1,8 @@
 //! Ratio control: how each objective turns a log-ratio and an advantage into the coefficient on the score function.
 //!
-//! Every objective is one type with its options. It says the same thing twice: `term` is the formula for one token in
-//! `f64`, as plain as the paper has it, and its lane (`lane.rs`) is the vector form in `f32` that training runs. A test
-//! holds one against the other.
+//! Every objective is one type with its options, which is a [`Surrogate`]. The built-in ones say the same thing twice: `term` is
+//! the formula for one token in `f64`, as plain as the paper has it, and a lane (`lane.rs`) is the vector form in `f32` that
+//! training runs. A test holds one against the other. Any other type's `term` runs as it is ([`Own`]).
 
 mod aspo;
 mod cispo;
@@ -14,9 +14,11 @@ mod gspo;
 mod lane;
 mod maximum;
 mod mhpo;
+mod own;
 mod policy_gradient;
 mod sapo;
 mod sign;
+mod surrogate;
 
 pub use aspo::Aspo;
 pub use cispo::Cispo;
@@ -26,93 +28,20 @@ pub use dgpo::Dgpo;
 pub use gppo::{Betas, Gppo};
 pub use gspo::Gspo;
 pub use mhpo::{Anchor, Hazard, Mhpo, Modulation};
+pub use own::Own;
 pub use policy_gradient::{ImportanceSampling, PolicyGradient};
 pub use sapo::Sapo;
+pub use surrogate::{ClipRule, Surrogate, Term, Token};
 
 pub(crate) use lane::{Columns, Inputs, Lane, LaneToken, Loop};
+pub(crate) use surrogate::Formula;
 
 use crate::option::Entry;
 use crate::region::Bounds;
 use crate::regularizer::Drift;
 
-/// One token, for the formulas in `f64`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Token {
-    /// `log π_θ` of the token; the value (not the gradient) of surrogates of the form `sg[…]·log π` depends on it.
-    pub logp: f64,
-    /// `ℓ = log π_θ − log π_old`; for GSPO the mean of it over the sequence.
-    pub log_ratio: f64,
-    /// `A`.
-    pub advantage: f64,
-    /// `i/|y|` for the i-th of `|y|` trained tokens, counted from 1: in `(0, 1]`.
-    pub progress: f64,
-}
-
-/// What an objective makes of a token.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Term {
-    /// `J`, which is maximised.
-    pub surrogate: f64,
-    /// `g = ∂J/∂log π_θ` with every stop-gradient honoured.
-    pub coefficient: f64,
-}
-
-/// Which tokens count as clipped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ClipRule {
-    /// The objective has no bounds.
-    Unbounded,
-    /// Those in LN and HP.
-    Outward,
-    /// Those outside of the bounds, whatever the sign of the advantage.
-    BothSigns,
-    /// Those without a gradient.
-    Zeroed,
-}
-
-/// What an objective's type says about itself. A new objective is one type that does this, a variant of [`Control`]
-/// and a line of the catalog.
-pub(crate) trait Formula {
-    /// The formula for one token in `f64`.
-    fn term(&self, token: Token) -> Term;
-    /// The options.
-    fn entries(&mut self) -> Vec<Entry<'_>>;
-    /// The bounds on the ratio that it acts on.
-    fn bounds(&self) -> Option<Bounds> {
-        None
-    }
-    /// Which tokens count as clipped.
-    fn clip_rule(&self) -> ClipRule {
-        ClipRule::Unbounded
-    }
-    /// How many tokens are at `dual_clip`.
-    fn count_dual(&self, _log_ratio: &[f32], _advantage: &[f32]) -> u64 {
-        0
-    }
-    /// `sup F` over all ratios and both signs of the advantage.
-    fn multiplier_bound(&self) -> Option<f64> {
-        None
-    }
-    /// Whether it reads the sequence's mean log-ratio.
-    fn controls_sequences(&self) -> bool {
-        false
-    }
-    /// Whether it reads [`Token::progress`].
-    fn needs_progress(&self) -> bool {
-        false
-    }
-    /// The policy drift that is part of it.
-    fn drift(&self) -> Option<Drift> {
-        None
-    }
-    /// The bounds of the weight that a later epoch puts on the advantage.
-    fn epoch_bounds(&self) -> Option<Bounds> {
-        None
-    }
-}
-
 /// The ratio-control part of an objective, with its options.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Control {
     /// `pg`.
     PolicyGradient(PolicyGradient),
@@ -136,6 +65,8 @@ pub enum Control {
     Dgpo(Dgpo),
     /// `cpgd`, `cpg`, `pgd`.
     Cpgd(Cpgd),
+    /// One that [`crate::register`] made known.
+    Own(Own),
 }
 
 impl Control {
@@ -152,6 +83,24 @@ impl Control {
             Self::Mhpo(inner) => inner,
             Self::Dgpo(inner) => inner,
             Self::Cpgd(inner) => inner,
+            Self::Own(inner) => inner,
+        }
+    }
+
+    fn formula_mut(&mut self) -> &mut dyn Formula {
+        match self {
+            Self::PolicyGradient(inner) => inner,
+            Self::ImportanceSampling(inner) => inner,
+            Self::HardClip(inner) => inner,
+            Self::Gspo(inner) => inner,
+            Self::Sapo(inner) => inner,
+            Self::Cispo(inner) => inner,
+            Self::Gppo(inner) => inner,
+            Self::Aspo(inner) => inner,
+            Self::Mhpo(inner) => inner,
+            Self::Dgpo(inner) => inner,
+            Self::Cpgd(inner) => inner,
+            Self::Own(inner) => inner,
         }
     }
 
@@ -174,23 +123,12 @@ impl Control {
             Self::Mhpo(inner) => inner.run(tokens),
             Self::Dgpo(inner) => tokens.over(&inner.lane()),
             Self::Cpgd(inner) => inner.run(tokens),
+            Self::Own(inner) => tokens.over(&inner.lane()),
         }
     }
 
-    pub(crate) fn entries(&mut self) -> Vec<Entry<'_>> {
-        match self {
-            Self::PolicyGradient(inner) => inner.entries(),
-            Self::ImportanceSampling(inner) => inner.entries(),
-            Self::HardClip(inner) => inner.entries(),
-            Self::Gspo(inner) => inner.entries(),
-            Self::Sapo(inner) => inner.entries(),
-            Self::Cispo(inner) => inner.entries(),
-            Self::Gppo(inner) => inner.entries(),
-            Self::Aspo(inner) => inner.entries(),
-            Self::Mhpo(inner) => inner.entries(),
-            Self::Dgpo(inner) => inner.entries(),
-            Self::Cpgd(inner) => inner.entries(),
-        }
+    pub(crate) fn options(&mut self) -> Vec<Entry<'_>> {
+        self.formula_mut().options()
     }
 
     /// `J` and `g` of one token, without the regularisers of [`crate::Regularizer`].
@@ -204,6 +142,13 @@ impl Control {
             term.coefficient += drift.coefficient;
         }
         term
+    }
+
+    /// `J` of one token where all that is under a stop-gradient is read from `frozen` ([`Surrogate::surrogate`]).
+    pub fn surrogate(&self, token: Token, frozen: Token) -> f64 {
+        let drift =
+            self.drift().map_or(0.0, |drift| drift.term(frozen.logp, frozen.log_ratio).coefficient * token.logp);
+        self.formula().surrogate(token, frozen) + drift
     }
 
     /// The bounds on the ratio that the objective acts on, `None` for objectives without.

@@ -1,9 +1,7 @@
 //! The policy gradient without ratio control: plain, and with the importance ratio.
 
 use super::lane::{Lane, LaneTerm, LaneToken};
-use super::{Formula, Term, Token};
-use crate::exponential::LOG_LIMIT;
-use crate::option::Entry;
+use super::{Formula, Surrogate, Term, Token};
 
 /// Basic policy gradient: `J = ℓ·A`, `g = A` (CPGD §4.2). Key `pg`.
 ///
@@ -12,19 +10,17 @@ use crate::option::Entry;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PolicyGradient;
 
-impl Formula for PolicyGradient {
+impl Surrogate for PolicyGradient {
     fn term(&self, token: Token) -> Term {
         Term { surrogate: token.log_ratio * token.advantage, coefficient: token.advantage }
-    }
-
-    fn entries(&mut self) -> Vec<Entry<'_>> {
-        Vec::new()
     }
 
     fn multiplier_bound(&self) -> Option<f64> {
         Some(1.0)
     }
 }
+
+impl Formula for PolicyGradient {}
 
 impl Lane for PolicyGradient {
     #[inline(always)]
@@ -37,16 +33,14 @@ impl Lane for PolicyGradient {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ImportanceSampling;
 
-impl Formula for ImportanceSampling {
+impl Surrogate for ImportanceSampling {
     fn term(&self, token: Token) -> Term {
-        let value = token.log_ratio.min(f64::from(LOG_LIMIT)).exp() * token.advantage;
+        let value = token.ratio() * token.advantage;
         Term { surrogate: value, coefficient: value }
     }
-
-    fn entries(&mut self) -> Vec<Entry<'_>> {
-        Vec::new()
-    }
 }
+
+impl Formula for ImportanceSampling {}
 
 impl Lane for ImportanceSampling {
     #[inline(always)]

@@ -1,8 +1,8 @@
 //! SAPO: a sigmoid gate in place of the clip.
 
 use super::lane::{Lane, LaneTerm, LaneToken};
-use super::{Formula, Term, Token, maximum::maximum, sign::positive};
-use crate::exponential::{LOG_LIMIT, exp, exp_negative};
+use super::{Formula, Surrogate, Term, Token, maximum::maximum, sign::positive};
+use crate::exponential::{exp, exp_negative};
 use crate::option::{Entry, Range};
 
 /// Soft Adaptive Policy Optimization: with `p = σ(τ(r−1))`, `J = (4/τ)·p·A` and `g = 4p(1−p)·r·A`, where
@@ -27,9 +27,9 @@ impl Sapo {
     }
 }
 
-impl Formula for Sapo {
+impl Surrogate for Sapo {
     fn term(&self, token: Token) -> Term {
-        let ratio = token.log_ratio.min(f64::from(LOG_LIMIT)).exp();
+        let ratio = token.ratio();
         let tau = if positive(token.advantage) { self.temperature_positive } else { self.temperature_negative };
         let z = tau * (ratio - 1.0);
         // p(1−p) = e/(1+e)² with e = exp(−|z|), which does not cancel
@@ -41,7 +41,7 @@ impl Formula for Sapo {
         }
     }
 
-    fn entries(&mut self) -> Vec<Entry<'_>> {
+    fn options(&mut self) -> Vec<Entry<'_>> {
         vec![
             Entry::number(
                 "temperature_positive",
@@ -70,6 +70,8 @@ impl Formula for Sapo {
         Some(peak(self.temperature_positive).max(peak(self.temperature_negative)))
     }
 }
+
+impl Formula for Sapo {}
 
 /// SAPO in `f32`.
 pub(super) struct SapoLane {

@@ -122,6 +122,9 @@ pub struct Correction {
 
 const KEYS: &[&str] =
     &["rollout_is", "rollout_is_threshold", "rollout_is_batch_normalize", "rollout_rs", "rollout_rs_threshold"];
+const TAKES_LEVEL: &str = "\"none\", \"token\" or \"sequence\"";
+const TAKES_THRESHOLD: &str = "a cap above 0, or \"low_high\"";
+const TAKES_TRUTH: &str = "\"true\" or \"false\"";
 
 impl Correction {
     /// Sets an option by key: `rollout_is` = `"none"`, `"token"` or `"sequence"`, then `rollout_is_threshold` = `2.0` (a
@@ -144,7 +147,7 @@ impl Correction {
                 Some(level) => {
                     self.importance = Some(Importance { level, truncation: Truncation::Cap(2.0), normalize: false });
                 }
-                None => return bad("\"none\", \"token\" or \"sequence\"".to_owned()),
+                None => return bad(TAKES_LEVEL.to_owned()),
             },
             "rollout_is_threshold" | "rollout_is_batch_normalize" => {
                 let Some(importance) = &mut self.importance else {
@@ -159,8 +162,8 @@ impl Correction {
                     }
                     ("rollout_is_batch_normalize", _, "true") => importance.normalize = true,
                     ("rollout_is_batch_normalize", _, "false") => importance.normalize = false,
-                    ("rollout_is_threshold", ..) => return bad("a cap above 0, or \"low_high\"".to_owned()),
-                    _ => return bad("\"true\" or \"false\"".to_owned()),
+                    ("rollout_is_threshold", ..) => return bad(TAKES_THRESHOLD.to_owned()),
+                    _ => return bad(TAKES_TRUTH.to_owned()),
                 }
             }
             "rollout_rs" if text == "none" => self.rejections.clear(),
@@ -221,11 +224,13 @@ impl Correction {
             Setting {
                 key: KEYS[0],
                 value: Value::Text(self.importance.map_or("none", |importance| importance.level.key()).to_owned()),
+                takes: TAKES_LEVEL.to_owned(),
                 about: "importance weights for another engine's rollouts, by token or sequence",
             },
             Setting {
                 key: KEYS[3],
                 value: Value::Text(join(self.rejections.iter().map(|r| r.criterion.key().to_owned()).collect())),
+                takes: format!("\"none\" or some of {}, separated by commas", Criterion::KEYS.join(", ")),
                 about: "what tokens or sequences are rejected by",
             },
         ];
@@ -237,12 +242,14 @@ impl Correction {
             settings.push(Setting {
                 key: KEYS[1],
                 value,
+                takes: TAKES_THRESHOLD.to_owned(),
                 about: "a cap of the weights, or a band outside of which they are 0",
             });
             let value = Value::Text(importance.normalize.to_string());
             settings.push(Setting {
                 key: KEYS[2],
                 value,
+                takes: TAKES_TRUTH.to_owned(),
                 about: "whether weights are divided by their mean over the batch",
             });
         }
@@ -251,7 +258,8 @@ impl Correction {
                 if r.criterion.is_ratio() { format!("{}_{}", r.low, r.high) } else { r.high.to_string() }
             };
             let value = Value::Text(join(self.rejections.iter().map(bound).collect()));
-            settings.push(Setting { key: KEYS[4], value, about: "the bounds of each rejection" });
+            let takes = "a bound for each criterion: 2.0 or \"0.5_2.0\"".to_owned();
+            settings.push(Setting { key: KEYS[4], value, takes, about: "the bounds of each rejection" });
         }
         settings
     }

@@ -29,6 +29,27 @@ impl Objective {
 }
 
 impl Evaluation<'_> {
+    /// Refuses a block in which the objective gave what is no number.
+    pub(super) fn check_defined(&self) -> Result<(), ObjectiveError> {
+        let Some(i) = self.undefined else { return Ok(()) };
+        let (sequence, position) = self.batch.place(self.block.token(self.batch, i));
+        let log_ratio = if self.by_sequence { self.block.control[i] } else { self.block.log_ratio[i] };
+        let (objective, advantage) = (self.objective.name(), self.block.advantage[i]);
+        Err(ObjectiveError::Undefined { objective, log_ratio, advantage, sequence, position })
+    }
+
+    /// Refuses a sequence whose own advantage is not finite.
+    pub(super) fn check_advantage(&self, sequence: usize) -> Result<(), ObjectiveError> {
+        let Advantages::PerSequence(advantages) = self.batch.advantages else { return Ok(()) };
+        let value = advantages[sequence];
+        if value.is_finite() {
+            return Ok(());
+        }
+        let start = self.batch.offsets[sequence];
+        let position = self.batch.runs(sequence).next().map_or(0, |run| run.start - start);
+        Err(ObjectiveError::NotFinite { field: "advantages", value, sequence, position })
+    }
+
     /// Looks for values of the block that are not finite, and for negative weights.
     pub(super) fn check(&self, n: usize) -> Result<(), ObjectiveError> {
         let block = &self.block;

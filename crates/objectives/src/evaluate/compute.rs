@@ -88,17 +88,21 @@ impl Evaluation<'_> {
             inputs,
             multiplier: &mut scratch.multiplier[..n],
             value: &mut scratch.value[..n],
-            psi: &mut scratch.psi[..n],
-            zeta: &mut scratch.zeta[..n],
-            survival: &mut scratch.survival[..n],
+            psi: &mut scratch.first[..n],
+            zeta: &mut scratch.second[..n],
+            survival: &mut scratch.third[..n],
         };
         let formula = self.objective.control.formula();
         self.objective.control.run(&mut columns);
+        if matches!(self.objective.control, Control::Own(_)) {
+            let undefined = |i: &usize| scratch.multiplier[*i].is_nan() || scratch.value[*i].is_nan();
+            self.undefined = (0..n).find(undefined);
+        }
         let Some(collector) = &mut self.collector else { return };
         let dual = formula.count_dual(inputs.log_ratio, inputs.advantage);
         collector.add_dual(dual);
         if matches!(self.objective.control, Control::Mhpo(_)) {
-            collector.add_hazard(&scratch.psi[..n], &scratch.zeta[..n], &scratch.survival[..n]);
+            collector.add_hazard(&scratch.first[..n], &scratch.second[..n], &scratch.third[..n]);
         }
         collector.add(&Observed {
             log_ratio: &block.log_ratio[..n],
@@ -151,7 +155,7 @@ impl Evaluation<'_> {
         let scratch = &mut *self.scratch;
         let (logp, logp_ref) = (&self.block.logp[..n], &self.block.logp_ref[..n]);
         // the columns of the ratio's penalty are free by now
-        let (k1, excess, k3) = (&mut scratch.psi[..n], &mut scratch.zeta[..n], &mut scratch.survival[..n]);
+        let (k1, excess, k3) = (&mut scratch.first[..n], &mut scratch.second[..n], &mut scratch.third[..n]);
         for i in 0..n {
             let d = logp[i] - logp_ref[i];
             let at = parts(-d);

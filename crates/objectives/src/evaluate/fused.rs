@@ -7,7 +7,7 @@ use super::instructions::Task;
 use super::{Evaluation, Scratch, finite};
 use crate::batch::{Advantages, TokenBatch};
 use crate::block::{BLOCK, Block, Column, NOT_FINITE, Pick, SequenceValues, any_not_finite, magnitude_bits};
-use crate::control::{Lane, LaneToken, Loop};
+use crate::control::{Control, Lane, LaneToken, Loop};
 use crate::error::ObjectiveError;
 use crate::exponential::{exp, lesser, parts};
 use crate::regularizer::Drift;
@@ -28,6 +28,7 @@ impl Evaluation<'_> {
     pub(super) fn fuses(&self) -> bool {
         let batch = self.batch;
         let alone = self.collector.is_none()
+            && !matches!(self.objective.control, Control::Own(_))
             && batch.logp_ref.is_none()
             && batch.token_weights.is_none()
             && batch.logp_epoch.is_none()
@@ -168,7 +169,7 @@ impl Fused<'_, '_> {
         };
         let progress = &block.progress[..n];
         let (gradient, terms) = (&mut scratch.value[..n], &mut scratch.surrogate[..n]);
-        let (first, second, third) = (&mut scratch.psi[..n], &mut scratch.zeta[..n], &mut scratch.survival[..n]);
+        let (first, second, third) = (&mut scratch.first[..n], &mut scratch.second[..n], &mut scratch.third[..n]);
         let weight = values.weight;
         let (mean, mean_ratio) = values.mean.unwrap_or_default();
         let (alpha, bound) = self.drift.map_or((0.0, 0.0), |drift| (drift.coefficient as f32, drift.bound as f32));

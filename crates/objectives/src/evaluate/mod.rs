@@ -119,9 +119,10 @@ struct Scratch {
     k3: Column,
     multiplier: Column,
     value: Column,
-    psi: Column,
-    zeta: Column,
-    survival: Column,
+    /// What one loop hands to the next: MHPO's ψ, ζ and survival, the stages of other lanes, the reference's estimators.
+    first: Column,
+    second: Column,
+    third: Column,
     surrogate: Column,
     coefficient: Column,
 }
@@ -143,6 +144,8 @@ struct Evaluation<'a> {
     detail: Option<TokenDetail>,
     trained: usize,
     collector: Option<Collector>,
+    /// The first token of a block whose term is no number: only an objective of one's own can have one.
+    undefined: Option<usize>,
 }
 
 impl<'a> Evaluation<'a> {
@@ -168,9 +171,9 @@ impl<'a> Evaluation<'a> {
                 k3: column,
                 multiplier: column,
                 value: column,
-                psi: column,
-                zeta: column,
-                survival: column,
+                first: column,
+                second: column,
+                third: column,
                 surrogate: column,
                 coefficient: column,
             }),
@@ -183,6 +186,7 @@ impl<'a> Evaluation<'a> {
                 region: vec![Region::Middle; tokens],
             }),
             trained: 0,
+            undefined: None,
             collector: (report != Report::Loss).then(|| Collector::new(bounds.log_f32())),
         })
     }
@@ -206,34 +210,11 @@ impl<'a> Evaluation<'a> {
                 picked.extend(batch.runs(sequence).flatten().map(|t| t as u32));
             }
             self.trained += trained;
-            if let Advantages::PerSequence(advantages) = batch.advantages
-                && !advantages[sequence].is_finite()
-            {
-                let position = batch.runs(sequence).next().map_or(0, |run| run.start - span[0]);
-                let value = advantages[sequence];
-                return Err(ObjectiveError::NotFinite { field: "advantages", value, sequence, position });
-            }
+            self.check_advantage(sequence)?;
             if let Some(collector) = &mut self.collector {
                 collector.count_sequence();
             }
-            let mut values = SequenceValues {
-                weight: weight as f32,
-                advantage: match batch.advantages {
-                    Advantages::PerSequence(advantages) => advantages[sequence],
-                    Advantages::PerToken(_) => 0.0,
-                },
-                mean: None,
-                trained,
-                before: 0,
-                needs_progress: self.objective.control.formula().needs_progress(),
-            };
-            if self.by_sequence {
-                let mean = self.mean_log_ratio(sequence, trained);
-                if !mean.is_finite() {
-                    batch.runs(sequence).try_for_each(|run| self.refuse(run, values))?;
-                }
-                values.mean = Some((mean, exp(mean)));
-            }
+            let values = self.sequence_values(sequence, trained, weight as f32)?;
             if fuses {
                 self.note_runs(sequence, values);
             } else {
@@ -254,6 +235,30 @@ impl<'a> Evaluation<'a> {
             None => Stats::empty(),
         };
         Ok(TokenLoss { loss: self.loss, grad_logp: self.grad_logp, detail: self.detail, stats })
+    }
+
+    /// What is the same for all tokens of a sequence.
+    fn sequence_values(
+        &mut self,
+        sequence: usize,
+        trained: usize,
+        weight: f32,
+    ) -> Result<SequenceValues, ObjectiveError> {
+        let advantage = match self.batch.advantages {
+            Advantages::PerSequence(advantages) => advantages[sequence],
+            Advantages::PerToken(_) => 0.0,
+        };
+        let needs_progress = self.objective.control.formula().needs_progress();
+        let values = SequenceValues { weight, advantage, mean: None, trained, before: 0, needs_progress };
+        if !self.by_sequence {
+            return Ok(values);
+        }
+        let mean = self.mean_log_ratio(sequence, trained);
+        if !mean.is_finite() {
+            let batch = self.batch;
+            batch.runs(sequence).try_for_each(|run| self.refuse(run, values))?;
+        }
+        Ok(SequenceValues { mean: Some((mean, exp(mean))), ..values })
     }
 
     fn push_sequence(&mut self, start: usize, picked: &[u32], values: SequenceValues) -> Result<(), ObjectiveError> {
@@ -280,6 +285,7 @@ impl<'a> Evaluation<'a> {
             self.check(n)?;
             let instructions = self.instructions;
             instructions.run(&mut BlockTask { evaluation: self, tokens: n });
+            self.check_defined()?;
             self.block.len = 0;
         }
         Ok(())

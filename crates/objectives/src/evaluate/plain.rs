@@ -59,6 +59,11 @@ impl Objective {
                 };
                 let (surrogate, coefficient) =
                     self.token_terms(batch, t, advantage, mean, (before + 1) as f64 / tokens.len() as f64);
+                if surrogate.is_nan() || coefficient.is_nan() {
+                    let log_ratio = if self.control.controls_sequences() { mean } else { gap(&t) } as f32;
+                    let (objective, advantage, position) = (self.name(), advantage as f32, t - span[0]);
+                    return Err(ObjectiveError::Undefined { objective, log_ratio, advantage, sequence, position });
+                }
                 plain.loss -= weight * surrogate;
                 plain.grad_logp[t] = 0.0 - weight * coefficient;
             }

@@ -4,43 +4,54 @@
 const SPLITS_LOG2: u32 = 4;
 /// Exponent of the lowest edge; smaller magnitudes share the first bin, with zero.
 const LOWEST_EXPONENT: i32 = -16;
-/// Exponent of the highest edge; greater magnitudes share the last bin.
-const HIGHEST_EXPONENT: i32 = 8;
 /// Bits of the first bin's upper edge, shifted as indices are.
 const FIRST: i32 = (127 + LOWEST_EXPONENT) << SPLITS_LOG2;
-/// Bins of one sign: one for magnitudes below 2⁻¹⁶, then 16 an octave up to 2⁸.
-pub(crate) const BINS: usize = 1 + (((HIGHEST_EXPONENT - LOWEST_EXPONENT) as usize) << SPLITS_LOG2);
-const LAST: i32 = BINS as i32 - 1;
 
 /// Entries of a table of counts: a power of two, so that masking an index replaces the check of it.
-pub(crate) const TABLE: usize = (2 * BINS).next_power_of_two();
+pub(crate) const TABLE: usize = 1024;
+/// Bins of numbers that are not negative: one for those below 2⁻¹⁶, 16 an octave up to 2⁴⁷, and one for those from there on.
+const POSITIVE_BINS: usize = bins(47);
+/// Bins of either sign of signed numbers: as many octaves as a table has room for.
+const SIGNED_BINS: usize = bins(15);
+const _: () = assert!(POSITIVE_BINS <= TABLE && 2 * SIGNED_BINS <= TABLE);
 
-/// The bin of a magnitude: its exponent and leading mantissa bits.
+/// Bins up to 2 to the power of `highest`.
+const fn bins(highest: i32) -> usize {
+    2 + (((highest - LOWEST_EXPONENT) as usize) << SPLITS_LOG2)
+}
+
+/// The bin of a magnitude, of so many: its exponent and leading mantissa bits.
 #[inline(always)]
-pub(crate) fn bin(magnitude: f32) -> i32 {
+fn bin_of(magnitude: f32, bins: usize) -> i32 {
+    let last = bins as i32 - 1;
     let index = ((magnitude.to_bits() & 0x7fff_ffff) >> (23 - SPLITS_LOG2)) as i32 - (FIRST - 1);
     let index = if index < 0 { 0 } else { index };
-    if index > LAST { LAST } else { index }
+    if index > last { last } else { index }
+}
+
+/// The bin of a number that is not negative.
+#[inline(always)]
+pub(crate) fn bin(x: f32) -> i32 {
+    bin_of(x, POSITIVE_BINS)
 }
 
 /// The bin of a signed number, counted from the most negative; both signs share no bin.
 #[inline(always)]
 pub(crate) fn signed_bin(x: f32) -> i32 {
-    let index = bin(x);
-    if x < 0.0 { LAST - index } else { index + BINS as i32 }
+    let index = bin_of(x, SIGNED_BINS);
+    if x < 0.0 { SIGNED_BINS as i32 - 1 - index } else { index + SIGNED_BINS as i32 }
 }
 
-/// The magnitudes between which a bin lies.
-fn edges(index: usize) -> (f64, f64) {
-    let edge = |i: i32| f64::from(f32::from_bits(((i + FIRST - 1) as u32) << (23 - SPLITS_LOG2)));
-    match index {
-        0 => (0.0, edge(1)),
-        _ => (edge(index as i32), edge(index as i32 + 1)),
-    }
+/// The magnitudes between which a bin of so many lies.
+fn edges(index: usize, bins: usize) -> (f64, f64) {
+    let edge = |i: usize| f64::from(f32::from_bits(((i as i32 + FIRST - 1) as u32) << (23 - SPLITS_LOG2)));
+    let low = if index == 0 { 0.0 } else { edge(index) };
+    (low, if index + 1 == bins { f64::INFINITY } else { edge(index + 1) })
 }
 
 /// Counts of numbers by bin. A quantile is exact to its bin: a sixteenth of an octave, within which it is
-/// interpolated, and never outside of the smallest and greatest number seen.
+/// interpolated, and never outside of the smallest and greatest number seen. The bins end at 2⁴⁷, those of signed numbers at
+/// ±2¹⁵; what lies further out shares one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Histogram {
     counts: Vec<u64>,
@@ -61,7 +72,7 @@ impl Histogram {
     }
 
     fn new(signed: bool) -> Self {
-        let bins = if signed { 2 * BINS } else { BINS };
+        let bins = if signed { 2 * SIGNED_BINS } else { POSITIVE_BINS };
         Self { counts: vec![0; bins], signed, min: f64::INFINITY, max: f64::NEG_INFINITY }
     }
 
@@ -108,7 +119,7 @@ impl Histogram {
         self.max
     }
 
-    /// The bins that are not empty, ascending: `(low, high, count)` counts numbers in `[low, high)`.
+    /// The bins that are not empty, ascending: `(low, high, count)` counts numbers in `[low, high)`. The outermost are unbounded.
     pub fn bins(&self) -> impl Iterator<Item = (f64, f64, u64)> + '_ {
         self.counts.iter().enumerate().filter(|(_, count)| **count > 0).map(|(at, &count)| {
             let (low, high) = self.span(at);
@@ -118,12 +129,12 @@ impl Histogram {
 
     fn span(&self, at: usize) -> (f64, f64) {
         if !self.signed {
-            edges(at)
-        } else if at < BINS {
-            let (low, high) = edges(BINS - 1 - at);
+            edges(at, POSITIVE_BINS)
+        } else if at < SIGNED_BINS {
+            let (low, high) = edges(SIGNED_BINS - 1 - at, SIGNED_BINS);
             (-high, -low)
         } else {
-            edges(at - BINS)
+            edges(at - SIGNED_BINS, SIGNED_BINS)
         }
     }
 
@@ -138,6 +149,8 @@ impl Histogram {
         let mut value = self.max;
         for (low, high, count) in self.bins() {
             let count = count as f64;
+            let low = if low.is_finite() { low } else { self.min };
+            let high = if high.is_finite() { high } else { self.max };
             if before + count >= rank {
                 value = low + (high - low) * ((rank - before) / count);
                 break;
@@ -166,18 +179,25 @@ mod tests {
     #[test]
     fn every_number_lies_between_the_edges_of_its_bin() {
         let mut x = 1e-7_f32;
-        while x < 250.0 {
-            let (low, high) = edges(bin(x) as usize);
+        while x < 1e14 {
+            let (low, high) = edges(bin(x) as usize, POSITIVE_BINS);
             assert!(low <= f64::from(x) && f64::from(x) < high, "{x} in {low}..{high}");
+            assert!(high <= low * 1.0625 || low == 0.0);
+            if x > 32_000.0 {
+                x *= 1.0137;
+                continue;
+            }
             let both = of(&[x, -x], true);
             let spans: Vec<_> = both.bins().collect();
             assert!(spans[0].0 < f64::from(-x) && f64::from(-x) <= spans[0].1, "{x} in {spans:?}");
             assert!(spans[1].0 <= f64::from(x) && f64::from(x) < spans[1].1, "{x} in {spans:?}");
-            assert!(high <= low * 1.0625 || low == 0.0);
             x *= 1.0137;
         }
         assert_eq!(bin(0.0), 0);
-        assert_eq!(bin(f32::MAX), LAST);
+        for numbers in [[f32::MAX, 1e15], [-f32::MAX, -40_000.0]] {
+            let (low, high, count) = of(&numbers, numbers[0] < 0.0).bins().next().unwrap_or_default();
+            assert_eq!((low.is_infinite() || high.is_infinite(), count), (true, 2), "{numbers:?} in {low}..{high}");
+        }
     }
 
     #[test]

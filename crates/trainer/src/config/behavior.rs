@@ -2,12 +2,12 @@
 //!
 //! Sources: verl = `algorithm.rollout_correction` and vLLM, SGLang = their servers, as documented in 2026.
 
-use surefoot_objectives::OptionError;
 use surefoot_objectives::correction::Correction as Weights;
+use surefoot_objectives::{OptionError, Value};
 
+use super::Config;
 use super::choice::{CorrectionMode, Importance, Reload, ServerPrompt};
 use super::table::stage;
-use super::{Config, OptionValue};
 
 stage! {
     /// How samples of an older policy (`rollout.staleness`) or of another engine (`server.url`) are trained on.
@@ -17,13 +17,13 @@ stage! {
         /// Importance weights `π_old/π_behavior` that multiply the tokens' terms.
         rollout_is: Importance = Importance::None, "verl `rollout_is`";
         /// Their cap (`2.0`), or a band outside of which they are 0 (`"0.5_5.0"`, IcePop).
-        rollout_is_threshold: Option<OptionValue> = None, "verl `rollout_is_threshold`: 2.0";
+        rollout_is_threshold: Option<Value> = None, "verl `rollout_is_threshold`: 2.0";
         /// Whether they are divided by their mean over the step.
         rollout_is_batch_normalize: bool = false, "verl `rollout_is_batch_normalize`";
         /// By what tokens or sequences are rejected: `none`, or some of `token_k1`, `token_k2`, `token_k3`, `seq_sum_k1`, `seq_sum_k2`, `seq_sum_k3`, `seq_mean_k1`, `seq_mean_k2`, `seq_mean_k3`, `seq_max_k2`, `seq_max_k3`, separated by commas.
         rollout_rs: String = "none".to_string(), "verl `rollout_rs`";
         /// The bound of each, separated by commas: `2.0` (for a ratio, k1, that is `0.5_2.0`) or `"0.5_2.0"`.
-        rollout_rs_threshold: Option<OptionValue> = None, "verl `rollout_rs_threshold`: 0.5_2.0";
+        rollout_rs_threshold: Option<Value> = None, "verl `rollout_rs_threshold`: 0.5_2.0";
     }
 }
 
@@ -106,10 +106,6 @@ impl Config {
     /// As [`Config::build_correction`]; an error comes with the key that it is about.
     pub(super) fn try_correction(&self) -> Result<Weights, (&'static str, OptionError)> {
         let section = &self.correction;
-        let bound = |value: &OptionValue| match value {
-            OptionValue::Number(number) => number.to_string(),
-            OptionValue::Text(text) => text.clone(),
-        };
         let normalize = section.rollout_is_batch_normalize.then(|| "true".to_string());
         let mut weights = Weights::default();
         for (key, name, value) in [
@@ -117,14 +113,14 @@ impl Config {
             (
                 "correction.rollout_is_threshold",
                 "rollout_is_threshold",
-                section.rollout_is_threshold.as_ref().map(bound),
+                section.rollout_is_threshold.as_ref().map(Value::to_string),
             ),
             ("correction.rollout_is_batch_normalize", "rollout_is_batch_normalize", normalize),
             ("correction.rollout_rs", "rollout_rs", Some(section.rollout_rs.clone())),
             (
                 "correction.rollout_rs_threshold",
                 "rollout_rs_threshold",
-                section.rollout_rs_threshold.as_ref().map(bound),
+                section.rollout_rs_threshold.as_ref().map(Value::to_string),
             ),
         ] {
             if let Some(value) = value {

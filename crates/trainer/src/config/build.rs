@@ -1,10 +1,9 @@
 //! From the configuration to the objects of the objectives crate.
 
 use surefoot_objectives::advantage::{AdvantageEstimator, Estimator};
-use surefoot_objectives::{Aggregation, Drift, Objective, OptionError, Regularizer, Value};
+use surefoot_objectives::{Aggregation, Drift, Objective, OptionError, Regularizer};
 
 use super::Config;
-use super::OptionValue;
 
 impl Config {
     /// The objective of `[objective]`, with the regularisers of `[regularizer]`.
@@ -49,11 +48,7 @@ impl Config {
         let mut objective =
             Objective::named(&self.objective.name).map_err(|error| ("objective.name".to_string(), error))?;
         for (key, value) in &self.objective.options {
-            let value = match value {
-                OptionValue::Number(number) => Value::from(*number),
-                OptionValue::Text(text) => Value::from(text.as_str()),
-            };
-            objective.set(key, value).map_err(|error| (format!("objective.{key}"), error))?;
+            objective.set(key, value.clone()).map_err(|error| (format!("objective.{key}"), error))?;
         }
         if objective.aggregation == Aggregation::SeqMeanTokenSumNorm && objective.aggregation_length.is_none() {
             objective.aggregation_length = Some(self.rollout.max_new_tokens as f64);

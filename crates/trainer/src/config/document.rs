@@ -47,7 +47,7 @@ fn section(page: &mut String, stage: &dyn Stage) {
         stage.about()
     ));
     for KeyDoc { name, expects, default, doc, source } in stage.keys() {
-        let default = default.map_or_else(|| "not set".to_string(), |value| format!("`{value}`"));
+        let default = default.unwrap_or_else(|| "not set".to_string());
         page.push_str(&format!("| `{name}` | {expects} | {default} | {doc} | {source} |\n"));
     }
 }

@@ -31,7 +31,7 @@ pub use check::MOST_THREADS;
 pub use differ::Difference;
 pub use entry::{Entry, Mismatch, Whole};
 pub use error::{ConfigError, Origin, Problem, ProblemKind};
-pub use objective::{Objective, OptionValue};
+pub use objective::Objective;
 pub use size::Size;
 pub use stages::{
     Advantage, Checkpoint, Data, Eval, Log, Lora, Model, Optimizer, Prompt, Regularizer, Reward, Rollout, Sft, Stop,
@@ -177,7 +177,8 @@ const LONGEST: u64 = 16 << 20;
 impl Config {
     /// The command that goes on with the run in the folder `run`, with as many processes as there are now.
     pub fn resume_command(&self, run: &Path) -> String {
-        let command = format!("surefoot {} --resume {}", self.purpose.command(), shell::argument(run));
+        let (program, purpose) = (shell::program(), self.purpose.command());
+        let command = format!("{program} {purpose} --resume {}", shell::argument(run));
         match launched() {
             1 => command,
             ranks => format!("mpirun -n {ranks} {command}"),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use toml::Value;
+use surefoot_objectives::{Objective as Control, Setting, Value, recipes};
 
 use super::entry::{Entry, Mismatch};
 use super::table::{KeyDoc, Stage};
@@ -10,36 +10,27 @@ use super::table::{KeyDoc, Stage};
 /// `[objective]`: the ratio control that turns log-probabilities and advantages into a loss.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Objective {
-    /// Key of the objective, one of [`surefoot_objectives::RECIPES`].
+    /// Key of the objective, one of [`surefoot_objectives::recipes`].
     pub name: String,
     /// Options that were set; all others have the value of the objective's paper.
-    pub options: BTreeMap<String, OptionValue>,
+    pub options: BTreeMap<String, Value>,
 }
 
-/// Value of an option: a number or a text.
-#[derive(Clone, Debug, PartialEq)]
-pub enum OptionValue {
-    /// As in `clip_low = 0.2`.
-    Number(f64),
-    /// As in `hazard = "weibull"`.
-    Text(String),
-}
-
-impl Entry for OptionValue {
+impl Entry for Value {
     fn expects() -> String {
         "a number or text".into()
     }
-    fn read(value: &Value) -> Result<Self, Mismatch> {
+    fn read(value: &toml::Value) -> Result<Self, Mismatch> {
         match value {
-            Value::String(text) => Ok(OptionValue::Text(text.clone())),
-            Value::Integer(_) | Value::Float(_) => f64::read(value).map(OptionValue::Number),
+            toml::Value::String(text) => Ok(Value::Text(text.clone())),
+            toml::Value::Integer(_) | toml::Value::Float(_) => f64::read(value).map(Value::Number),
             _ => Err(super::entry::mismatch::<Self>(value)),
         }
     }
     fn to_toml(&self) -> Option<String> {
         match self {
-            OptionValue::Number(number) => number.to_toml(),
-            OptionValue::Text(text) => text.to_toml(),
+            Value::Number(number) => number.to_toml(),
+            Value::Text(text) => text.to_toml(),
         }
     }
 }
@@ -50,52 +41,76 @@ impl Default for Objective {
     }
 }
 
-/// Options of all objectives with what each takes and means; which of them an objective knows, is checked by the objective.
-pub const OPTIONS: &[(&str, Takes, &str)] = &[
-    (
-        "aggregation",
-        Takes::Text,
-        "How tokens are averaged: seq-mean-token-mean, token-mean, prompt-mean-token-mean, seq-mean-token-sum-norm.",
-    ),
-    (
-        "aggregation_length",
-        Takes::Number,
-        "Dr. GRPO: the constant that seq-mean-token-sum-norm divides token sums by; not set: rollout.max_new_tokens.",
-    ),
-    ("clip_low", Takes::Number, "Lower clip range: the ratio's bound is 1 - clip_low."),
-    ("clip_high", Takes::Number, "Upper clip range: the ratio's bound is 1 + clip_high."),
-    ("dual_clip", Takes::Number, "Bound of dual clip and of ASPO."),
-    ("temperature_positive", Takes::Number, "SAPO: temperature for positive advantages."),
-    ("temperature_negative", Takes::Number, "SAPO: temperature for negative advantages."),
-    ("beta_low", Takes::Number, "CE-GPPO: weight below the lower bound."),
-    ("beta_high", Takes::Number, "CE-GPPO: weight above the upper bound."),
-    ("bound", Takes::Number, "MHPO: c, the bound of the log-ratio."),
-    ("shape_positive", Takes::Number, "MHPO: Weibull shape of positive shifts (k+)."),
-    ("scale_positive", Takes::Number, "MHPO: Weibull scale of positive shifts (lambda+)."),
-    ("shape_negative", Takes::Number, "MHPO: Weibull shape of negative shifts (k-)."),
-    ("scale_negative", Takes::Number, "MHPO: Weibull scale of negative shifts (lambda-)."),
-    ("hazard", Takes::Text, "MHPO: weibull or none."),
-    ("anchor", Takes::Text, "MHPO: printed (the formula as it stands) or unit (multiplier exactly 1 on-policy)."),
-    ("decay_low", Takes::Number, "DGPO: n, the decay below the lower bound."),
-    ("decay_high", Takes::Number, "DGPO: m, the decay above the upper bound."),
-    ("drift_coefficient", Takes::Number, "CPGD: weight of the policy drift."),
-    ("drift_bound", Takes::Number, "CPGD: bound of the drift."),
-    ("clip_schedule", Takes::Text, "CPGD: constant or tight-to-loose."),
-    ("schedule_weight", Takes::Number, "CPGD: lambda of the schedule."),
-    (
-        "epoch_weight",
-        Takes::Text,
-        "CPGD: off, or truncated: later epochs over a rollout weigh the advantage by clip(π_epoch/π_old, 1 - clip_low, 1 + clip_high), with the policy that the epoch began with (one forward pass more an epoch).",
-    ),
-];
+/// An option of this key, as each objective that has one tells of it.
+struct Known {
+    key: &'static str,
+    by: Vec<(&'static str, Setting)>,
+}
 
-/// What an option takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Takes {
-    /// A number.
-    Number,
-    /// A text.
-    Text,
+/// The options of all objectives, those that all share first. Which of them an objective has, is checked by the objective.
+fn known() -> Vec<Known> {
+    let mut all: Vec<Known> = Vec::new();
+    for recipe in recipes() {
+        let Ok(objective) = Control::named(recipe.key) else { continue };
+        for setting in objective.settings() {
+            match all.iter_mut().find(|known| known.key == setting.key) {
+                Some(known) => known.by.push((recipe.key, setting)),
+                None => all.push(Known { key: setting.key, by: vec![(recipe.key, setting)] }),
+            }
+        }
+    }
+    all
+}
+
+impl Known {
+    /// What the objectives say, each once, with those that say so.
+    fn said(&self, of: impl Fn(&Setting) -> String) -> Vec<(String, Vec<&'static str>)> {
+        let mut all: Vec<(String, Vec<&'static str>)> = Vec::new();
+        for (objective, setting) in &self.by {
+            let said = of(setting);
+            match all.iter_mut().find(|(other, _)| *other == said) {
+                Some((_, objectives)) => objectives.push(objective),
+                None => all.push((said, vec![objective])),
+            }
+        }
+        // what most say comes first
+        all.sort_by_key(|(_, objectives)| std::cmp::Reverse(objectives.len()));
+        all
+    }
+
+    /// Whether all objectives take a number (or all a word): then the other is refused where it stands.
+    fn takes_numbers(&self) -> Option<bool> {
+        let number = |setting: &Setting| matches!(setting.value, Value::Number(_));
+        let first = self.by.first().map(|(_, setting)| number(setting))?;
+        self.by.iter().all(|(_, setting)| number(setting) == first).then_some(first)
+    }
+
+    fn document(&self) -> KeyDoc {
+        let default = |setting: &Setting| match setting.key {
+            "aggregation_length" => "`rollout.max_new_tokens`".to_string(),
+            _ => setting.value.to_toml().map_or_else(String::new, |toml| format!("`{toml}`")),
+        };
+        let (takes, about) =
+            (self.said(|setting| setting.takes.clone()), self.said(|setting| setting.about.to_string()));
+        let default = self.said(default);
+        let everyones = self.by.len() == recipes().len();
+        KeyDoc {
+            name: self.key,
+            expects: join(&takes, takes.len() > 1),
+            default: Some(join(&default, default.len() > 1 || !everyones)),
+            doc: join(&about, about.len() > 1),
+            source: "the objective's paper",
+        }
+    }
+}
+
+/// What is said, with the objectives of which it is said where they are `named`.
+fn join(said: &[(String, Vec<&'static str>)], named: bool) -> String {
+    let part = |(said, objectives): &(String, Vec<&'static str>)| match named {
+        true => format!("{said} ({})", objectives.join(", ")),
+        false => said.clone(),
+    };
+    said.iter().map(part).collect::<Vec<_>>().join("; ")
 }
 
 impl Stage for Objective {
@@ -104,28 +119,18 @@ impl Stage for Objective {
     }
 
     fn about(&self) -> &'static str {
-        "The ratio control. Options that are not set have the value of the objective's own paper."
+        "The ratio control. Options that are not set have the value of the objective's own paper; behind it stand the objectives that have the option."
     }
 
     fn keys(&self) -> Vec<KeyDoc> {
         let name = KeyDoc {
             name: "name",
-            expects: String::expects(),
-            default: self.name.to_toml(),
+            expects: recipes().iter().map(|recipe| format!("{:?}", recipe.key)).collect::<Vec<_>>().join(", "),
+            default: self.name.to_toml().map(|name| format!("`{name}`")),
             doc: "The objective.".to_string(),
             source: "MHPO",
         };
-        let option = |&(name, takes, doc): &(&'static str, Takes, &str)| KeyDoc {
-            name,
-            expects: match takes {
-                Takes::Number => f64::expects(),
-                Takes::Text => String::expects(),
-            },
-            default: None,
-            doc: doc.to_string(),
-            source: "the objective's paper",
-        };
-        std::iter::once(name).chain(OPTIONS.iter().map(option)).collect()
+        std::iter::once(name).chain(known().iter().map(Known::document)).collect()
     }
 
     fn entries(&self) -> Vec<(String, Option<String>)> {
@@ -133,15 +138,17 @@ impl Stage for Objective {
         std::iter::once(("name".to_string(), self.name.to_toml())).chain(options).collect()
     }
 
-    fn set(&mut self, key: &str, value: &Value) -> Result<bool, Mismatch> {
+    fn set(&mut self, key: &str, value: &toml::Value) -> Result<bool, Mismatch> {
         if key == "name" {
             self.name = String::read(value)?;
             return Ok(true);
         }
-        let Some((_, takes, _)) = OPTIONS.iter().find(|(name, ..)| *name == key) else { return Ok(false) };
-        let value = match takes {
-            Takes::Number => OptionValue::Number(f64::read(value)?),
-            Takes::Text => OptionValue::Text(String::read(value)?),
+        let all = known();
+        let Some(known) = all.iter().find(|known| known.key == key) else { return Ok(false) };
+        let value = match known.takes_numbers() {
+            Some(true) => Value::Number(f64::read(value)?),
+            Some(false) => Value::Text(String::read(value)?),
+            None => Value::read(value)?,
         };
         self.options.insert(key.to_string(), value);
         Ok(true)

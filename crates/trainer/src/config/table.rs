@@ -9,7 +9,7 @@ pub struct KeyDoc {
     pub name: &'static str,
     /// What values it takes, in words.
     pub expects: String,
-    /// The default as TOML, or `None` when the key is not set by default.
+    /// The default in Markdown, or `None` when the key is not set by default.
     pub default: Option<String>,
     /// One or two sentences.
     pub doc: String,
@@ -88,7 +88,7 @@ macro_rules! stage {
                     $crate::config::KeyDoc {
                         name: stringify!($key),
                         expects: $crate::config::table::expects!($type $(, $least)?),
-                        default: $crate::config::Entry::to_toml(&self.$key),
+                        default: $crate::config::Entry::to_toml(&self.$key).map(|value| format!("`{value}`")),
                         doc: concat!($($doc),+).trim().to_string(),
                         source: $source,
                     }

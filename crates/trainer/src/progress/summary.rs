@@ -11,7 +11,7 @@ use crate::metrics::definition::{
     EVAL_AVG, REWARD_CORRECT, REWARD_MEAN, ROLLOUT_ENTROPY, ROLLOUT_LENGTH_MEAN, ROLLOUT_TOKENS, SFT_LOSS, TIME_STEP,
     UPDATE_TOKENS,
 };
-use crate::shell::argument;
+use crate::shell::{argument, program};
 use std::path::Path;
 
 /// By what a rate is divided at which the reward fell: about half a decade.
@@ -34,7 +34,7 @@ fn anew(config: &Config, run: &Path) -> String {
     let rate = short(config.optimizer.learning_rate / LOWER);
     let folder = argument(Path::new(&format!("log.run_dir={}-lower", run.display())));
     let file = argument(&run.join("config.toml"));
-    format!("surefoot train {file} --set {folder} --set optimizer.learning_rate={rate}")
+    format!("{} train {file} --set {folder} --set optimizer.learning_rate={rate}", program())
 }
 
 /// The closing text of a run: metrics from beginning to end, warnings, and the next commands.
@@ -89,9 +89,9 @@ pub fn summary(config: &Config, outcome: &Outcome) -> String {
     }
     text.push_str("\nnext:\n");
     if let Some(checkpoint) = best.as_ref().map(|(path, _)| path).or(checkpoint.as_ref()) {
-        text.push_str(&format!("  surefoot generate --model {} --prompt \"…\"\n", argument(checkpoint)));
+        text.push_str(&format!("  {} generate --model {} --prompt \"…\"\n", program(), argument(checkpoint)));
     }
-    text.push_str(&format!("  surefoot report {}\n", argument(run)));
+    text.push_str(&format!("  {} report {}\n", program(), argument(run)));
     // More steps would teach a model whose reward is gone nothing.
     let fell = config.purpose == Purpose::Train && Fall::of(records, config).is_some();
     text.push_str(&match fell && matches!(outcome.ending, Ending::Finished) {

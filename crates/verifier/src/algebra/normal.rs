@@ -103,7 +103,7 @@ impl Forms<'_> {
             }
             Node::Mul(a, b) => self.mul(self.kid(*a)?, self.kid(*b)?, budget)?,
             Node::Div(a, b) => {
-                let inverse = self.inverse(self.kid(*b)?, budget)?;
+                let inverse = self.inverse(self.kid(*b)?)?;
                 self.mul(self.kid(*a)?, inverse, budget)?
             }
             Node::Pow(a, b) => self.pow(*a, self.kid(*a)?, self.kid(*b)?, budget)?,
@@ -133,7 +133,7 @@ impl Forms<'_> {
         self.monic(a.top.mul(&b.top, &self.atoms, budget)?, a.bottom.mul(&b.bottom, &self.atoms, budget)?)
     }
 
-    fn inverse(&self, a: Fraction, _budget: &mut Budget) -> Outcome<Fraction> {
+    fn inverse(&self, a: Fraction) -> Outcome<Fraction> {
         self.monic(a.bottom, a.top)
     }
 
@@ -156,7 +156,7 @@ impl Forms<'_> {
             top: a.top.power(size, &self.atoms, budget)?,
             bottom: a.bottom.power(size, &self.atoms, budget)?,
         };
-        if n < 0 { self.inverse(power, budget) } else { Ok(power) }
+        if n < 0 { self.inverse(power) } else { Ok(power) }
     }
 
     fn constant(a: &Fraction) -> Option<RBig> {
@@ -276,7 +276,7 @@ impl Forms<'_> {
             F::Cot => self.quotient(F::Cos, F::Sin, argument, budget),
             F::Sec | F::Csc => {
                 let below = self.call(if function == F::Sec { F::Cos } else { F::Sin }, argument, budget)?;
-                self.inverse(below, budget)
+                self.inverse(below)
             }
             F::Sin | F::Cos => {
                 // sin(−x) = −sin x, cos(−x) = cos x
@@ -305,7 +305,7 @@ impl Forms<'_> {
         budget: &mut Budget,
     ) -> Outcome<Fraction> {
         let (top, bottom) = (self.call(top, argument.clone(), budget)?, self.call(bottom, argument, budget)?);
-        let inverse = self.inverse(bottom, budget)?;
+        let inverse = self.inverse(bottom)?;
         self.mul(top, inverse, budget)
     }
 }

@@ -2,7 +2,7 @@
 
 mod lane;
 
-use super::{Formula, Term, Token, maximum::maximum};
+use super::{Formula, Surrogate, Term, Token, maximum::maximum};
 use crate::exponential::LOG_LIMIT;
 use crate::keyed::keyed_enum;
 use crate::option::{Entry, Range};
@@ -116,8 +116,8 @@ impl Mhpo {
     }
 }
 
-impl Formula for Mhpo {
-    fn entries(&mut self) -> Vec<Entry<'_>> {
+impl Surrogate for Mhpo {
+    fn options(&mut self) -> Vec<Entry<'_>> {
         let bound = Range::Between(1e-3, 64.0);
         vec![
             Entry::number("bound", &mut self.bound, bound, "c: the modulated log-ratio stays within ±c (MHPO eq. 5)"),
@@ -160,17 +160,24 @@ impl Formula for Mhpo {
         Term { surrogate: value * token.advantage, coefficient: value * at.slope * token.advantage }
     }
 
+    /// `J = exp(ψ − sg[ζ])·A`.
+    fn surrogate(&self, token: Token, frozen: Token) -> f64 {
+        let (psi, zeta) = (self.modulation(token.log_ratio).psi, self.modulation(frozen.log_ratio).zeta);
+        (psi - zeta).min(f64::from(LOG_LIMIT)).exp() * token.advantage
+    }
+
     /// The greatest value that the multiplier takes; found by search, as the penalty leaves no closed form.
     fn multiplier_bound(&self) -> Option<f64> {
         if self.hazard == Hazard::None {
             return Some(self.modulator_bound());
         }
-        let multiplier =
-            |log_ratio: f64| self.term(Token { logp: 0.0, log_ratio, advantage: 1.0, progress: 1.0 }).coefficient;
+        let multiplier = |log_ratio: f64| self.term(Token::at(log_ratio, 1.0)).coefficient;
         // sech² has fallen below 4e^(−16) at |ℓ| = 8c
         Some(maximum(multiplier, -8.0 * self.bound, 8.0 * self.bound))
     }
 }
+
+impl Formula for Mhpo {}
 
 fn softplus(x: f64) -> f64 {
     x.max(0.0) + (-x.abs()).exp().ln_1p()

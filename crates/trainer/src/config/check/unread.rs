@@ -4,12 +4,12 @@
 
 use surefoot_objectives::advantage::{Estimator, Weight};
 use surefoot_objectives::control::{ClipSchedule, Control, Cpgd, Hazard};
-use surefoot_objectives::{Aggregation, Objective, Value};
+use surefoot_objectives::{Aggregation, Objective};
 
 use super::Found;
 use crate::collapse::Detectors;
 use crate::config::choice::{Chat, Reload, RewardName, Schedule};
-use crate::config::{Config, OptionValue, Purpose};
+use crate::config::{Config, Purpose};
 use crate::data::Wanted;
 
 /// Keys that are read on one condition.
@@ -202,8 +202,7 @@ fn is_default(config: &Config, defaults: &Config, key: &str) -> bool {
     let Ok(objective) = Objective::named(&config.objective.name) else { return true };
     let usual = objective.settings().into_iter().find(|setting| setting.key == option).map(|setting| setting.value);
     match (config.objective.options.get(option), usual) {
-        (Some(OptionValue::Number(set)), Some(Value::Number(usual))) => *set == usual,
-        (Some(OptionValue::Text(set)), Some(Value::Text(usual))) => *set == usual,
+        (Some(set), Some(usual)) => *set == usual,
         (set, _) => set.is_none(),
     }
 }
