@@ -138,18 +138,22 @@ impl Journey {
         let left = step < config.train.steps || pending.is_some();
         changes.after_step = step;
         notes.extend(changes.note(&config, left)?);
-        // What can be refused comes first: a resume that is leaves the run as it was.
+        if ranks.is_first() && start == Start::New {
+            if let Some(origin) = Origin::of(&policy.source) {
+                origin.keep(&folder)?;
+            }
+            // Before all that makes the folder a run's: one that is killed here is begun anew or resumed.
+            folder.write_config(&config.to_toml())?;
+        }
+        // What can be refused comes first: a resume that is refused leaves the run as it was.
         let written = if ranks.is_first() { Some(Written::open(&config, &folder, before)?) } else { None };
         let records = together::records(&folder, &ranks)?;
         if ranks.is_first() && start == Start::Resume {
             folder.forget_after(step)?;
-        }
-        if ranks.is_first() && (left || start == Start::New) {
-            changes.keep(&folder)?;
-            if let Some(origin) = (start == Start::New).then(|| Origin::of(&policy.source)).flatten() {
-                origin.keep(&folder)?;
+            if left {
+                changes.keep(&folder)?;
+                folder.write_config(&config.to_toml())?;
             }
-            folder.write_config(&config.to_toml())?;
         }
         notes.extend(broken::holes(&records, before));
         let detectors = Detectors::new(&config.stop, &records);
