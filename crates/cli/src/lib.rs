@@ -44,10 +44,13 @@ pub fn main() -> ExitCode {
 
 /// The program, with these objectives besides: every command knows them by their keys.
 pub fn main_with(own: impl IntoIterator<Item = objectives::Recipe>) -> ExitCode {
+    let mut own = own.into_iter().peekable();
+    if own.peek().is_some()
+        && let Some(path) = std::env::args_os().next()
+    {
+        shell::name_program(path.as_ref());
+    }
     for recipe in own {
-        if let Some(path) = std::env::args_os().next() {
-            shell::name_program(path.as_ref());
-        }
         if let Err(error) = objectives::register(recipe) {
             return exit::code(Err(error.into()));
         }

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 
+use surefoot_trainer::excerpt::plain;
 use surefoot_trainer::progress::Terminal;
 
 /// Buffered stdout, for data.
@@ -30,18 +31,6 @@ pub fn error(error: &anyhow::Error) {
     let mark = if colour() { "\x1b[31merror:\x1b[0m" } else { "error:" };
     // Where stderr is closed, nobody reads.
     let _closed = writeln!(io::stderr(), "{mark} {}", plain(&message(error)));
-}
-
-/// A message without what a terminal would obey: it may hold a part of a file, or what a server says.
-fn plain(text: &str) -> String {
-    let harmless = |character: &char| !character.is_control() || matches!(character, '\n' | '\t');
-    text.chars().fold(String::with_capacity(text.len()), |mut plain, character| {
-        match harmless(&character) {
-            true => plain.push(character),
-            false => plain.extend(character.escape_default()),
-        }
-        plain
-    })
 }
 
 /// The error with its causes, each once: many of our errors name their cause in their own text.
@@ -85,12 +74,7 @@ pub fn nowhere() -> Terminal {
 
 #[cfg(test)]
 mod tests {
-    use super::{message, plain};
-
-    #[test]
-    fn a_message_moves_no_cursor() {
-        assert_eq!(plain("two\nlines\t\x1b[2J é\u{9b}"), "two\nlines\t\\u{1b}[2J é\\u{9b}");
-    }
+    use super::message;
 
     #[test]
     fn a_cause_is_named_once() {

@@ -1,15 +1,21 @@
-//! Texts of others in our messages: a server's, a program's.
+//! Texts of others in our messages: a server's, a program's, a part of a file.
+
+/// A text without what a terminal would obey: control characters other than line ends and tabs are escaped.
+pub fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character.is_control() && !matches!(character, '\n' | '\t') {
+            true => plain.extend(character.escape_default()),
+            false => plain.push(character),
+        }
+    }
+    plain
+}
 
 /// The beginning of a text, up to `most` characters, on one line and without what a terminal would obey; "nothing" where there is none.
 pub(crate) fn excerpt(text: &str, most: usize) -> String {
-    let mut line = String::new();
     let mut characters = text.split_whitespace().flat_map(|word| word.chars().chain([' ']));
-    for character in characters.by_ref().take(most) {
-        match character {
-            character if character.is_control() => line.extend(character.escape_default()),
-            character => line.push(character),
-        }
-    }
+    let line = plain(&characters.by_ref().take(most).collect::<String>());
     let more = characters.any(|character| character != ' ');
     let line = line.trim_end();
     match (line.is_empty(), more) {
@@ -21,7 +27,12 @@ pub(crate) fn excerpt(text: &str, most: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::excerpt;
+    use super::{excerpt, plain};
+
+    #[test]
+    fn a_message_moves_no_cursor() {
+        assert_eq!(plain("two\nlines\t\x1b[2J é\u{9b}"), "two\nlines\t\\u{1b}[2J é\\u{9b}");
+    }
 
     #[test]
     fn a_terminal_is_not_spoken_to() {

@@ -30,6 +30,7 @@
 //! | [`plot`] | line plots as SVG |
 //! | [`report`], [`study`] | one HTML file about one or several runs; objectives × settings × seeds, compared |
 //! | [`demo`] | the model and the task that come with the program |
+//! | [`excerpt`] | texts of others in our messages |
 //! | [`shell`] | arguments of commands that a person is told to type |
 //! | [`random`] | a generator for data order and tasks whose numbers never change |
 //!
@@ -40,7 +41,7 @@ pub mod config;
 pub mod data;
 pub mod demo;
 pub mod evaluate;
-mod excerpt;
+pub mod excerpt;
 mod fingerprint;
 pub mod journey;
 mod markup;

@@ -212,13 +212,7 @@ pub(crate) fn restore(
     let file = folder.join(OPTIMIZER);
     let tensors = TensorFolder::open_file(&file)?;
     let len = policy.elements();
-    let read = |name: &str, least: f32| -> Result<Vec<f32>, StateError> {
-        let mut values = vec![0.0; len];
-        tensors.read_into(name, &mut values)?;
-        state.expect(name, fingerprint::of_weights(&values), &file)?;
-        sound(name, &values, least, &file)?;
-        Ok(values)
-    };
+    let read = |name, least| read_tensor(&tensors, name, len, least, &state, &file);
     let values = tensors.shape(WEIGHTS).is_some().then(|| read(WEIGHTS, f32::MIN)).transpose()?;
     let moments = (read(FIRST_MOMENT, f32::MIN)?, read(SECOND_MOMENT, 0.0)?);
     if values.is_none() {
@@ -231,6 +225,22 @@ pub(crate) fn restore(
     Ok(state)
 }
 
+/// A flat tensor of `len` values of `file`, none below `least`, which must be what `state` was saved with.
+fn read_tensor(
+    tensors: &TensorFolder,
+    name: &str,
+    len: usize,
+    least: f32,
+    state: &State,
+    file: &Path,
+) -> Result<Vec<f32>, StateError> {
+    let mut values = vec![0.0; len];
+    tensors.read_into(name, &mut values)?;
+    state.expect(name, fingerprint::of_weights(&values), file)?;
+    sound(name, &values, least, file)?;
+    Ok(values)
+}
+
 fn restore_versions(policy: &Policy, folder: &Path, state: &State, versions: &mut Versions) -> Result<(), StateError> {
     let file = folder.join(BEHAVIOR);
     if !state.signatures.keys().any(|name| name.starts_with(OLDER)) && !file.exists() {
@@ -241,10 +251,7 @@ fn restore_versions(policy: &Policy, folder: &Path, state: &State, versions: &mu
     for name in names {
         let version = name.strip_prefix(OLDER).and_then(|version| version.parse().ok());
         let version = version.ok_or_else(|| broken(&file)(format!("tensor `{name}` is none of {OLDER}N")))?;
-        let mut weights = vec![0.0; policy.parameters()];
-        tensors.read_into(&name, &mut weights)?;
-        state.expect(&name, fingerprint::of_weights(&weights), &file)?;
-        sound(&name, &weights, f32::MIN, &file)?;
+        let weights = read_tensor(&tensors, &name, policy.parameters(), f32::MIN, state, &file)?;
         versions.restore(version, Model { config: policy.structure().clone(), weights });
     }
     Ok(())

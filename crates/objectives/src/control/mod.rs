@@ -69,39 +69,33 @@ pub enum Control {
     Own(Own),
 }
 
+/// What a variant of [`Control`] holds, shared or not.
+macro_rules! inner {
+    ($control:expr) => {
+        match $control {
+            Control::PolicyGradient(inner) => inner,
+            Control::ImportanceSampling(inner) => inner,
+            Control::HardClip(inner) => inner,
+            Control::Gspo(inner) => inner,
+            Control::Sapo(inner) => inner,
+            Control::Cispo(inner) => inner,
+            Control::Gppo(inner) => inner,
+            Control::Aspo(inner) => inner,
+            Control::Mhpo(inner) => inner,
+            Control::Dgpo(inner) => inner,
+            Control::Cpgd(inner) => inner,
+            Control::Own(inner) => inner,
+        }
+    };
+}
+
 impl Control {
     pub(crate) fn formula(&self) -> &dyn Formula {
-        match self {
-            Self::PolicyGradient(inner) => inner,
-            Self::ImportanceSampling(inner) => inner,
-            Self::HardClip(inner) => inner,
-            Self::Gspo(inner) => inner,
-            Self::Sapo(inner) => inner,
-            Self::Cispo(inner) => inner,
-            Self::Gppo(inner) => inner,
-            Self::Aspo(inner) => inner,
-            Self::Mhpo(inner) => inner,
-            Self::Dgpo(inner) => inner,
-            Self::Cpgd(inner) => inner,
-            Self::Own(inner) => inner,
-        }
+        inner!(self)
     }
 
     fn formula_mut(&mut self) -> &mut dyn Formula {
-        match self {
-            Self::PolicyGradient(inner) => inner,
-            Self::ImportanceSampling(inner) => inner,
-            Self::HardClip(inner) => inner,
-            Self::Gspo(inner) => inner,
-            Self::Sapo(inner) => inner,
-            Self::Cispo(inner) => inner,
-            Self::Gppo(inner) => inner,
-            Self::Aspo(inner) => inner,
-            Self::Mhpo(inner) => inner,
-            Self::Dgpo(inner) => inner,
-            Self::Cpgd(inner) => inner,
-            Self::Own(inner) => inner,
-        }
+        inner!(self)
     }
 
     /// Hands the objective's lane to a loop. Inlined, not through [`Self::formula`]: the caller is compiled for several

@@ -228,9 +228,7 @@ impl RewardName {
             RewardName::Format | RewardName::Overlong | RewardName::Command => false,
         }
     }
-}
 
-impl RewardName {
     /// The metrics of this reward beside others: its mean and its standard deviation.
     pub const fn metrics(self) -> (Metric, Metric) {
         match self {

@@ -1,6 +1,8 @@
 //! The fields of a request's body: each is read within its range, or refused.
 use super::Refused;
 use serde_json::{Value, json};
+use std::fmt::Display;
+use std::ops::RangeInclusive;
 
 /// A request's body.
 pub(super) struct Fields<'a>(pub &'a Value);
@@ -47,22 +49,26 @@ impl Fields<'_> {
     }
 
     pub fn number(&self, key: &str, default: f64, least: f64, most: f64) -> Result<f64, Refused> {
-        match &self.0[key] {
-            Value::Null => Ok(default),
-            value => value
-                .as_f64()
-                .filter(|value| (least..=most).contains(value))
-                .ok_or_else(|| self.refuse(key, &format!("a number from {least} to {most}"))),
-        }
+        self.within(key, "a number", default, least..=most, Value::as_f64)
     }
 
     pub fn whole(&self, key: &str, default: u64, least: u64, most: u64) -> Result<u64, Refused> {
+        self.within(key, "a whole number", default, least..=most, Value::as_u64)
+    }
+
+    fn within<T: PartialOrd + Display>(
+        &self,
+        key: &str,
+        kind: &str,
+        default: T,
+        range: RangeInclusive<T>,
+        read: fn(&Value) -> Option<T>,
+    ) -> Result<T, Refused> {
         match &self.0[key] {
             Value::Null => Ok(default),
-            value => value
-                .as_u64()
-                .filter(|value| (least..=most).contains(value))
-                .ok_or_else(|| self.refuse(key, &format!("a whole number from {least} to {most}"))),
+            value => read(value)
+                .filter(|value| range.contains(value))
+                .ok_or_else(|| self.refuse(key, &format!("{kind} from {} to {}", range.start(), range.end()))),
         }
     }
 

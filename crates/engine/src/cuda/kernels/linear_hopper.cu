@@ -1,4 +1,4 @@
-// y = x Wᵀ + bias by `wgmma`, for sm_90a alone. As in linear.cu every element is one chain of steps of sixteen in order of the inner index, so these two
+// y = x Wᵀ + bias by `wgmma`, for sm_90a alone. As in linear.cu every element is one chain of steps of sixteen in order of the inner index, so these
 // kernels agree with each other; whether they agree with linear.cu to the bit is the hardware's secret, so a run takes all from one family.
 //
 // A block has BM x BN outputs, four warps (a group) 64 or 128 rows of them. Copies run STAGES - 2 slices ahead: one slice more is still read by the
