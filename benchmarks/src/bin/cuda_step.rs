@@ -208,7 +208,7 @@ fn decode(arguments: &Arguments, cuda: &Cuda) -> Result<()> {
         }
     };
     let settings = Settings {
-        sampling: Sampling { temperature: 1.0, top_p: 1.0, top_k: 0 },
+        sampling: Sampling { temperature: 1.0, top_p: 1.0, top_k: 0, min_p: 0.0 },
         seed: 1,
         max_new_tokens: new,
         batch: sequences,

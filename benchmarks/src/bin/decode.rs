@@ -61,7 +61,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         }
     };
     let settings = Settings {
-        sampling: Sampling { temperature: 1.0, top_p: 1.0, top_k: 0 },
+        sampling: Sampling { temperature: 1.0, top_p: 1.0, top_k: 0, min_p: 0.0 },
         seed: 5,
         max_new_tokens: arguments.new,
         batch: arguments.sequences.div_ceil(workers),

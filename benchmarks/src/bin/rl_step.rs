@@ -135,8 +135,7 @@ fn one(
     parts: &mut Parts,
 ) -> Result<()> {
     let objective = config.build_objective()?;
-    let prompts: Vec<Prompt> =
-        rows.iter().enumerate().map(|(i, row)| prompter.render(i, &row.problem)).collect::<Result<_, _>>()?;
+    let prompts: Vec<Prompt> = rows.iter().map(|row| prompter.render(&row.problem)).collect::<Result<_, _>>()?;
     let samples = parts.rollout.time(|| rollout(arguments, config, policy, prompter, &prompts, step))?;
     let texts: Vec<String> =
         samples.iter().flatten().map(|s| prompter.tokenizer().decode(&s.tokens)).collect::<Result<_, _>>()?;

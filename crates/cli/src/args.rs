@@ -202,6 +202,9 @@ pub struct Generate {
     /// Only the so many most probable tokens; 0 is off
     #[arg(long, default_value_t = 0)]
     pub top_k: usize,
+    /// Only tokens with at least so many times the probability of the most probable one; 0 is off
+    #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
+    pub min_p: f32,
     /// Seed of the sampling
     #[arg(long, default_value_t = 0)]
     pub seed: u64,

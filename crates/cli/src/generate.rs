@@ -39,6 +39,11 @@ pub fn run(args: &Generate) -> anyhow::Result<Exit> {
         "--top-p is {}; it must be above 0 and at most 1",
         args.top_p
     );
+    anyhow::ensure!(
+        (0.0..1.0).contains(&args.min_p),
+        "--min-p is {}; it must be 0 (off) or more, and less than 1",
+        args.min_p
+    );
     if args.samples > 1 && args.temperature == 0.0 {
         let samples = args.samples;
         output::note(&format!(
@@ -53,7 +58,7 @@ fn sample(args: &Generate) -> anyhow::Result<Exit> {
     config.prompt.system.clone_from(&args.system);
     config.prompt.chat = if args.plain { Chat::Never } else { Chat::Auto };
     let prompter = Prompter::load(&args.model, &config)?;
-    let prompt = prompter.render(0, &Problem::Text(args.prompt.clone()))?;
+    let prompt = prompter.render(&Problem::Text(args.prompt.clone()))?;
     let limit = ModelConfig::from_folder(&args.model)?.max_position_embeddings;
     let room = limit.saturating_sub(prompt.tokens.len()).clamp(1, MANY_TOKENS);
     let max_new_tokens = args.max_new_tokens.unwrap_or(room);
@@ -63,7 +68,7 @@ fn sample(args: &Generate) -> anyhow::Result<Exit> {
     output::note(&policy.device());
     let stop = Stop { tokenizer: prompter.tokenizer(), texts: &[] };
     let settings = Settings {
-        sampling: Sampling { temperature: args.temperature, top_p: args.top_p, top_k: args.top_k },
+        sampling: Sampling { temperature: args.temperature, top_p: args.top_p, top_k: args.top_k, min_p: args.min_p },
         seed: args.seed,
         max_new_tokens,
         batch: args.samples.min(policy.sequences()),

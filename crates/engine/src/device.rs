@@ -5,100 +5,17 @@
 //! stream, `F` that of the feed-forward part, `V` the vocabulary.
 mod error;
 mod select;
+mod types;
 
 use crate::batch::{Packed, Target};
 use crate::config::ModelConfig;
 use crate::layout::Matrix;
 use std::borrow::Cow;
-use std::ops::{Deref, Range};
+use std::ops::Range;
 
-pub use crate::cpu::adamw::Step;
-pub use crate::cpu::attention::Heads;
-pub use crate::cpu::head::TargetStatistics;
-pub use crate::cpu::rope::Direction;
 pub use error::{Bytes, DeviceError};
 pub use select::{Chosen, Wanted, select};
-
-/// All parameters in one arena ([`crate::layout::Layout`]), and a copy in the device's fastest form if there is one.
-pub struct Weights<'a, D: Device + ?Sized> {
-    /// Every parameter.
-    pub arena: &'a D::Buffer,
-    /// [`Device::pack`] of them, made when the same weights are used many times (decoding).
-    pub packed: Option<&'a D::PackedWeights>,
-}
-
-impl<D: Device + ?Sized> Clone for Weights<'_, D> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<D: Device + ?Sized> Copy for Weights<'_, D> {}
-
-/// How a next token is drawn from `softmax(logits / temperature)`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Sampling {
-    /// 0 takes the most probable token.
-    pub temperature: f32,
-    /// Keep the smallest set of tokens with at least this probability; 1 keeps all.
-    pub top_p: f32,
-    /// Keep this many tokens; 0 keeps all.
-    pub top_k: usize,
-}
-
-impl Sampling {
-    /// Whether tokens are left out, so that the sampler's distribution is not the policy's.
-    pub fn truncates(&self) -> bool {
-        self.top_p < 1.0 || self.top_k > 0
-    }
-}
-
-/// A token that was drawn.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Choice {
-    /// The token.
-    pub token: u32,
-    /// Its log-probability under the tempered distribution, before top-k and top-p (what training compares with).
-    pub logp: f32,
-    /// Its log-probability under the distribution that it was drawn from.
-    pub logp_behavior: f32,
-    /// Entropy of the tempered distribution, in nats.
-    pub entropy: f32,
-}
-
-/// A buffer that is read: the caller's own memory where the device can read it, else a copy.
-pub enum Lent<'a, B> {
-    /// The caller's.
-    Borrowed(&'a B),
-    /// A copy on the device.
-    Owned(B),
-}
-
-impl<B> Deref for Lent<'_, B> {
-    type Target = B;
-
-    fn deref(&self) -> &B {
-        match self {
-            Self::Borrowed(buffer) => buffer,
-            Self::Owned(buffer) => buffer,
-        }
-    }
-}
-
-/// What a loss asks of the targets: `sum_i logp[i] log p(target_i) + entropy[i] H_i` is what is differentiated.
-#[derive(Clone, Copy, Debug)]
-pub struct TargetGradients<'a> {
-    /// `dL/dlogp` of each target.
-    pub logp: &'a [f32],
-    /// `dL/dH` of the distribution that each target was drawn from, as an entropy bonus has it; empty for none.
-    pub entropy: &'a [f32],
-}
-
-impl<'a> From<&'a [f32]> for TargetGradients<'a> {
-    fn from(logp: &'a [f32]) -> Self {
-        Self { logp, entropy: &[] }
-    }
-}
+pub use types::{Choice, Direction, Heads, Lent, Sampling, Step, TargetGradients, TargetStatistics, Weights};
 
 /// A device: its memory and its operators. Unless said otherwise results are written, not added.
 ///

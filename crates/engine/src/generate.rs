@@ -29,7 +29,7 @@ pub struct Sample {
     pub tokens: Vec<u32>,
     /// Log-probability of each under the tempered policy.
     pub logp: Vec<f32>,
-    /// Log-probability of each under the distribution that it was drawn from (other than `logp` with top-p or top-k).
+    /// Log-probability of each under the distribution that it was drawn from (other than `logp` with top-p, top-k or min-p).
     pub logp_behavior: Vec<f32>,
     /// Entropy of the tempered policy at each, in nats.
     pub entropy: Vec<f32>,

@@ -16,7 +16,7 @@ fn golden(family: &str) -> PathBuf {
 
 const PROMPTS: [&[u32]; 5] =
     [&[3, 14, 15, 92, 65, 35, 89, 79, 32, 38, 46, 26, 43, 38, 32, 79, 50], &[2], &[71, 82, 81, 8], &[28; 33], &[9, 1]];
-const SAMPLING: Sampling = Sampling { temperature: 0.8, top_p: 1.0, top_k: 0 };
+const SAMPLING: Sampling = Sampling { temperature: 0.8, top_p: 1.0, top_k: 0, min_p: 0.0 };
 
 fn sample(model: &Model, threading: Threading, batch: usize, workers: usize, sampling: Sampling) -> Vec<Vec<Sample>> {
     let decoder = Decoder::new(Cpu::new(threading), &model.config, 128);
@@ -84,6 +84,6 @@ fn samples_do_not_depend_on_batch_workers_or_threads() {
     for (threading, batch, workers) in [(Threading::Pool, 64, 1), (Threading::Serial, 3, 4), (Threading::Pool, 5, 2)] {
         assert_eq!(sample(&model, threading, batch, workers, SAMPLING), one);
     }
-    let truncated = sample(&model, Threading::Pool, 8, 1, Sampling { top_p: 0.9, top_k: 20, ..SAMPLING });
+    let truncated = sample(&model, Threading::Pool, 8, 1, Sampling { top_p: 0.9, top_k: 20, min_p: 0.01, ..SAMPLING });
     assert!(truncated.iter().flatten().all(|s| s.logp.iter().zip(&s.logp_behavior).all(|(l, b)| b >= l)));
 }

@@ -2,10 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use surefoot_engine::batch::{Packed, Target};
-use surefoot_engine::cpu::attention::{self, Heads, Workspace};
+use surefoot_engine::cpu::attention::{self, Workspace};
 use surefoot_engine::cpu::parallel::Threading;
 use surefoot_engine::cpu::{head, linear::Weight, norm, rope, swiglu};
-use surefoot_engine::device::TargetGradients;
+use surefoot_engine::device::{Direction, Heads, TargetGradients};
 
 const POOL: Threading = Threading::Pool;
 
@@ -160,7 +160,7 @@ fn rotation_turns_pairs_by_position_and_back() {
     let table = rope::Table::new(&frequencies, 12);
     let x = values(3 * 14, 8);
     let mut turned = x.clone();
-    rope::rotate_rows(POOL, &positions, 2, &table, &mut turned, 14, rope::Direction::Forward);
+    rope::rotate_rows(POOL, &positions, 2, &table, &mut turned, 14, Direction::Forward);
     let mut want = widen(&x);
     for (t, &position) in positions.iter().enumerate() {
         for (h, (i, &f)) in [0, 1].into_iter().flat_map(|h| frequencies.iter().enumerate().map(move |f| (h, f))) {
@@ -171,7 +171,7 @@ fn rotation_turns_pairs_by_position_and_back() {
         }
     }
     close("rotation", &turned, &want);
-    rope::rotate_rows(POOL, &positions, 2, &table, &mut turned, 14, rope::Direction::Backward);
+    rope::rotate_rows(POOL, &positions, 2, &table, &mut turned, 14, Direction::Backward);
     close("rotation back", &turned, &widen(&x));
 }
 

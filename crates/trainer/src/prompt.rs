@@ -3,7 +3,7 @@ use crate::config::{
     Config,
     choice::{Chat, Overlong},
 };
-use crate::data::{Dataset, Message, Problem, Row};
+use crate::data::{Dataset, Message, Place, Problem, Row};
 use crate::fingerprint::Fnv;
 use crate::model_folder::{self, ModelFolderError};
 use crate::ranks::{Ranks, RanksError};
@@ -43,19 +43,14 @@ pub enum PromptError {
     },
     /// A row is a conversation, and there is no template to render it with.
     #[error(
-        "row {row} is a chat, and the model has no chat template (or prompt.chat = \"never\"); use rows with a text `problem`"
+        "the problem is a chat, and the model has no chat template (or prompt.chat = \"never\"); use rows with a text `problem`"
     )]
-    ChatRow {
-        /// 1-based row of the data.
-        row: usize,
-    },
+    ChatRow,
     /// A prompt is longer than allowed.
     #[error(
-        "the prompt of row {row} has {tokens} tokens, more than prompt.max_tokens = {limit}; raise that, or set prompt.overlong = \"drop\""
+        "the prompt has {tokens} tokens, more than prompt.max_tokens = {limit}; raise that, or set prompt.overlong = \"drop\""
     )]
     TooLong {
-        /// 1-based row of the data.
-        row: usize,
         /// Its tokens.
         tokens: usize,
         /// The limit.
@@ -63,11 +58,9 @@ pub enum PromptError {
     },
     /// A prompt is so much longer than allowed that its tokens were not counted.
     #[error(
-        "the prompt of row {row} has many more tokens than prompt.max_tokens = {limit}; shorten it, or set prompt.overlong = \"drop\""
+        "the prompt has many more tokens than prompt.max_tokens = {limit}; shorten it, or set prompt.overlong = \"drop\""
     )]
     FarTooLong {
-        /// 1-based row of the data.
-        row: usize,
         /// The limit.
         limit: usize,
     },
@@ -80,11 +73,24 @@ pub enum PromptError {
         limit: usize,
     },
     /// A prompt without any token.
-    #[error("the prompt of row {row} is empty")]
-    Empty {
-        /// 1-based row of the data.
-        row: usize,
+    #[error("the prompt is empty; give it a problem, or a text around it with prompt.template")]
+    Empty,
+    /// One row of the data cannot be a prompt.
+    #[error("{place}: {source}")]
+    Row {
+        /// The row.
+        place: Place,
+        /// What is wrong with it.
+        #[source]
+        source: Box<PromptError>,
     },
+}
+
+impl PromptError {
+    /// With the row that it is about.
+    pub fn at(self, place: Place) -> Self {
+        PromptError::Row { place, source: Box::new(self) }
+    }
 }
 
 /// What the prompts of some rows are like.
@@ -161,13 +167,13 @@ impl Prompter {
         &self.tokenizer
     }
 
-    /// The prompt of row number `row` (0-based, for messages), whatever its length.
+    /// The prompt of a problem, whatever its length.
     ///
     /// # Errors
     /// [`PromptError`].
-    pub fn render(&self, row: usize, problem: &Problem) -> Result<Prompt, PromptError> {
+    pub fn render(&self, problem: &Problem) -> Result<Prompt, PromptError> {
         // A text can have no more.
-        self.render_within(row, problem, usize::MAX)?.ok_or(PromptError::FarTooLong { row: row + 1, limit: usize::MAX })
+        self.render_within(problem, usize::MAX)?.ok_or(PromptError::FarTooLong { limit: usize::MAX })
     }
 
     /// As [`render`](Self::render), but `None` for a prompt that has more than `limit` tokens and is so long that they need not be
@@ -175,14 +181,14 @@ impl Prompter {
     ///
     /// # Errors
     /// [`PromptError`].
-    pub fn render_within(&self, row: usize, problem: &Problem, limit: usize) -> Result<Option<Prompt>, PromptError> {
+    pub fn render_within(&self, problem: &Problem, limit: usize) -> Result<Option<Prompt>, PromptError> {
         let (text, tokens) = match (&self.template, problem) {
             (Some(template), problem) => {
                 let text = template.render(&self.conversation(problem), Ending::GenerationPrompt)?;
                 let tokens = self.tokenizer.encode_within(&text, limit)?;
                 (text, tokens)
             }
-            (None, Problem::Chat(_)) => return Err(PromptError::ChatRow { row: row + 1 }),
+            (None, Problem::Chat(_)) => return Err(PromptError::ChatRow),
             (None, Problem::Text(problem)) => {
                 let user = self.user.replace("{problem}", problem);
                 let text = if self.system.is_empty() { user } else { format!("{}\n\n{user}", self.system) };
@@ -191,7 +197,7 @@ impl Prompter {
             }
         };
         match tokens {
-            Some(tokens) if tokens.is_empty() => Err(PromptError::Empty { row: row + 1 }),
+            Some(tokens) if tokens.is_empty() => Err(PromptError::Empty),
             tokens => Ok(tokens.map(|tokens| Prompt { text, tokens })),
         }
     }
@@ -219,16 +225,17 @@ impl Prompter {
         use rayon::prelude::*;
         let limit = self.max_tokens;
         let of = |(row, r): (usize, &Row)| {
-            let prompt = self.render_within(row, &r.problem, limit)?;
+            let prompt = self.render_within(&r.problem, limit).map_err(|error| error.at(data.place(row)))?;
             Ok(prompt.map(|p| (p.tokens.len(), digest(&p.tokens))))
         };
         let prompts = data.rows.par_iter().enumerate().map(of).collect::<Result<Vec<_>, PromptError>>()?;
         let fits = |prompt: &Option<(usize, u64)>| prompt.is_some_and(|(tokens, _)| tokens <= limit);
         if let (Overlong::Error, Some(row)) = (self.overlong, prompts.iter().position(|prompt| !fits(prompt))) {
-            return Err(match prompts[row] {
-                Some((tokens, _)) => PromptError::TooLong { row: row + 1, tokens, limit },
-                None => PromptError::FarTooLong { row: row + 1, limit },
-            });
+            let error = match prompts[row] {
+                Some((tokens, _)) => PromptError::TooLong { tokens, limit },
+                None => PromptError::FarTooLong { limit },
+            };
+            return Err(error.at(data.place(row)));
         }
         data.retain(&prompts.iter().map(fits).collect::<Vec<_>>());
         let mut rendered = Rendered { left_out: prompts.len() - data.rows.len(), longest: 0, fingerprint: 0 };

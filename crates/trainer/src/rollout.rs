@@ -63,10 +63,10 @@ impl<'a> Plan<'a> {
     /// `[rollout]`.
     pub fn training(config: &'a Config) -> Self {
         let rollout = &config.rollout;
-        let (temperature, top_p) = (rollout.temperature as f32, rollout.top_p as f32);
+        let (temperature, top_p, min_p) = (rollout.temperature as f32, rollout.top_p as f32, rollout.min_p as f32);
         Plan {
             samples: rollout.samples,
-            sampling: Sampling { temperature, top_p, top_k: rollout.top_k },
+            sampling: Sampling { temperature, top_p, top_k: rollout.top_k, min_p },
             max_new_tokens: rollout.max_new_tokens,
             batch: rollout.batch,
             stop: &rollout.stop,
@@ -77,10 +77,10 @@ impl<'a> Plan<'a> {
     /// `[eval]`, and of `[rollout]` what it does not hold.
     pub fn evaluation(config: &'a Config) -> Self {
         let eval = &config.eval;
-        let (temperature, top_p) = (eval.temperature as f32, eval.top_p as f32);
+        let (temperature, top_p, min_p) = (eval.temperature as f32, eval.top_p as f32, eval.min_p as f32);
         Plan {
             samples: eval.samples,
-            sampling: Sampling { temperature, top_p, top_k: eval.top_k },
+            sampling: Sampling { temperature, top_p, top_k: eval.top_k, min_p },
             max_new_tokens: config.eval_tokens(),
             ..Plan::training(config)
         }
@@ -174,7 +174,7 @@ pub fn rollout(
 /// # Errors
 /// A prompt that cannot be rendered.
 pub fn render(prompter: &Prompter, rows: &[(usize, &Row)]) -> Result<Vec<Prompt>, PromptError> {
-    rows.iter().map(|(row, r)| prompter.render(*row, &r.problem)).collect()
+    rows.iter().map(|(_, row)| prompter.render(&row.problem)).collect()
 }
 
 /// Prompts and their samples as groups.

@@ -47,8 +47,9 @@ impl SftRun {
         let mut kept = Vec::with_capacity(rows);
         for (row, r) in data.rows.iter().enumerate() {
             let limit = config.sft.max_tokens;
-            let prompt = prompter.render_within(row, &r.problem, limit)?;
-            let answer = prompter.tokenizer().encode_within(&r.answer, limit).map_err(PromptError::from)?;
+            let at = |error: PromptError| error.at(data.place(row));
+            let prompt = prompter.render_within(&r.problem, limit).map_err(at)?;
+            let answer = prompter.tokenizer().encode_within(&r.answer, limit).map_err(|error| at(error.into()))?;
             let (mut tokens, answer) = match (prompt, answer) {
                 (Some(prompt), Some(answer)) => (prompt.tokens, answer),
                 _ => {

@@ -111,7 +111,7 @@ fn warnings_come_when_they_are_due() {
     assert!(found[0].starts_with("40 completions could not be judged: they have no advantage"), "{found:?}");
     config.rollout.resample_rounds = 0;
     config.rollout.top_p = 0.9;
-    assert!(due(&[], &config)[0].contains("top-p or top-k"));
+    assert!(due(&[], &config)[0].contains("top-p, top-k or min-p"));
     let mut collapsed = run(&[]);
     collapsed.iter_mut().skip(10).for_each(|record| record.set(ROLLOUT_ENTROPY, 0.01));
     assert!(warnings(&collapsed, &Config::defaults(Purpose::Train))[0].contains("entropy fell from"));

@@ -21,7 +21,8 @@ fn folder(at: &Path, name: &str, steps: u64, first: f64, task: &str) {
              \"rollout/entropy\":0.5,\"rollout/length_mean\":9,\"rollout/length_max\":12,\"update/kl_k1\":0.01,\"update/kl_k3\":0.02,\
              \"update/ratio_mean\":1.0,\"update/ratio_max\":2.5,\"update/region_ln\":0.05,\"update/region_lp\":0.04,\"update/region_hn\":0.03,\
              \"update/region_hp\":0.02,\"update/region_m\":0.86,\"update/multiplier_mean\":0.26,\"update/multiplier_max\":0.39,\
-             \"update/multiplier_bound\":0.3958,\"time/rollout\":0.5,\"time/reward\":0.1,\"time/update\":0.3,\"time/step\":1.0}}\n"
+             \"update/multiplier_bound\":0.3958,\"update/mhpo_zeta_mean\":1.3,\"update/mhpo_zeta_max\":4.5,\
+             \"update/mhpo_survival_mean\":0.27,\"update/mhpo_survival_min\":0.01,\"eval/length_mean\":9.5,\"time/rollout\":0.5,\"time/reward\":0.1,\"time/update\":0.3,\"time/step\":1.0}}\n"
         )
     };
     fs::write(run.join("metrics.jsonl"), (1..=steps).map(line).collect::<String>()).unwrap();
@@ -58,9 +59,12 @@ fn runs_are_overlaid_with_the_table_behind_each_figure() {
     let (code, stdout, stderr) = ended(at.path(), &["report", "one", "two", "-o", "page.html"]);
     assert_eq!((code, stdout.as_str(), stderr.as_str()), (0, "page.html\n", ""));
     let page = fs::read_to_string(at.path().join("page.html")).unwrap();
-    let wanted =
-        ["reward", "correct", "grad-norm", "entropy", "length", "kl", "ratio", "multiplier", "regions", "timing"];
-    assert_figures(&page, &wanted);
+    for wanted in [
+        &["reward", "correct", "grad-norm", "entropy", "length", "evaluation-length"][..],
+        &["kl", "ratio", "multiplier", "hazard", "survival", "regions", "timing"],
+    ] {
+        assert_figures(&page, wanted);
+    }
     // Step 3 of both runs, and step 12, which only one has.
     assert!(page.contains("<tr data-x=\"3\"><td>3</td><td>0.2530</td><td>0.5030</td></tr>"), "{page}");
     assert!(page.contains("<td>12</td><td>0.2620</td><td></td></tr>"), "{page}");

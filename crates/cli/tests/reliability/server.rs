@@ -262,7 +262,7 @@ fn the_server_says_what_it_cannot_do() {
         (r#"{"prompt": "12+34=", "temperature": -1}"#, "`temperature` must be"),
         (r#"{"prompt": "12+34=", "max_tokens": 100000000}"#, "positions"),
         (r#"{"prompt": "", "max_tokens": 3}"#, "at least one token"),
-        (r#"{"prompt": "12+34=", "min_p": 0.5}"#, "`min_p` must be 0: nothing else is supported, found 0.5"),
+        (r#"{"prompt": "12+34=", "min_p": 1.5}"#, "`min_p` must be a number from 0 to 0.999999, found 1.5"),
         (r#"{"prompt": "12+34=", "logit_bias": {"5": 100}}"#, "`logit_bias` must be {}"),
         (r#"{"prompt": "12+34=", "presence_penalty": 1.5}"#, "`presence_penalty` must be 0"),
         (r#"{"prompt": "12+34=", "frequency_penalty": 2}"#, "`frequency_penalty` must be 0"),
@@ -295,6 +295,9 @@ fn the_server_says_what_it_cannot_do() {
     }
     assert_eq!(both["choices"][3]["index"], 3);
     assert_eq!(completion(r#"{"prompt": [[5, 6], [7]], "max_tokens": 2}"#).0, 200);
+    // Nothing but the most probable token is so near to it.
+    let greedy = |rule: &str| completion(&asked.replace("\"n\": 3", rule)).1["choices"][0]["token_ids"].clone();
+    assert_eq!(greedy("\"min_p\": 0.999, \"temperature\": 3"), greedy("\"temperature\": 0"));
     // What changes nothing is taken, as a whole number or not.
     let neutral =
         r#""min_p": 0.0, "presence_penalty": 0, "frequency_penalty": 0.0, "logit_bias": {}, "repetition_penalty": 1.0"#;

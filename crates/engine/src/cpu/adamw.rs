@@ -1,6 +1,7 @@
 //! AdamW (Loshchilov & Hutter 2019) and the global gradient norm.
 use super::parallel::{Shared, Threading};
 use super::simd::kernel;
+use crate::device::Step;
 use std::ops::Range;
 
 /// Elements a task; also the length of the partial sums of the norm, which makes its bits independent of threads.
@@ -51,23 +52,6 @@ fn widen(bits: u16) -> f32 {
 fn narrow(value: f32) -> u16 {
     let bits = value.to_bits();
     ((bits + 0x7fff + ((bits >> 16) & 1)) >> 16) as u16
-}
-
-/// One step's constants.
-#[derive(Clone, Copy, Debug)]
-pub struct Step {
-    /// Learning rate.
-    pub learning_rate: f32,
-    /// Decay rates of the moments.
-    pub betas: (f32, f32),
-    /// Added to the root of the second moment.
-    pub eps: f32,
-    /// Decoupled weight decay, per unit of learning rate.
-    pub weight_decay: f32,
-    /// Factor on every gradient (clipping by the global norm).
-    pub gradient_scale: f32,
-    /// 1-based number of the update, for the bias correction.
-    pub update: u64,
 }
 
 kernel! {

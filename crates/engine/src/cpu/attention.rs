@@ -12,6 +12,7 @@ use super::parallel::{Shared, Threading, with_scratch};
 use super::simd::kernel;
 use super::tile::{Ahead, LANES, Left, ROWS, Tile};
 use crate::batch::Packed;
+use crate::device::Heads;
 
 pub use backward::backward;
 pub use copies::Workspace;
@@ -20,39 +21,10 @@ use copies::{Blocks, copy_heads};
 /// Queries a task of the forward pass.
 const QUERY_BLOCK: usize = 48;
 
-/// Sizes of an attention layer; a row of `qkv` holds all query heads, then all key heads, then all value heads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Heads {
-    /// Query heads.
-    pub queries: usize,
-    /// Key and value heads.
-    pub keys: usize,
-    /// Elements of a head.
-    pub dim: usize,
-}
-
 impl Heads {
-    /// Elements of a row of `qkv`.
-    pub fn stride(self) -> usize {
-        (self.queries + 2 * self.keys) * self.dim
-    }
-
-    /// Elements of a row of the attention's output.
-    pub fn width(self) -> usize {
-        self.queries * self.dim
-    }
-
     /// A head's elements rounded up to whole lanes.
     pub(super) fn padded(self) -> usize {
         self.dim.div_ceil(LANES) * LANES
-    }
-
-    pub(crate) fn group(self) -> usize {
-        self.queries / self.keys
-    }
-
-    pub(crate) fn scale(self) -> f32 {
-        1.0 / (self.dim as f32).sqrt()
     }
 
     fn key_at(self, head: usize) -> usize {

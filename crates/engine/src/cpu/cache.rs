@@ -1,9 +1,10 @@
 //! Keys and values of a sequence in pages, and the attention of new tokens over them.
-use super::attention::{Heads, divide};
+use super::attention::divide;
 use super::math::softmax_row;
 use super::parallel::{Shared, Threading, with_scratch};
 use super::simd::fetch;
 use super::tile::{Ahead, LANES, Left, ROWS, Tile};
+use crate::device::Heads;
 use std::sync::Arc;
 
 /// Tokens a page.

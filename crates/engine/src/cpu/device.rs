@@ -1,19 +1,20 @@
 //! [`Device`] on the CPU.
 use super::adamw::Moments;
-use super::attention::{self, Heads, Workspace};
+use super::attention::{self, Workspace};
 use super::cache::{self, Cache};
-use super::head::{self, Kept, TargetStatistics};
-use super::linear::{self, Weight};
+use super::head::{self, Kept};
+use super::linear;
 use super::memory::HostMemory;
-use super::panel::{pack_rows, panel_len};
+use super::packed::{PackedMatrices, weight};
 use super::parallel::{Shared, Threading};
-use super::rope::{self, Direction, Table};
+use super::rope::{self, Table};
 use super::{adamw, norm, sample, swiglu};
 use crate::batch::{Packed, Target};
-use crate::device::{Choice, Device, DeviceError, Lent, Sampling, TargetGradients, Weights};
+use crate::device::{
+    Choice, Device, DeviceError, Direction, Heads, Lent, Sampling, Step, TargetGradients, TargetStatistics, Weights,
+};
 use crate::layout::Matrix;
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -34,17 +35,6 @@ impl Cpu {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Scratch space holds nothing that a panic could leave half done.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Every matrix of a model as panels of its rows.
-pub struct PackedMatrices {
-    panels: Vec<f32>,
-    places: HashMap<usize, Range<usize>>,
-}
-
-fn weight<'a>(w: Weights<'a, Cpu>, m: &Matrix) -> Weight<'a> {
-    let panels = w.packed.and_then(|p| p.places.get(&m.weight.start).map(|at| &p.panels[at.clone()]));
-    Weight { data: &w.arena[m.weight.clone()], panels, outputs: m.outputs, inputs: m.inputs }
 }
 
 impl Device for Cpu {
@@ -132,26 +122,7 @@ impl Device for Cpu {
     }
 
     fn pack(&self, arena: &Vec<f32>, matrices: &[&Matrix]) -> PackedMatrices {
-        let mut places = HashMap::new();
-        let mut next = 0;
-        for m in matrices {
-            places.entry(m.weight.start).or_insert_with(|| {
-                next += panel_len(m.outputs, m.inputs);
-                next - panel_len(m.outputs, m.inputs)..next
-            });
-        }
-        let mut panels = vec![0.0; next];
-        let shared = Shared::new(&mut panels);
-        for m in matrices {
-            let to = &places[&m.weight.start];
-            self.threading.rows(m.outputs, 64, |first, count| {
-                let from = &arena[m.weight.start + first * m.inputs..][..count * m.inputs];
-                // SAFETY: each task has its own panels.
-                let panels = unsafe { shared.slice(to.start + first * m.inputs, panel_len(count, m.inputs)) };
-                pack_rows(from, count, m.inputs, panels);
-            });
-        }
-        PackedMatrices { panels, places }
+        PackedMatrices::new(self.threading, arena, matrices)
     }
 
     fn rotation(&self, inverse_frequencies: &[f32], positions: usize) -> Table {
@@ -426,7 +397,7 @@ impl Device for Cpu {
 
     fn adamw(
         &self,
-        step: adamw::Step,
+        step: Step,
         decayed: &[Range<usize>],
         weights: &mut Vec<f32>,
         grads: &Vec<f32>,

@@ -6,7 +6,7 @@ use super::parallel::{Shared, Threading};
 use super::simd::kernel;
 use super::tile::LANES;
 use crate::batch::Target;
-use crate::device::TargetGradients;
+use crate::device::{TargetGradients, TargetStatistics};
 
 /// Bytes of logits held at once. A batch whose logits fit keeps them from the forward to the backward pass.
 const LOGIT_BYTES: usize = 32 << 20;
@@ -80,15 +80,6 @@ kernel! {
             *v = exp(logp) * (-scale * (logp + row.entropy).mul_add(pull, weight));
         }
     }
-}
-
-/// Log-probabilities and entropies of the targets of a batch.
-#[derive(Clone, Debug, Default)]
-pub struct TargetStatistics {
-    /// Log-probability of each target's token.
-    pub logp: Vec<f32>,
-    /// Entropy of the distribution that each target was drawn from, in nats.
-    pub entropy: Vec<f32>,
 }
 
 /// What the forward pass leaves for the backward pass.

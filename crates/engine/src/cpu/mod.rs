@@ -9,6 +9,7 @@ pub mod linear;
 pub mod math;
 pub mod memory;
 pub mod norm;
+mod packed;
 pub mod panel;
 pub mod parallel;
 pub mod rope;
@@ -19,4 +20,5 @@ mod team;
 pub mod tile;
 mod transpose;
 
-pub use device::{Cpu, PackedMatrices};
+pub use device::Cpu;
+pub use packed::PackedMatrices;

@@ -1,15 +1,7 @@
 //! Rotary position embedding (Su et al. 2021) in the half-split form of Hugging Face.
 use super::parallel::{Shared, Threading};
 use super::simd::kernel;
-
-/// Which way to rotate: forward, or back (the gradient).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// Rotate by the position's angle.
-    Forward,
-    /// Rotate by its negative: the transpose, hence the gradient.
-    Backward,
-}
+use crate::device::Direction;
 
 /// Cosines and sines of every position up to a limit.
 #[derive(Clone, Debug)]

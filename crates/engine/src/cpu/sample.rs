@@ -85,7 +85,7 @@ fn locate(p: &[f32], sums: &[f32], uniform: f32) -> usize {
     if p[last] > 0.0 { last } else { p.iter().rposition(|&v| v > 0.0).unwrap_or(0) }
 }
 
-/// Zeroes what top-k and then top-p leave out; returns the share of probability that is kept. Ties go to the lower
+/// Zeroes what top-k, then top-p, then min-p leave out; returns the share of probability that is kept. Ties go to the lower
 /// token.
 fn truncate(p: &mut [f32], rule: &Sampling, sums: &mut Vec<f32>) -> f32 {
     let total: f64 = p.iter().map(|&v| f64::from(v)).sum();
@@ -108,6 +108,10 @@ fn truncate(p: &mut [f32], rule: &Sampling, sums: &mut Vec<f32>) -> f32 {
         let keep = keep.count().max(1);
         order.truncate(keep);
     }
+    // The largest weight is 1, up to the rounding of its logit; where that leaves none, all stay.
+    if order.iter().any(|&i| p[i as usize] >= rule.min_p) {
+        order.retain(|&i| p[i as usize] >= rule.min_p);
+    }
     let mut kept = vec![false; p.len()];
     order.iter().for_each(|&i| kept[i as usize] = true);
     p.iter_mut().zip(kept).for_each(|(v, keep)| *v = if keep { *v } else { 0.0 });
@@ -121,7 +125,7 @@ mod tests {
     use super::*;
 
     fn rule(temperature: f32, top_p: f32, top_k: usize) -> Sampling {
-        Sampling { temperature, top_p, top_k }
+        Sampling { temperature, top_p, top_k, min_p: 0.0 }
     }
 
     /// Logits of a known distribution over 600 tokens, most of it on five of them.
@@ -164,6 +168,31 @@ mod tests {
             assert!(nucleus.logp_behavior.abs() < 1e-6);
         }
         assert_eq!(choose(&logits, &rule(0.0, 1.0, 0), 0.9).token, 487);
+    }
+
+    #[test]
+    fn min_p_keeps_what_is_near_the_most_probable() {
+        let logits = logits();
+        // Weights are 1, e^-0.5, e^-1, e^-1.5, e^-2 and, 595 times, e^-8; at temperature 2 their roots.
+        for (temperature, min_p, kept) in
+            [(1.0, 0.5, 2), (1.0, 0.3, 3), (2.0, 0.5, 3), (1.0, 1e-3, 5), (1.0, 1e-4, 600)]
+        {
+            let rule = Sampling { min_p, ..rule(temperature, 1.0, 0) };
+            let weight = |token: u32| (f64::from(logits[token as usize] - 6.0) / f64::from(temperature)).exp();
+            let total: f64 = (0..600).map(weight).filter(|&w| w >= f64::from(min_p)).sum();
+            let mut seen = std::collections::HashSet::new();
+            for k in 0..20_000 {
+                let choice = choose(&logits, &rule, (k as f32 + 0.5) / 20_000.0);
+                assert!((f64::from(choice.logp_behavior) - (weight(choice.token) / total).ln()).abs() < 1e-5);
+                seen.insert(choice.token);
+            }
+            assert_eq!(seen.len(), kept, "{rule:?}");
+        }
+        // With top-k, both; and never nothing.
+        let both = Sampling { min_p: 0.3, ..rule(1.0, 1.0, 2) };
+        assert!((0..100).all(|k| [367, 487].contains(&choose(&logits, &both, k as f32 / 100.0).token)));
+        let one = Sampling { min_p: 0.999_999_9, ..rule(0.7, 1.0, 0) };
+        assert!((0..100).all(|k| choose(&[1e6, 3.0, 1e6], &one, k as f32 / 100.0).token != 1));
     }
 
     #[test]

@@ -213,6 +213,7 @@ impl Cuda {
             rule.temperature.into(),
             rule.top_p.into(),
             rule.top_k.into(),
+            rule.min_p.into(),
             part(0).into(),
             part(1).into(),
             part(2).into(),

@@ -8,9 +8,9 @@
 //! | `device.rs` | the trait [`crate::device::Device`], each operator in the file of its family |
 //! | `rows.rs`, `linear.rs`, `attention.rs`, `head.rs`, `optimizer.rs` | the operators: which kernels, with which threads, over which tables |
 //! | `pages.rs`, `steps.rs` | keys and values in pages; decoding steps that are recorded once and played again |
-//! | `buffer.rs`, `tables.rs` | memory; small tables that the host computes |
+//! | `buffer.rs`, `transfer.rs`, `tables.rs` | memory; what goes to the GPU and back; small tables that the host computes |
 //! | `machine.rs` | all that the operators need of a machine |
-//! | `gpu.rs`, `compile.rs`, `matmul.rs` | that machine: driver, kernels compiled at run time and kept on disk, cuBLASLt |
+//! | `gpu.rs`, `gpu/opening.rs`, `compile.rs`, `matmul.rs` | that machine: driver, kernels compiled at run time and kept on disk, cuBLASLt |
 //! | `check.rs` | which kernels of forward products this GPU is right with |
 //! | `nccl.rs` | sums over several GPUs |
 //!
@@ -39,25 +39,23 @@ mod steps;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 use crate::device::DeviceError;
 pub use head::LOGIT_BYTES;
 pub(crate) use head::logit_bytes;
 
-use buffer::{Buffer, Half, Memory};
-use machine::{Address, Group, Launch, Machine, Number, Parameter};
+use buffer::Memory;
+use machine::{Group, Machine};
 use pages::Pool;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use steps::Now;
-use tables::{Tables, Word, bytes};
+use tables::{Tables, bytes};
 
 /// What makes a run smaller where memory is short.
 const SMALLER: &str = "recomputed activations, smaller micro-batches, bfloat16 moments or fewer sequences at once need less \
                        (docs/cuda.md says which keys)";
-
-/// Values that are copied between host and device at once: whole models would need their memory twice.
-const CHUNK: usize = 1 << 24;
 
 /// How `y = x Wᵀ` is computed in the forward pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -247,145 +245,6 @@ impl Cuda {
             return None;
         }
         work(self.shared.machine.as_ref()).map_err(|error| self.fail(error)).ok()
-    }
-
-    /// Memory of undefined content; none, and a failure, where there is not so much.
-    fn allocate(&self, bytes: usize) -> Memory {
-        let address = if bytes == 0 { None } else { self.attempt(|machine| machine.allocate(bytes)) };
-        Memory::new(self.shared.machine.clone(), address.unwrap_or(0), bytes)
-    }
-
-    /// A buffer of zeros.
-    fn buffer(&self, number: Number, len: usize) -> Buffer {
-        let memory = self.allocate(len * number.bytes());
-        self.zero(memory.address(), memory.bytes());
-        Buffer::new(memory, number, len)
-    }
-
-    fn zero(&self, to: Address, bytes: usize) {
-        if bytes > 0 {
-            self.attempt(|machine| machine.zero(to, bytes));
-        }
-    }
-
-    fn upload_bytes(&self, to: Address, from: &[u8]) {
-        if !from.is_empty() {
-            self.attempt(|machine| machine.upload(to, from));
-        }
-    }
-
-    fn download_bytes(&self, from: Address, bytes: usize) -> Vec<u8> {
-        let mut to = vec![0; bytes];
-        self.attempt(|machine| machine.download(from, &mut to));
-        to
-    }
-
-    /// `count` floats from `address`.
-    fn download_floats(&self, address: Address, count: usize) -> Vec<f32> {
-        let mut values = Vec::with_capacity(count);
-        for first in (0..count).step_by(CHUNK) {
-            let bytes = self.download_bytes(address + 4 * first as u64, 4 * CHUNK.min(count - first));
-            values.extend(bytes.as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes)));
-        }
-        values
-    }
-
-    /// Writes floats to `address`.
-    fn upload_floats(&self, address: Address, values: &[f32]) {
-        for (i, chunk) in values.chunks(CHUNK).enumerate() {
-            self.upload_bytes(address + (4 * CHUNK * i) as u64, &bytes(chunk));
-        }
-    }
-
-    /// Writes floats to `address` as bfloat16.
-    fn upload_halves(&self, address: Address, values: &[f32]) {
-        let room = self.room(4 * CHUNK.min(values.len()));
-        for (i, chunk) in values.chunks(CHUNK).enumerate() {
-            self.upload_bytes(room, &bytes(chunk));
-            let to = address + (2 * CHUNK * i) as u64;
-            self.launch(
-                "narrow",
-                [chunk.len().div_ceil(1024), 1, 1],
-                256,
-                0,
-                &[room.into(), to.into(), chunk.len().into()],
-            );
-        }
-    }
-
-    /// Starts a kernel.
-    fn launch(&self, kernel: &'static str, grid: [usize; 3], block: usize, shared: usize, parameters: &[Parameter]) {
-        if grid.contains(&0) {
-            return;
-        }
-        self.attempt(|machine| machine.launch(&Launch { kernel, grid, block, shared }, parameters));
-    }
-
-    /// A table of integers or floats on the device.
-    fn table<W: Word>(&self, values: &[W]) -> Address {
-        let upload = |content: &[u8]| {
-            let memory = self.allocate(content.len().max(1));
-            self.upload_bytes(memory.address(), content);
-            self.first_error().is_ok().then_some(memory)
-        };
-        if lock(&self.shared.now).is_some() {
-            self.wrong("a decoding step", "it asks for a table that is not among its inputs".to_string());
-            return 0;
-        }
-        lock(&self.shared.tables).find(&bytes(values), upload).unwrap_or(0)
-    }
-
-    /// Scratch memory of at least so many bytes, until the next call.
-    fn room(&self, bytes: usize) -> Address {
-        let mut room = lock(&self.shared.room);
-        if room.as_ref().is_none_or(|room| room.bytes() < bytes) {
-            // The old one is given back first, so that both need not fit.
-            *room = None;
-            *room = Some(self.allocate(bytes.next_multiple_of(1 << 20)));
-        }
-        room.as_ref().map_or(0, Memory::address)
-    }
-
-    /// Where the f32 values of a buffer lie.
-    fn floats(&self, buffer: &Buffer) -> Address {
-        if buffer.number != Number::F32 {
-            self.wrong("an operator", "a buffer of bfloat16 where one of f32 is read".to_string());
-        }
-        buffer.memory.address()
-    }
-
-    /// Where the bfloat16 values of a buffer lie, the first `len` of them; f32 values are rounded into a copy.
-    fn halves(&self, buffer: &Buffer, len: usize) -> Address {
-        if buffer.number == Number::Bf16 {
-            return buffer.memory.address();
-        }
-        let mut half = buffer.half();
-        let half = half.get_or_insert_with(|| Half { memory: self.allocate(2 * buffer.len), fresh: 0 });
-        if half.fresh < len {
-            let (from, to) = (buffer.memory.address(), half.memory.address());
-            self.launch("narrow", [len.div_ceil(1024), 1, 1], 256, 0, &[from.into(), to.into(), len.into()]);
-            half.fresh = len;
-        }
-        half.memory.address()
-    }
-
-    /// Where the bfloat16 values of a buffer of bfloat16 lie, to be written.
-    fn halves_mut(&self, buffer: &mut Buffer) -> Address {
-        if buffer.number != Number::Bf16 {
-            self.wrong("an operator", "a buffer of f32 where one of bfloat16 is written".to_string());
-        }
-        buffer.memory.address()
-    }
-
-    /// Where the f32 values of a buffer lie, to be written.
-    fn floats_mut(&self, buffer: &mut Buffer) -> Address {
-        buffer.changed();
-        self.floats(buffer)
-    }
-
-    /// Where the bfloat16 parameters of `arena` from element `at` on lie.
-    fn weight(&self, arena: &Buffer, at: usize) -> Address {
-        self.halves(arena, arena.len) + 2 * at as u64
     }
 }
 

@@ -2,9 +2,10 @@
 use crate::machine::{Machine, Memory, launch, machine};
 use crate::{close, halves, rounded};
 use surefoot_engine::batch::Packed;
-use surefoot_engine::cpu::attention::{self, Heads, Workspace};
+use surefoot_engine::cpu::attention::{self, Workspace};
 use surefoot_engine::cpu::parallel::Threading::Serial;
 use surefoot_engine::cuda::plan::{key_items_of, query_tiles};
+use surefoot_engine::device::Heads;
 
 /// The kernels' suffix for a head's length, and bytes of shared memory of (forward, queries' gradient, keys' gradient).
 fn variant(dim: usize) -> (&'static str, [usize; 3]) {

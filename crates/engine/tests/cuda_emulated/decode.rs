@@ -3,7 +3,7 @@ use crate::attention::{forward, scale};
 use crate::machine::{Machine, Memory, launch, machine};
 use crate::{halves, rounded, values};
 use surefoot_engine::batch::Packed;
-use surefoot_engine::cpu::attention::Heads;
+use surefoot_engine::device::Heads;
 
 const PAGE: usize = 64;
 const PAGES: usize = 20;

@@ -2,8 +2,9 @@
 use crate::machine::{Memory, launch, machine};
 use crate::{round, values};
 use half::bf16;
-use surefoot_engine::cpu::adamw::{Moments, Step, step};
+use surefoot_engine::cpu::adamw::{Moments, step};
 use surefoot_engine::cpu::parallel::Threading::Serial;
+use surefoot_engine::device::Step;
 
 #[test]
 fn adamw_has_the_bits_of_the_cpu() {

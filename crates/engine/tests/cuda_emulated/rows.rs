@@ -4,6 +4,7 @@ use crate::{close, halves, round, rounded, values};
 use surefoot_engine::cpu::parallel::Threading::Serial;
 use surefoot_engine::cpu::{rope, swiglu};
 use surefoot_engine::cuda::plan::TokenRows;
+use surefoot_engine::device::Direction;
 
 #[test]
 fn embedding_and_its_gradient() {
@@ -103,7 +104,7 @@ fn rotation_forward_and_back() {
         };
         let (mut cosines, mut sines) = (Memory::new(&table(f32::cos)), Memory::new(&table(f32::sin)));
         let x = rounded(positions.len() * stride, 8);
-        for (direction, sign) in [(rope::Direction::Forward, 1f32), (rope::Direction::Backward, -1.0)] {
+        for (direction, sign) in [(Direction::Forward, 1f32), (Direction::Backward, -1.0)] {
             let mut qkv = halves(&x);
             launch!(m, "rope", [positions.len(), 1, 1], 128, 0;
                 &mut qkv, &mut Memory::new(&positions), &mut cosines, &mut sines, turned, dim, stride, sign);

@@ -22,7 +22,7 @@ fn draw(logits: &[f32], vocabulary: usize, rule: Sampling, uniforms: &[f32]) -> 
     let floats = || Memory::unset::<f32>(ROWS);
     let (mut tokens, mut logp, mut behavior, mut entropy) = (Memory::unset::<u32>(ROWS), floats(), floats(), floats());
     launch!(m, "sample", [ROWS, 1, 1], 512, 8 * vocabulary.div_ceil(256);
-        &mut Memory::new(logits), vocabulary, rule.temperature, rule.top_p, rule.top_k, &mut Memory::new(uniforms),
+        &mut Memory::new(logits), vocabulary, rule.temperature, rule.top_p, rule.top_k, rule.min_p, &mut Memory::new(uniforms),
         &mut tokens, &mut logp, &mut behavior, &mut entropy);
     let (logp, behavior, entropy) = (logp.read::<f32>(), behavior.read::<f32>(), entropy.read::<f32>());
     let token = tokens.read::<u32>();
@@ -40,10 +40,14 @@ fn choices_are_the_cpus() {
         let logits = logits(vocabulary);
         let mut uniforms: Vec<f32> = (0..ROWS as u64).map(|b| Stream { seed: 5, sequence: b }.uniform(3)).collect();
         uniforms[..3].copy_from_slice(&[0.0, 1.0 - f32::EPSILON / 2.0, 0.5]);
-        for (temperature, top_p, top_k) in
-            [(1.0, 1.0, 0), (0.7, 1.0, 0), (0.0, 0.5, 3), (1.0, 0.9, 0), (1.3, 1.0, 2), (0.9, 0.6, 40), (1.0, 0.0, 0)]
-        {
-            let rule = Sampling { temperature, top_p, top_k };
+        let (plain, cut) = (
+            [(1.0, 1.0, 0), (0.7, 1.0, 0), (0.0, 0.5, 3), (1.0, 0.9, 0), (1.3, 1.0, 2)],
+            [(0.9, 0.6, 40), (1.0, 0.0, 0)],
+        );
+        let all = plain.into_iter().chain(cut).map(|rule| (rule, 0.0));
+        let near = [((1.0, 1.0, 0), 0.07), ((0.9, 0.8, 40), 0.2), ((0.6, 1.0, 3), 0.9), ((1.0, 0.5, 0), 1e-9)];
+        for ((temperature, top_p, top_k), min_p) in all.chain(near) {
+            let rule = Sampling { temperature, top_p, top_k, min_p };
             let got = draw(&logits, vocabulary, rule, &uniforms);
             for (b, got) in got.iter().enumerate() {
                 let want = choose(&logits[b * vocabulary..][..vocabulary], &rule, uniforms[b]);
@@ -62,7 +66,7 @@ fn half_of_equal_tokens_is_half_of_them() {
     if machine().is_none() {
         return;
     }
-    let rule = Sampling { temperature: 1.0, top_p: 0.5, top_k: 0 };
+    let rule = Sampling { temperature: 1.0, top_p: 0.5, top_k: 0, min_p: 0.0 };
     for choice in draw(&[1.5; ROWS * 8], 8, rule, &[0.99; ROWS]) {
         assert_eq!((choice.token, choice.logp_behavior), (3, -(4f32.ln())));
     }
@@ -74,7 +78,8 @@ fn rows_of_not_a_numbers_end() {
         return;
     }
     for (temperature, top_p, top_k) in [(1.0, 1.0, 0), (1.0, 0.9, 0), (1.0, 1.0, 2), (0.0, 1.0, 0)] {
-        for choice in draw(&[f32::NAN; ROWS * 600], 600, Sampling { temperature, top_p, top_k }, &[0.4; ROWS]) {
+        let rule = Sampling { temperature, top_p, top_k, min_p: 0.1 };
+        for choice in draw(&[f32::NAN; ROWS * 600], 600, rule, &[0.4; ROWS]) {
             assert!(choice.token == 0 && choice.logp.is_nan(), "{choice:?}");
         }
     }
@@ -88,7 +93,7 @@ fn statistics_are_those_of_the_head() {
     let mut statistics = Memory::unset::<f32>(4 * ROWS);
     launch!(m, "row_statistics", [ROWS, 1, 1], 512, 0;
         &mut Memory::new(&logits), vocabulary, 1.0 / temperature, &mut statistics);
-    let choices = draw(&logits, vocabulary, Sampling { temperature, top_p: 1.0, top_k: 0 }, &[0.3; ROWS]);
+    let choices = draw(&logits, vocabulary, Sampling { temperature, top_p: 1.0, top_k: 0, min_p: 0.0 }, &[0.3; ROWS]);
     for (choice, row) in choices.iter().zip(statistics.read::<f32>().chunks(4)) {
         assert_eq!(choice.entropy.to_bits(), row[2].to_bits());
     }

@@ -71,6 +71,12 @@ impl Config {
         }
     }
 
+    /// Whether sampling leaves tokens out, so that samples come from another distribution than the policy's.
+    pub fn truncates(&self) -> bool {
+        let rollout = &self.rollout;
+        rollout.top_p < 1.0 || rollout.top_k > 0 || rollout.min_p > 0.0
+    }
+
     /// Whether `logp_old` is what the policy says at the beginning of a step's updates.
     pub fn begins_on_policy(&self) -> bool {
         self.decoupled() || (self.rollout.staleness == 0 && !self.remote())

@@ -12,6 +12,10 @@ mod data;
 mod lasting;
 mod unread;
 
+/// What `min_p` may be.
+const MIN_P: &str = "0 (off) or more, and less than 1";
+/// Beyond it nobody means a factor, and squares of what it multiplies, which groups and norms take, leave f32's range.
+const MOST_WEIGHT: f64 = 1e6;
 /// Learning rate from which a few updates take f32 weights beyond their range.
 const LARGEST_RATE: f64 = 1e30;
 /// Smallest number that f32 holds at full precision, about.
@@ -135,7 +139,8 @@ fn lora(config: &Config, found: &mut Found) {
     if *rank == 0 {
         return;
     }
-    within(found, "lora.alpha", *alpha, *alpha > 0.0, "greater than 0");
+    let hint = format!("greater than 0, and at most {MOST_WEIGHT:e}");
+    within(found, "lora.alpha", *alpha, *alpha > 0.0 && *alpha <= MOST_WEIGHT, &hint);
     if targets.is_empty() {
         found.push(("lora.targets", "is empty, so nothing would learn".to_string()));
     }
@@ -172,6 +177,7 @@ fn rollout(config: &Config, found: &mut Found) {
         rollout.top_p > 0.0 && rollout.top_p <= 1.0,
         "greater than 0 and at most 1 (1 is off)",
     );
+    within(found, "rollout.min_p", rollout.min_p, (0.0..1.0).contains(&rollout.min_p), MIN_P);
     if rollout.top_k == 1 {
         found.push(("rollout.top_k", "is 1, so that every sample of a group is the same; 0 is off".to_string()));
     }
@@ -187,6 +193,7 @@ fn eval(config: &Config, found: &mut Found) {
     let rule = format!("0 (the most probable token), or at least {LOWEST_TEMPERATURE}");
     within(found, "eval.temperature", temperature, allowed, &rule);
     within(found, "eval.top_p", top_p, top_p > 0.0 && top_p <= 1.0, "greater than 0 and at most 1 (1 is off)");
+    within(found, "eval.min_p", eval.min_p, (0.0..1.0).contains(&eval.min_p), MIN_P);
     let evaluates = config.purpose == Purpose::Eval || eval.every > 0;
     if evaluates && temperature == 0.0 && eval.samples > 1 {
         let samples = eval.samples;
@@ -216,6 +223,12 @@ fn reward(config: &Config, found: &mut Found) {
         found.push((
             "reward.weights",
             format!("holds {weights} where {names} rewards are named; leave it out for 1 each"),
+        ));
+    }
+    if let Some(weight) = reward.weights.iter().find(|weight| !(weight.abs() <= MOST_WEIGHT)) {
+        found.push((
+            "reward.weights",
+            format!("holds {weight:e}; each must be within -{MOST_WEIGHT:e} and {MOST_WEIGHT:e}"),
         ));
     }
     if named(RewardName::Command) && reward.command.is_empty() {

@@ -116,6 +116,8 @@ stage! {
         top_p: f64 = 1.0, "DGPO B.4";
         /// Only the so many most probable tokens; 0 is off.
         top_k: usize = 0, "TRL `top_k`";
+        /// Only tokens with at least so many times the probability of the most probable one, after `top_k` and `top_p`; 0 is off.
+        min_p: f64 = 0.0, "TRL `min_p`";
         /// Sequences that are decoded together. `auto`: 64 on the CPU; on a GPU as many, up to 256, as it has memory for. It changes no sample.
         batch: Size = Size::Auto, "ours: memory of the key and value cache", 1 or more;
         /// Dynamic sampling: most further rollouts of a step, each for as many new prompts as groups have no signal yet; 0 is off. What is still missing then is filled with groups without signal.
@@ -263,6 +265,8 @@ stage! {
         top_p: f64 = 0.95, "as `eval.temperature`";
         /// Only the so many most probable tokens; 0 is off.
         top_k: usize = 0, "as `eval.temperature`";
+        /// Only tokens with at least so many times the probability of the most probable one, after `top_k` and `top_p`; 0 is off.
+        min_p: f64 = 0.0, "as `eval.temperature`";
         /// Longest completion, in tokens; without it `rollout.max_new_tokens`.
         max_new_tokens: Option<usize> = None, "ours", 1 or more;
         /// Only the first so many problems of each benchmark.

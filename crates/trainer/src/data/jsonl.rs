@@ -43,7 +43,7 @@ pub(super) fn read(path: &Path, columns: &Columns<'_>, take: &mut Take<'_>) -> R
         if written::suspect(bytes) {
             written::restore(&mut row, bytes);
         }
-        if !take(columns.read(&row, &place))? {
+        if !take(number, columns.read(&row, &place))? {
             break;
         }
     }

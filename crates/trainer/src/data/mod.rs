@@ -42,19 +42,31 @@ pub struct Dataset {
     pub duplicates: usize,
     /// Rows left out because they have no answer (`data.incomplete = "drop"`).
     pub incomplete: usize,
+    /// The entries of `data.train` that were read.
+    sources: Vec<Source>,
 }
 
-/// What a run's order of the rows depends on.
+/// An entry of `data.train`.
+#[derive(Clone, Debug, PartialEq)]
+struct Source {
+    name: PathBuf,
+    /// Whether places in it are lines, or rows.
+    lines: bool,
+}
+
+/// Where a row comes from, and how hard it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Mark {
     /// Number of the row's file in `data.train`.
     pub file: usize,
+    /// Its line or row there, from 1.
+    pub number: usize,
     /// Value of the column `data.difficulty_key`; 0 without one.
     pub difficulty: f64,
 }
 
-/// Takes the rows that a row of a file gives, with its difficulty; says whether more are wanted.
-type Take<'a> = dyn FnMut(Result<(Vec<Row>, f64), DataError>) -> Result<bool, DataError> + 'a;
+/// Takes the number of a line or row of a file, from 1, and the rows that it gives, with its difficulty; says whether more are wanted.
+type Take<'a> = dyn FnMut(usize, Result<(Vec<Row>, f64), DataError>) -> Result<bool, DataError> + 'a;
 
 impl Dataset {
     /// Reads what `[data]` names. `wanted` says what a row must hold.
@@ -74,23 +86,27 @@ impl Dataset {
     pub fn load(data: &Data, wanted: Wanted<'_>) -> Result<Self, DataError> {
         let (problem, answer) = (data.problem_key.as_deref(), data.answer_key.as_deref());
         let columns = Columns { problem, answer, difficulty: data.difficulty_key.as_deref(), wanted };
-        let mut rows = Collector { data, dataset: Dataset::default(), seen: HashSet::new(), read: 0, file: 0 };
+        let mut rows =
+            Collector { data, dataset: Dataset::default(), seen: HashSet::new(), read: 0, mark: Mark::default() };
         for (file, name) in data.train.iter().enumerate() {
             if rows.full() {
                 break;
             }
             let before = rows.read;
-            rows.file = file;
+            rows.mark.file = file;
+            let path = Path::new(name);
+            let task = name.starts_with(TASK_PREFIX);
+            let lines = !task && !is_parquet(path, data.format);
+            rows.dataset.sources.push(Source { name: path.to_path_buf(), lines });
             if let Some(spec) = name.strip_prefix(TASK_PREFIX) {
-                for (problem, answer) in TaskSpec::parse(spec)?.rows() {
-                    rows.take(Ok((vec![Row::new(Problem::Text(problem), answer)], 0.0)))?;
+                for (index, (problem, answer)) in TaskSpec::parse(spec)?.rows().into_iter().enumerate() {
+                    rows.take(index + 1, Ok((vec![Row::new(Problem::Text(problem), answer)], 0.0)))?;
                 }
                 continue;
             }
-            let path = Path::new(name);
-            match is_parquet(path, data.format) {
-                true => parquet::read(path, &columns, &mut |row| rows.take(row))?,
-                false => jsonl::read(path, &columns, &mut |row| rows.take(row))?,
+            match lines {
+                true => jsonl::read(path, &columns, &mut |number, row| rows.take(number, row))?,
+                false => parquet::read(path, &columns, &mut |number, row| rows.take(number, row))?,
             }
             if rows.read == before {
                 return Err(DataError::Empty { path: PathBuf::from(path) });
@@ -100,6 +116,13 @@ impl Dataset {
             return Err(DataError::NoneComplete { incomplete: rows.dataset.incomplete });
         }
         Ok(rows.dataset)
+    }
+
+    /// Where row number `row` (0-based) stands.
+    pub fn place(&self, row: usize) -> Place {
+        let Mark { file, number, .. } = self.marks[row];
+        let Source { name, lines } = &self.sources[file];
+        if *lines { Place::Line(name.clone(), number) } else { Place::Row(name.clone(), number) }
     }
 
     /// A number that changes when any row does: a resumed run refuses data that is not the data it began with.
@@ -145,18 +168,21 @@ struct Collector<'a> {
     dataset: Dataset,
     seen: HashSet<(u64, u64)>,
     read: usize,
-    /// Number of the file that is being read.
-    file: usize,
+    /// Of the row that is being read.
+    mark: Mark,
 }
 
 impl Collector<'_> {
-    fn take(&mut self, found: Result<(Vec<Row>, f64), DataError>) -> Result<bool, DataError> {
+    fn take(&mut self, number: usize, found: Result<(Vec<Row>, f64), DataError>) -> Result<bool, DataError> {
         if self.full() {
             return Ok(false);
         }
         self.read += 1;
         match found {
-            Ok((rows, difficulty)) => rows.into_iter().for_each(|row| self.add(row, difficulty)),
+            Ok((rows, difficulty)) => {
+                self.mark = Mark { number, difficulty, ..self.mark };
+                rows.into_iter().for_each(|row| self.add(row));
+            }
             Err(DataError::NoAnswer { .. } | DataError::NoFinalAnswer { .. })
                 if self.data.incomplete == Incomplete::Drop =>
             {
@@ -167,7 +193,7 @@ impl Collector<'_> {
         Ok(!self.full())
     }
 
-    fn add(&mut self, row: Row, difficulty: f64) {
+    fn add(&mut self, row: Row) {
         if self.full() {
             return;
         }
@@ -176,7 +202,7 @@ impl Collector<'_> {
             return;
         }
         self.dataset.rows.push(row);
-        self.dataset.marks.push(Mark { file: self.file, difficulty });
+        self.dataset.marks.push(self.mark);
     }
 
     fn full(&self) -> bool {

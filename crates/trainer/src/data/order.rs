@@ -239,7 +239,9 @@ mod tests {
         let data = Data { train, weights: weights.to_vec(), difficulty_key, ..Data::default() };
         let hard = |file: usize, row: usize| if difficulty && file == 1 { (row % 4) as f64 } else { 0.0 };
         let files = [3, 40, 5].into_iter().enumerate();
-        let marks = files.flat_map(|(file, rows)| (0..rows).map(move |row| Mark { file, difficulty: hard(file, row) }));
+        let marks = files.flat_map(|(file, rows)| {
+            (0..rows).map(move |row| Mark { file, number: row + 1, difficulty: hard(file, row) })
+        });
         Order::of(&data, &marks.collect::<Vec<_>>(), 7, 11).unwrap()
     }
 

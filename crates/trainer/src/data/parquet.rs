@@ -40,7 +40,7 @@ fn decode(path: &Path, columns: &Columns<'_>, take: &mut Take<'_>) -> Result<(),
     for (index, row) in rows.enumerate() {
         let place = || Place::Row(path.to_path_buf(), index + 1);
         let row = field::columns(&row.map_err(undecodable)?, &place)?;
-        if !take(columns.read(&row, &place))? {
+        if !take(index + 1, columns.read(&row, &place))? {
             break;
         }
     }

@@ -29,6 +29,9 @@ pub struct Settings {
     pub top_p: f64,
     /// Most probable tokens.
     pub top_k: usize,
+    /// Least share of the most probable token's probability.
+    #[serde(default)]
+    pub min_p: f64,
     /// Longest completion, in tokens.
     pub max_new_tokens: usize,
     /// Seed of the sampling.
@@ -94,6 +97,7 @@ impl Settings {
             temperature: config.eval.temperature,
             top_p: config.eval.top_p,
             top_k: config.eval.top_k,
+            min_p: config.eval.min_p,
             max_new_tokens: config.eval_tokens(),
             seed: config.train.seed,
             system: config.prompt.system.clone(),

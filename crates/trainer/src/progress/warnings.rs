@@ -97,9 +97,9 @@ pub fn warnings(records: &[Record], config: &Config) -> Vec<String> {
             "entropy fell from {best} to {last:.3}: the samples of a group hardly differ any more; lower optimizer.learning_rate"
         ));
     }
-    if config.rollout.top_p < 1.0 || config.rollout.top_k > 0 {
+    if config.truncates() {
         found.push(
-            "top-p or top-k cut the sampled distribution; logp_old is that of the whole one, and rollouts/ has both"
+            "top-p, top-k or min-p cut the sampled distribution; logp_old is that of the whole one, and rollouts/ has both"
                 .to_string(),
         );
     }

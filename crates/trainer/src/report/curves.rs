@@ -42,6 +42,12 @@ const FIGURES: &[Curves<'static>] = &[
         ],
     },
     Curves {
+        id: "evaluation-length",
+        title: "Length of the evaluation's completions",
+        axis: "completion length",
+        lines: &[(m::EVAL_LENGTH_MEAN, SOLID, "mean")],
+    },
+    Curves {
         id: "sft-loss",
         title: "Loss of the fine-tuning",
         axis: "negative log-likelihood",
@@ -120,6 +126,18 @@ const FIGURES: &[Curves<'static>] = &[
             (m::UPDATE_MULTIPLIER_MAX, DASHED, "greatest"),
             (m::UPDATE_MULTIPLIER_BOUND, DOTTED, "bound, where the objective has one"),
         ],
+    },
+    Curves {
+        id: "hazard",
+        title: "MHPO: hazard penalty",
+        axis: "hazard penalty ζ",
+        lines: &[(m::UPDATE_MHPO_ZETA_MEAN, SOLID, "mean"), (m::UPDATE_MHPO_ZETA_MAX, DASHED, "greatest")],
+    },
+    Curves {
+        id: "survival",
+        title: "MHPO: survival weight",
+        axis: "survival weight exp(−ζ)",
+        lines: &[(m::UPDATE_MHPO_SURVIVAL_MEAN, SOLID, "mean"), (m::UPDATE_MHPO_SURVIVAL_MIN, DASHED, "least")],
     },
     Curves {
         id: "signal",

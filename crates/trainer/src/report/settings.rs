@@ -24,8 +24,16 @@ const TASK: [&str; 13] = [
     MODEL,
 ];
 /// Keys that say what an evaluation asks, and how.
-const EVALUATION: [&str; 7] =
-    ["eval.data", "eval.samples", "eval.temperature", "eval.top_p", "eval.top_k", "eval.max_new_tokens", "eval.limit"];
+const EVALUATION: [&str; 8] = [
+    "eval.data",
+    "eval.samples",
+    "eval.temperature",
+    "eval.top_p",
+    "eval.top_k",
+    "eval.min_p",
+    "eval.max_new_tokens",
+    "eval.limit",
+];
 /// Its path says little: that of the demo's model lies beside each run.
 const MODEL: &str = "model.path";
 /// Keys that always differ and say nothing.

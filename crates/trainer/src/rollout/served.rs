@@ -95,10 +95,9 @@ impl Server {
             }
         };
         notes.push(format!("{}: sampling from {model}", config.server.url));
-        let rollout = &config.rollout;
-        if rollout.temperature != 1.0 || rollout.top_p < 1.0 || rollout.top_k > 0 {
+        if config.rollout.temperature != 1.0 || config.truncates() {
             notes.push(
-                "logp_behavior is what the server reports: with temperature, top-p or top-k, see that it reports the \
+                "logp_behavior is what the server reports: with temperature, top-p, top-k or min-p, see that it reports the \
                  distribution that it samples from (vLLM: --logprobs-mode processed_logprobs)"
                     .to_string(),
             );
@@ -251,7 +250,7 @@ impl Server {
             "top_p": plan.sampling.top_p,
             // Off is -1 for some servers and 0 for others; all tokens are all tokens.
             "top_k": if plan.sampling.top_k > 0 { plan.sampling.top_k } else { self.vocabulary },
-            "min_p": 0.0,
+            "min_p": plan.sampling.min_p,
             "repetition_penalty": 1.0,
             "repeat_penalty": 1.0,
             "seed": seed,

@@ -77,7 +77,7 @@ pub struct Sample {
     pub tokens: Vec<u32>,
     /// Their log-probabilities in the tempered distribution (one a token).
     pub logp_old: Vec<f32>,
-    /// Their log-probabilities in the distribution that was sampled from, where it was another: with top-p or top-k, and with
+    /// Their log-probabilities in the distribution that was sampled from, where it was another: with top-p, top-k or min-p, and with
     /// `correction.mode = "decoupled"`. Else empty.
     pub logp_behavior: Vec<f32>,
     /// Their log-probabilities as its last update saw them: under the policy right before that update. Empty for a sample

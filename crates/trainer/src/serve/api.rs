@@ -12,9 +12,13 @@ const MOST_COMPLETIONS: u64 = 1 << 16;
 /// Logits divided by less leave the range of f32.
 const LOWEST_TEMPERATURE: f64 = 1e-3;
 
+/// The greatest `min_p`.
+const BELOW_ONE: f64 = 0.999_999;
+
 /// A request for completions.
 ///
 /// `prompt` (text, a list of token ids, or a list of several of either, whose completions come one prompt after the other), `max_tokens` (16), `n` (1), `temperature` (1), `top_p` (1), `top_k` (0, -1 or all tokens: off),
+/// `min_p` (0),
 /// `seed` (absent or -1: another one each time; completion `i` has the seed `seed + i`), `stop` (text or a list), `include_stop_str_in_output` (false),
 /// `logprobs`, `return_token_ids` (false). Log-probabilities are those of the distribution that is sampled from.
 #[derive(Clone, Debug, PartialEq)]
@@ -203,6 +207,7 @@ fn sampling(fields: &Fields, vocabulary: usize) -> Result<Sampling, Refused> {
         temperature: temperature as f32,
         top_p: fields.number("top_p", 1.0, 1e-6, 1.0)? as f32,
         top_k: if top_k < vocabulary { top_k } else { 0 },
+        min_p: fields.number("min_p", 0.0, 0.0, BELOW_ONE)? as f32,
     })
 }
 

@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 pub(super) struct Fields<'a>(pub &'a Value);
 
 /// What is not supported, with the value that turns it off.
-fn neutral() -> [(&'static str, Value); 13] {
+fn neutral() -> [(&'static str, Value); 12] {
     [
         ("stream", json!(false)),
         ("echo", json!(false)),
@@ -18,7 +18,6 @@ fn neutral() -> [(&'static str, Value); 13] {
         ("frequency_penalty", json!(0)),
         ("repetition_penalty", json!(1)),
         ("repeat_penalty", json!(1)),
-        ("min_p", json!(0)),
         ("min_tokens", json!(0)),
         ("ignore_eos", json!(false)),
         ("logit_bias", json!({})),

@@ -113,9 +113,7 @@ impl Doubts {
                 unknown.tokens, unknown.of
             ));
         }
-        // With top-p or top-k a server's distribution is another one.
-        let whole = config.rollout.top_p >= 1.0 && config.rollout.top_k == 0;
-        if fresh && whole && stats.tokens > 0 {
+        if fresh && !config.truncates() && stats.tokens > 0 {
             let (k1, k3) = (stats.k1_sum / stats.tokens as f64, stats.k3_sum / stats.tokens as f64);
             let zero = unknown.zero && stats.gap_max > 0.0;
             if (zero || k3 > FOREIGN) && !std::mem::replace(&mut self.foreign, true) {

@@ -1,11 +1,12 @@
 //! The gradient of attention: probabilities are computed again from the scores and the forward pass's sums.
+use super::View;
 use super::copies::{Blocks, Workspace, copy_head, copy_heads};
-use super::{Heads, View};
 use crate::batch::{Packed, Segment};
 use crate::cpu::math::{dot, exp};
 use crate::cpu::parallel::{Shared, Threading, with_scratch};
 use crate::cpu::simd::kernel;
 use crate::cpu::tile::{Ahead, LANES, Left, ROWS, Tile};
+use crate::device::Heads;
 use std::ops::Range;
 
 /// Queries whose probabilities are held at once: several tiles, still in the second-level cache.

@@ -1,10 +1,10 @@
 //! Keys and values of packed segments in the layouts that the tile kernel reads.
-use super::Heads;
 use crate::batch::Packed;
 use crate::cpu::parallel::{Shared, Threading};
 use crate::cpu::simd::kernel;
 use crate::cpu::tile::LANES;
 use crate::cpu::transpose::interleave;
+use crate::device::Heads;
 
 /// Keys or values of one layer, copied out of `qkv` in the two layouts that the tile kernel reads.
 #[derive(Default)]

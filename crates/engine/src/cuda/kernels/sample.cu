@@ -1,4 +1,4 @@
-// The choice of a next token by one uniform number: inverse of the cumulated distribution after top-k and top-p, by the rule of
+// The choice of a next token by one uniform number: inverse of the cumulated distribution after top-k, top-p and min-p, by the rule of
 // `cpu/sample.rs`. Weights are exp(scale logit - max) in fixed point (2^44 is 1), so sums are exact in any order and atomics are harmless.
 #include "statistics.cuh"
 
@@ -153,7 +153,7 @@ DEVICE int argmax(const float* logits, int vocabulary) {
 }
 
 KERNEL(ROW_THREADS, 1) sample(const float* __restrict__ all_logits, int vocabulary, float temperature, float top_p, int top_k,
-                              const float* __restrict__ uniforms, u32* __restrict__ tokens, float* __restrict__ logp,
+                              float min_p, const float* __restrict__ uniforms, u32* __restrict__ tokens, float* __restrict__ logp,
                               float* __restrict__ logp_behavior, float* __restrict__ entropy) {
     DYNAMIC_SHARED(dynamic);
     u64* sums = (u64*)dynamic;
@@ -183,6 +183,13 @@ KERNEL(ROW_THREADS, 1) sample(const float* __restrict__ all_logits, int vocabula
             int last = locate(row, Equal{key}, (rest + each - 1) / each - 1, sums);
             row.least = key, row.last = last;
             within = total_of(row, Weights{});
+        }
+        if (min_p > 0.0f && float_bits(min_p) > row.least) {
+            Row before = row;
+            row.least = float_bits(min_p) - 1, row.last = -1;
+            u64 near = total_of(row, Weights{});
+            if (near > 0) within = near; // The largest weight is 1, up to the rounding of its logit; where that leaves none, all stay.
+            else row = before;
         }
         // uniform is a multiple of 2^-24, so the product below is exact before it is rounded down.
         u64 u = (u64)(uniforms[blockIdx.x] * 16777216.0f);

@@ -243,7 +243,7 @@ fn sample(cuda: &Cuda, model: &Model, batch: usize) -> Vec<Vec<Sample>> {
         .map(|(i, &prompt)| Request { prompt, samples: 3, first_sequence: 3 * i as u64 })
         .collect();
     let settings = Settings {
-        sampling: Sampling { temperature: 0.8, top_p: 1.0, top_k: 0 },
+        sampling: Sampling { temperature: 0.8, top_p: 1.0, top_k: 0, min_p: 0.0 },
         seed: 17,
         max_new_tokens: 9,
         batch,

@@ -72,7 +72,7 @@ const RULES: &[Rule] = &[
     ),
     rule(
         &["correction.rollout_is", "correction.rollout_rs"],
-        |c| c.decoupled() || c.rollout.top_p < 1.0 || c.rollout.top_k > 0,
+        |c| c.decoupled() || c.truncates(),
         "logp_old is what the sampler said; set correction.mode = \"decoupled\"",
     ),
     rule(
@@ -160,7 +160,7 @@ const RULES: &[Rule] = &[
     rule(&["update.truncated", "log.rollouts_every"], trains, "`surefoot sft` samples no completions"),
     rule(&["eval.before"], |c| c.eval.every > 0, "eval.every is 0, which makes no evaluations"),
     rule(
-        &["eval.top_p", "eval.top_k"],
+        &["eval.top_p", "eval.top_k", "eval.min_p"],
         |c| c.eval.temperature != 0.0,
         "eval.temperature is 0, which takes the most probable token",
     ),
