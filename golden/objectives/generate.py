@@ -469,6 +469,10 @@ def advantages():
     cases += [(e, o) for e in ("reinforce_plus_plus", "rloo_normalized") for o in ({}, {"kl_coefficient": "0.125"}, {"std": "population"})]
     # The divergence in the reward: k2 and k3, and for estimators by sequence. Last, so that earlier cases keep their draws.
     cases += [(e, {"kl_coefficient": "0.125", "kl_estimator": k}) for e in ("reinforce_plus_plus", "rloo_normalized", "grpo", "rloo", "raw") for k in ("k1", "k2", "k3")]
+    # Later estimators, after all draws of the earlier ones.
+    cases += [("grpo", {"scale": "batch"}), ("grpo", {"scale": "batch", "std": "population"}), ("dr_grpo", {"weight": "std", "scale": "batch"})]
+    cases += [("opo", {}), ("opo", {"kl_coefficient": "0.125"}), ("grpo_passk", {}), ("grpo_passk", {"scale": "batch"})]
+    cases += [("gdpo", {}), ("gdpo", {"std": "population"}), ("gdpo", {"weights": 1})]
     for estimator, options in cases:
         groups = [4, 4, 2, 2, 2, 9, 9, 4, 5, 5]
         rewards = [rng.choice([0.0, 1.0, 0.5, -1.0]) for _ in groups]
@@ -485,14 +489,53 @@ def advantages():
         divergence = {"k1": lambda d: d, "k2": lambda d: d * d / 2, "k3": lambda d: mp.exp(-d) - 1 + d}[options.get("kl_estimator", "k1")]
         k = [divergence(mpf(a) - mpf(b)) if trained else mpf(0) for a, b, trained in zip(old, ref, mask)]
         beta = mpf(options.get("kl_coefficient", "0"))
-        if estimator in ("grpo", "dr_grpo", "raw", "rloo"):
+        by_sequence = ("grpo", "dr_grpo", "raw", "rloo", "opo", "grpo_passk", "gdpo")
+        if estimator in by_sequence:
             ends = [sum(lengths[: i + 1]) for i in range(len(lengths))]
             exact = [r - beta * sum(k[end - length : end]) for r, end, length in zip(exact, ends, lengths)]
         of = lambda g: [r for r, h in zip(exact, groups) if h == g]
         mean = lambda xs: sum(xs) / len(xs)
         kind = options.get("std", "sample")
         signal = [g for g in set(groups) if len(set(of(g))) > 1]
-        if estimator in ("grpo", "dr_grpo", "raw", "rloo"):
+        extra = {}
+        if estimator == "gdpo":
+            one = "weights" in options
+            options = {k: v for k, v in options.items() if k != "weights"}
+            if not one:  # several rewards, of which the second differs where the first does not
+                weights = [f32(w) for w in (1.0, 0.25, -0.5)]
+                parts = [[r, float(rng.randrange(0, 3)), f32(rng.random())] for r in rewards]
+                parts[5][1:] = parts[6][1:]  # a group without a signal in any
+                extra = {"parts": [x for row in parts for x in row], "weights": weights}
+            else:
+                weights, parts = [1.0], [[r] for r in rewards]
+            values = [mpf(0)] * len(groups)
+            for i, w in enumerate(weights):
+                column = [mpf(row[i]) for row in parts]
+                for n, g in enumerate(groups):
+                    own = [x for x, h in zip(column, groups) if h == g]
+                    values[n] += mpf(w) * (column[n] - mean(own)) / (std(own, kind) + eps)
+            center, deviation = mean(values), std(values, kind)
+            # The center is 0, and 50 digits leave 1e-50 of it.
+            values = [(v - center) / (deviation + eps) if abs(v) > mpf("1e-40") else mpf(0) for v in values]
+        elif estimator == "opo":
+            trained, at = [], 0
+            for length in lengths:
+                trained.append(sum(mask[at : at + length]))
+                at += length
+            baseline = {}
+            for g in set(groups):
+                own = [(t, r) for t, r, h in zip(trained, exact, groups) if h == g]
+                total = sum(t for t, _ in own)
+                baseline[g] = sum(t * r for t, r in own) / total if total else None
+            values = [mpf(0) if baseline[g] is None or g not in signal else r - baseline[g] for r, g in zip(exact, groups)]
+        elif estimator == "grpo_passk":
+            values = []
+            for n, (r, g) in enumerate(zip(exact, groups)):
+                others = [x for j, (x, h) in enumerate(zip(exact, groups)) if h == g and j != n]
+                lead = r - max(others)
+                deviation = std(exact if options.get("scale") == "batch" else of(g), kind)
+                values.append(lead / (deviation + eps) if lead > 0 else mpf(0))
+        elif estimator in by_sequence:
             weight = options.get("weight", "equal")
             values = []
             for r, g in zip(exact, groups):
@@ -503,7 +546,8 @@ def advantages():
                 elif estimator == "rloo":
                     values.append(r - (sum(of(g)) - r) / (len(of(g)) - 1))
                 elif estimator == "grpo" or weight == "std":
-                    values.append((r - mean(of(g))) / (std(of(g), kind) + eps))
+                    own = exact if options.get("scale") == "batch" else of(g)
+                    values.append((r - mean(of(g))) / (std(own, kind) + eps))
                 elif weight == "clip-filter":
                     share = mpf(len(set(groups))) / len(signal)
                     values.append((r - mean(of(g))) * min(share, mpf(options.get("weight_bound", "3"))))
@@ -539,6 +583,7 @@ def advantages():
                 "mask": mask,
                 "logp_old": old,
                 "logp_ref": ref,
+                **extra,
                 "advantages": [number(v) for v in values],
             }
         )

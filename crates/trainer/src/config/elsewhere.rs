@@ -157,7 +157,10 @@ pub(super) const ELSEWHERE: &[(&str, &str, &str)] = &[
     // Advantages.
     ("adv_estimator", "advantage.estimator", ""),
     ("advantage_estimator", "advantage.estimator", "the loss is objective.name"),
-    ("scale_rewards", "advantage.estimator", DEVIATION),
+    ("scale_rewards", "advantage.scale", "\"group\" or \"batch\"; \"none\" is advantage.estimator = \"dr_grpo\""),
+    ("multi_objective_aggregation", "advantage.estimator", "\"normalize_then_sum\" is \"gdpo\"; rewards and weights are reward.name and reward.weights"),
+    ("gdpo_reward_keys", "reward.name", "a list of rewards, with advantage.estimator = \"gdpo\""),
+    ("gdpo_reward_weights", "reward.weights", "with advantage.estimator = \"gdpo\""),
     ("norm_adv_by_std_in_grpo", "advantage.estimator", DEVIATION),
     ("no_std_norm", "advantage.estimator", DEVIATION),
     ("disable_grpo_std_normalization", "advantage.estimator", DEVIATION),

@@ -100,9 +100,13 @@ const RULES: &[Rule] = &[
     rule(
         &["advantage.std"],
         |c| match c.estimator() {
-            Estimator::Grpo | Estimator::ReinforcePlusPlus | Estimator::RlooNormalized => true,
+            Estimator::Grpo
+            | Estimator::GrpoPassk
+            | Estimator::Gdpo
+            | Estimator::ReinforcePlusPlus
+            | Estimator::RlooNormalized => true,
             Estimator::DrGrpo => c.advantage.weight == Weight::Std,
-            Estimator::Raw | Estimator::Rloo => false,
+            Estimator::Raw | Estimator::Rloo | Estimator::Opo => false,
         },
         "advantage.estimator divides by no standard deviation; \"grpo\" does, and \"dr_grpo\" with advantage.weight = \"std\"",
     ),

@@ -1,0 +1,37 @@
+//! Objectives and estimators against values that TRL and verl computed themselves (`golden/objectives/peers.py`).
+
+#![allow(clippy::unwrap_used)] // helpers of tests, outside of #[test] functions
+
+mod golden_files;
+
+use golden_files::{floats, groups, offsets, options, read, singles};
+use surefoot_objectives::advantage::{AdvantageEstimator, AdvantageValues, RewardBatch, weighted_sum};
+
+#[test]
+fn advantages_are_those_of_the_trainers() {
+    for case in read("peers-advantages.json").as_array().unwrap() {
+        let name = case["estimator"].as_str().unwrap();
+        let mut estimator = AdvantageEstimator::named(name).unwrap();
+        for (option, value) in options(&case["options"]) {
+            estimator.set(option, value).unwrap();
+        }
+        assert_eq!(estimator.check(), Ok(()));
+        let (parts, weights) = (singles(&case["parts"]), singles(&case["weights"]));
+        let (rewards, groups, offsets) =
+            (weighted_sum(&parts, &weights), groups(&case["groups"]), offsets(&case["lengths"]));
+        let batch = RewardBatch::new(&rewards, &groups)
+            .and_then(|batch| batch.with_tokens(&offsets, None))
+            .and_then(|batch| batch.with_parts(&parts, &weights))
+            .unwrap();
+        let AdvantageValues::PerSequence(got) = estimator.compute(&batch).unwrap() else { panic!("{name} by token") };
+        let (theirs, tolerance) = (floats(&case["advantages"]), case["tolerance"].as_f64().unwrap());
+        assert_eq!(got.len(), theirs.len());
+        for (i, (got, theirs)) in got.iter().zip(&theirs).enumerate() {
+            let (got, what) = (f64::from(*got), &case["source"]);
+            assert!(
+                (got - theirs).abs() <= tolerance * theirs.abs().max(1e-9),
+                "{what}: sample {i}: {got}, theirs {theirs}"
+            );
+        }
+    }
+}
