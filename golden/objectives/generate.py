@@ -204,6 +204,31 @@ def dgpo(lp, old, a, o, _):
     return w * a * pi
 
 
+def gmpo(lp, old, a, o, _):
+    """Of a sequence of one token; of several, `batch_loss` gives the mean of the clipped log-ratios as log π."""
+    l = lp - old
+    if a > 0:
+        l = least(l, o["clip_log_high"])
+    elif a < 0:
+        l = most(l, -o["clip_log_low"])
+    return exp(l) * a
+
+
+def dppo(divergence):
+    def surrogate(lp, old, a, o, _):
+        p, q = mp.exp(min(lp.value, mpf(0))), mp.exp(min(mpf(old), mpf(0)))
+        if divergence == "tv":
+            far = abs(p - q)
+        else:
+            own = q * (min(mpf(old), mpf(0)) - min(lp.value, mpf(0))) if q > 0 else mpf(0)
+            far = own + (1 - q) * mp.log((1 - q + mpf("1e-8")) / (1 - p + mpf("1e-8")))
+        masked = far > o["divergence_high"] and p > q if a > 0 else far > o["divergence_low"] and p < q
+        ratio = sg(least(exp(lp - old), Dual(o["dual_clip"])))
+        return Dual(0) if masked else ratio * a * lp
+
+    return surrogate
+
+
 def drift(lp, old, o):
     r = exp(lp - old)
     return -(o["drift_coefficient"] * least(sg(r) - 1, o["drift_bound"]) * lp)
@@ -243,6 +268,17 @@ OBJECTIVES = {
     "rloo": (hard_clip, EPS, []),
     "reinforce_plus_plus": (hard_clip, EPS, []),
     "gspo": (hard_clip, {"clip_low": F("0.0003"), "clip_high": F("0.0004")}, []),
+    "gmpo": (gmpo, {"clip_log_low": F("0.4"), "clip_log_high": F("0.4")}, [{"clip_log_low": "0.1", "clip_log_high": "1.5"}]),
+    "dppo_tv": (
+        dppo("tv"),
+        {"divergence_low": F("0.15"), "divergence_high": F("0.15"), "dual_clip": mpf(20)},
+        [{"divergence_low": "0.01", "divergence_high": "0.4", "dual_clip": "2"}],
+    ),
+    "dppo_kl": (
+        dppo("kl"),
+        {"divergence_low": F("0.05"), "divergence_high": F("0.05"), "dual_clip": mpf(20)},
+        [{"divergence_low": "0.3", "divergence_high": "0.001", "dual_clip": "1.5"}],
+    ),
     "sapo": (
         sapo,
         {"temperature_positive": F("1.0"), "temperature_negative": F("1.05")},
@@ -282,6 +318,8 @@ def log_ratios(options):
     if "clip_low" in options:
         edges += [mp.log(1 + options["clip_high"])]
         edges += [mp.log(1 - options["clip_low"])] if options["clip_low"] < 1 else []
+    if "clip_log_low" in options:
+        edges += [options["clip_log_high"], -options["clip_log_low"]]
     if "dual_clip" in options:
         edges += [mp.log(options["dual_clip"]), -mp.log(options["dual_clip"])]
     near = [x for edge in edges if edge != 0 for x in f32_neighbours(edge)]
@@ -355,7 +393,13 @@ def batch_loss(key, surrogate, options, regularizer, b, seed_token):
             if options.get("epoch_weight") == "truncated":
                 w = mp.exp(mpf(b["logp_epoch"][t]) - old[i])
                 a *= min(max(w, 1 - options["clip_low"]), 1 + options["clip_high"])
-            if key == "gspo":
+            if key == "gmpo":
+                bounded = [
+                    least(x - y, options["clip_log_high"]) if a > 0 else most(x - y, -options["clip_log_low"])
+                    for x, y in zip(lp, old)
+                ]
+                j = exp(sum(bounded, Dual(0)) / len(tokens)) * a
+            elif key == "gspo":
                 # the sequence's ratio in every token: log π and log π_old that differ by the mean
                 j = surrogate(mean, mpf(0), a, options, None)
             else:
@@ -399,8 +443,10 @@ def random_batch(rng, aggregation):
     }
 
 
+#: Those that came later have their batches last, so that the draws of the others stay.
+LATER = ["gmpo", "dppo_tv", "dppo_kl"]
 BATCHES = (
-    [(key, {}, {}, None) for key in OBJECTIVES]
+    [(key, {}, {}, None) for key in OBJECTIVES if key not in LATER]
     + [("grpo", {}, {}, kind) for kind in AGGREGATIONS]
     + [("mhpo", {"anchor": "unit"}, {}, kind) for kind in AGGREGATIONS]
     + [("gspo", {"clip_low": "0.2", "clip_high": "0.2"}, {}, kind) for kind in AGGREGATIONS]
@@ -413,11 +459,14 @@ BATCHES = (
         ("grpo", {}, {"reference_coefficient": "0.04", "reference_estimator": "k2"}, None),
         ("mhpo", {}, {"reference_coefficient": "0.04", "reference_estimator": "k3"}, None),
     ]
+    + [(key, {}, {}, None) for key in LATER]
+    + [("gmpo", {"clip_log_low": "0.05", "clip_log_high": "0.8"}, {}, kind) for kind in AGGREGATIONS]
+    + [("gmpo", {}, {"reference_coefficient": "0.04", "reference_estimator": "k3"}, None)]
 )
 
 DEFAULT_AGGREGATION = dict.fromkeys("dapo cispo gppo ce_gppo aspo".split(), "token-mean") | dict.fromkeys(
     "dgpo cpgd cpg pgd".split(), "prompt-mean-token-mean"
-) | {"dr_grpo": "seq-mean-token-sum-norm"}
+) | dict.fromkeys("dr_grpo dppo_tv dppo_kl".split(), "seq-mean-token-sum-norm")
 
 
 def typed(changes):
@@ -432,7 +481,7 @@ def batches():
         options = {**defaults, **typed(changes)}
         b = random_batch(rng, aggregation or DEFAULT_AGGREGATION.get(key, "seq-mean-token-mean"))
         total = sum(b["lengths"])
-        if key == "gspo":
+        if key in ("gspo", "gmpo"):
             # weights by token would ask for the paper's GSPO-token; with equal ones the two are one
             b["token_weights"] = [1.0] * total
         loss = batch_loss(key, surrogate, options, typed(regularizer), b, None).value

@@ -16,11 +16,13 @@ import inspect
 import json
 import random
 import textwrap
+from collections import defaultdict
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import torch
+from trl.experimental.gmpo import GMPOTrainer
 from trl.trainer import grpo_trainer
 from trl.trainer.grpo_trainer import GRPOTrainer
 from trl.trainer.utils import nanstd
@@ -157,6 +159,114 @@ def advantages():
     return cases
 
 
+# --- losses -----------------------------------------------------------------------------------------------------------
+
+
+def token_batch(rng, sequences=5):
+    grid = lambda low, high: rng.randrange(int(low * 4096), int(high * 4096)) / 4096
+    lengths = [rng.randrange(1, 8) for _ in range(sequences)]
+    total = sum(lengths)
+    old = [grid(-4, -0.01) for _ in range(total)]
+    spread = [rng.choice([0.0, 1 / 64, 1 / 4, 1.0, 2.5]) for _ in range(total)]
+    # No probability above 1, and no mask but that of the padding.
+    logp = [min(x + round(s * rng.uniform(-1, 1) * 4096) / 4096, -1 / 4096) for x, s in zip(old, spread)]
+    return {
+        "lengths": lengths,
+        "logp": logp,
+        "logp_old": old,
+        "advantages": [rng.choice([-1, 1]) * rng.randrange(1, 32) / 16 for _ in range(sequences)],
+    }
+
+
+def padded(b):
+    longest = max(b["lengths"])
+    mask = torch.arange(longest) < torch.tensor(b["lengths"])[:, None]
+    columns = []
+    for name in ("logp", "logp_old"):
+        column = torch.full(mask.shape, -1.0, dtype=torch.float64)
+        column[mask] = torch.tensor(b[name], dtype=torch.float64)
+        columns.append(column)
+    return mask, columns[0].requires_grad_(), columns[1], torch.tensor(b["advantages"], dtype=torch.float64)
+
+
+class Actor(SimpleNamespace):
+    """What verl's losses read of the actor's configuration."""
+
+    def get(self, key, default=None):
+        return getattr(self, key, default)
+
+
+def verl_loss(mode, b, low, high, cap):
+    mask, logp, old, advantages = padded(b)
+    actor = Actor(clip_ratio=0.2, clip_ratio_low=low, clip_ratio_high=high, clip_ratio_c=cap, global_batch_info={})
+    loss, _ = core_algos.get_policy_loss_fn(mode)(
+        old_log_prob=old,
+        log_prob=logp,
+        advantages=advantages[:, None].expand_as(old),
+        response_mask=mask.to(torch.float64),
+        loss_agg_mode="token-mean",
+        config=actor,
+    )
+    loss.backward()
+    return loss.item(), logp.grad[mask].tolist()
+
+
+def trl_gmpo(b, low, high):
+    mask, logp, old, advantages = padded(b)
+    zeros = torch.zeros_like(old)
+    trainer = SimpleNamespace(
+        _get_per_token_logps_and_entropies=lambda *_, **__: (logp, zeros, None),
+        top_entropy_quantile=1.0,
+        epsilon_low=low,
+        epsilon_high=high,
+        beta=0.0,
+        model=SimpleNamespace(training=True),
+        current_gradient_accumulation_steps=1,
+        accelerator=SimpleNamespace(reduce=lambda x, reduction: x, gather=lambda x: x),
+        _metrics={"train": defaultdict(list)},
+    )
+    ids = torch.zeros(mask.shape, dtype=torch.int64)
+    inputs = {
+        "prompt_ids": ids,
+        "prompt_mask": ids,
+        "completion_ids": ids,
+        "completion_mask": mask.to(torch.float64),
+        "advantages": advantages,
+        "old_per_token_logps": old,
+    }
+    loss = GMPOTrainer._compute_loss(trainer, None, inputs)
+    loss.backward()
+    return loss.item(), logp.grad[mask].tolist()
+
+
+def losses():
+    rng = random.Random(20260202)
+    cases = []
+
+    def add(source, objective, options, aggregation, b, result):
+        loss, grad = result
+        cases.append(
+            {"source": source, "objective": objective, "options": options, "aggregation": aggregation, **b, "loss": loss, "grad_logp": grad}
+        )
+
+    for low, high in [(0.4, 0.4), (0.1, 0.75)]:
+        options = {"clip_log_low": str(low), "clip_log_high": str(high)}
+        b = token_batch(rng)
+        add("TRL experimental gmpo", "gmpo", options, "seq-mean-token-mean", b, trl_gmpo(b, low, high))
+        b = token_batch(rng)
+        add("verl geo_mean", "gmpo", options, "seq-mean-token-mean", b, verl_loss("geo_mean", b, low, high, None))
+    for mode, low, high, cap in [
+        ("dppo_tv", 0.15, 0.15, 20.0),
+        ("dppo_tv", 0.02, 0.1, 2.0),
+        ("dppo_kl", 0.05, 0.05, 20.0),
+        ("dppo_kl", 0.002, 0.01, 2.0),
+    ]:
+        options = {"divergence_low": str(low), "divergence_high": str(high), "dual_clip": str(cap)}
+        b = token_batch(rng)
+        add(f"verl {mode}", mode, options, "token-mean", b, verl_loss(mode, b, low, high, cap))
+    return cases
+
+
 def write(name, value):
     text = json.dumps(value, separators=(",", ":")).replace("},{", "},\n{")
     (HERE / name).write_text(text + "\n")
@@ -164,3 +274,4 @@ def write(name, value):
 
 if __name__ == "__main__":
     write("peers-advantages.json", advantages())
+    write("peers-losses.json", losses())

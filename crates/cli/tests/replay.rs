@@ -99,8 +99,8 @@ fn a_run_is_replayed_with_every_objective() {
         surefoot(&["replay", path, "--all", "--format", "json", "--svg", svg.to_str().unwrap()]);
     assert_eq!((code, stderr.as_str()), (0, ""));
     let rows: Vec<Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    // Nineteen objectives, the run's own not twice, on three steps and on all.
-    assert_eq!(rows.len(), 19 * 4);
+    // Twenty-two objectives, the run's own not twice, on three steps and on all.
+    assert_eq!(rows.len(), 22 * 4);
     let of = |step: Value, objective: &str| {
         rows.iter().find(|row| row["step"] == step && row["objective"] == objective).unwrap()
     };

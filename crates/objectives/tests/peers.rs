@@ -6,6 +6,7 @@ mod golden_files;
 
 use golden_files::{floats, groups, offsets, options, read, singles};
 use surefoot_objectives::advantage::{AdvantageEstimator, AdvantageValues, RewardBatch, weighted_sum};
+use surefoot_objectives::{Advantages, Objective, TokenBatch};
 
 #[test]
 fn advantages_are_those_of_the_trainers() {
@@ -32,6 +33,40 @@ fn advantages_are_those_of_the_trainers() {
                 (got - theirs).abs() <= tolerance * theirs.abs().max(1e-9),
                 "{what}: sample {i}: {got}, theirs {theirs}"
             );
+        }
+    }
+}
+
+#[test]
+fn losses_and_gradients_are_those_of_the_trainers() {
+    for case in read("peers-losses.json").as_array().unwrap() {
+        let mut objective = Objective::named(case["objective"].as_str().unwrap()).unwrap();
+        for (option, value) in options(&case["options"]) {
+            objective.set(option, value).unwrap();
+        }
+        objective.set("aggregation", case["aggregation"].as_str().unwrap()).unwrap();
+        let offsets = offsets(&case["lengths"]);
+        let groups = vec![0; offsets.len() - 1];
+        let (logp, old, advantages) =
+            (singles(&case["logp"]), singles(&case["logp_old"]), singles(&case["advantages"]));
+        let batch = TokenBatch::new(&logp, &old, Advantages::PerSequence(&advantages), &offsets, &groups).unwrap();
+        let denominators = objective.denominators(&offsets, None, &groups).unwrap();
+        let (loss, grad) = (case["loss"].as_f64().unwrap(), floats(&case["grad_logp"]));
+        let size: f64 = grad.iter().map(|g| g.abs()).sum();
+        for ours in [
+            objective.evaluate(&batch, &denominators).unwrap(),
+            objective.loss_and_gradient(&batch, &denominators).unwrap(),
+        ] {
+            let what = &case["source"];
+            assert!(
+                (ours.loss - loss).abs() <= 2e-6 * (loss.abs() + size),
+                "{what}: loss {}, theirs {loss}",
+                ours.loss
+            );
+            for (t, (ours, theirs)) in ours.grad_logp.iter().zip(&grad).enumerate() {
+                let ours = f64::from(*ours);
+                assert!((ours - theirs).abs() <= 2e-6 * theirs.abs(), "{what}: token {t}: {ours}, theirs {theirs}");
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ pub use plain::PlainLoss;
 use crate::aggregation::{Denominators, trained_tokens};
 use crate::batch::{Advantages, TokenBatch};
 use crate::block::{BLOCK, Block, Column, Pick, SequenceValues};
+use crate::control::LogClip;
 use crate::error::ObjectiveError;
 use crate::exponential::{exp, greater, lesser};
 use crate::objective::Objective;
@@ -131,6 +132,8 @@ struct Evaluation<'a> {
     objective: &'a Objective,
     batch: &'a TokenBatch<'a>,
     by_sequence: bool,
+    /// Bounds that log-ratios are clipped at before their mean is taken.
+    clip: Option<LogClip>,
     /// The policy drifts that are on: the objective's own and the regulariser's.
     drifts: Vec<Drift>,
     /// The runs that [`Evaluation::fuse`] computes.
@@ -164,6 +167,7 @@ impl<'a> Evaluation<'a> {
             runs: Vec::new(),
             instructions: Instructions::widest(),
             by_sequence: objective.control.controls_sequences(),
+            clip: objective.control.formula().clip_before_mean(),
             bounds,
             block: Box::new(Block::new()),
             scratch: Box::new(Scratch {
@@ -253,7 +257,10 @@ impl<'a> Evaluation<'a> {
         if !self.by_sequence {
             return Ok(values);
         }
-        let mean = self.mean_log_ratio(sequence, trained);
+        let mean = match self.clip {
+            None => self.mean_log_ratio(sequence, trained),
+            Some(clip) => self.mean_clipped(clip, sequence, trained),
+        };
         if !mean.is_finite() {
             let batch = self.batch;
             batch.runs(sequence).try_for_each(|run| self.refuse(run, values))?;

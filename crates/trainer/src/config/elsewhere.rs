@@ -15,7 +15,9 @@ const DEVIATION: &str = "\"grpo\" divides by the deviation of the group's reward
 /// Keys whose lower bound is another key.
 const BOTH_BOUNDS: &str = "with objective.clip_high for the upper bound";
 /// Keys of the dual clip.
-const DUAL: &str = "of objective.name = \"ppo_dual_clip\", or \"aspo\"";
+const DUAL: &str = "of objective.name = \"ppo_dual_clip\", \"aspo\", \"dppo_tv\" or \"dppo_kl\"";
+/// Keys of DPPO.
+const DPPO: &str = "of objective.name = \"dppo_tv\"";
 /// Keys of SAPO.
 const SAPO: &str = "of objective.name = \"sapo\"";
 /// Keys of CPGD.
@@ -172,7 +174,7 @@ pub(super) const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("use_kl_in_reward", "advantage.kl_coefficient", ZERO_IS_OFF),
     // Objectives.
     ("loss_type", "objective.name", ""),
-    ("loss_mode", "objective.name", "their vanilla is \"ppo_dual_clip\""),
+    ("loss_mode", "objective.name", "their vanilla is \"ppo_dual_clip\", their geo_mean \"gmpo\""),
     ("policy_loss_type", "objective.name", "their ppo is \"grpo\""),
     ("importance_sampling_level", "objective.name", SEQUENCE),
     ("sequence_level_importance_ratios", "objective.name", SEQUENCE),
@@ -189,6 +191,8 @@ pub(super) const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("eps_clip_high", "objective.clip_high", ""),
     ("clip_ratio_high", "objective.clip_high", ""),
     ("ratio_clip_max", "objective.clip_high", ""),
+    ("dppo_mask_low", "objective.divergence_low", DPPO),
+    ("dppo_mask_high", "objective.divergence_high", DPPO),
     ("clip_ratio_c", "objective.dual_clip", DUAL),
     ("ratio_clip_c", "objective.dual_clip", DUAL),
     ("eps_clip_c", "objective.dual_clip", DUAL),
