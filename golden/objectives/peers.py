@@ -267,6 +267,51 @@ def losses():
     return cases
 
 
+def grpo_loss(logp, old, advantages, mask, low=0.2, high=0.2):
+    """The policy term that the mask multiplies, as TRL's loss type grpo has it."""
+    ratio = torch.exp(logp - old)
+    clipped = torch.clamp(ratio, 1 - low, 1 + high)
+    return -torch.min(ratio * advantages[:, None], clipped * advantages[:, None])
+
+
+def off_policy():
+    """TRL's sequence mask, and a loss with it: each sequence's mean over its tokens, and the mean over all sequences."""
+    rng = random.Random(20260303)
+    cases = []
+    for threshold, told in [(0.05, False), (0.05, True), (0.4, True)]:
+        b = token_batch(rng, sequences=12)
+        behavior = [x + rng.randrange(-2048, 2048) / 4096 for x in b["logp_old"]]
+        if told:  # a token that the sampler could not score, in a sequence that is kept all the same
+            last = max(s for s, a in enumerate(b["advantages"]) if a < 0)
+            behavior[sum(b["lengths"][:last])] = float("nan")
+        mask, logp, old, advantages = padded(b)
+        sampled = old.clone()
+        if told:
+            sampled[mask] = torch.tensor(behavior, dtype=torch.float64)
+        weights = mask.to(torch.float64)
+        kept = GRPOTrainer.get_off_policy_mask(
+            advantages=advantages[:, None],
+            per_token_logps=logp,
+            sampling_per_token_logps=sampled,
+            mask=weights,
+            off_policy_threshold=threshold,
+        )
+        losses = grpo_loss(logp, old, advantages, mask) * kept
+        loss = ((losses * weights).sum(-1) / weights.sum(-1)).mean()
+        loss.backward()
+        cases.append(
+            {
+                "threshold": threshold,
+                **b,
+                "logp_behavior": [None if x != x else x for x in behavior] if told else None,
+                "kept": [bool(k) for k in kept[:, 0]],
+                "loss": loss.item(),
+                "grad_logp": logp.grad[mask].tolist(),
+            }
+        )
+    return cases
+
+
 def write(name, value):
     text = json.dumps(value, separators=(",", ":")).replace("},{", "},\n{")
     (HERE / name).write_text(text + "\n")
@@ -275,3 +320,4 @@ def write(name, value):
 if __name__ == "__main__":
     write("peers-advantages.json", advantages())
     write("peers-losses.json", losses())
+    write("peers-off-policy.json", off_policy())

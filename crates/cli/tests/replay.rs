@@ -171,6 +171,9 @@ fn what_a_run_left_out_is_left_out_of_the_replay() {
         metrics(&corrected).iter().map(|record| record["update/behavior_rejected"].as_f64().unwrap()).sum::<f64>();
     assert!(rejected > 0.01, "{rejected}");
     assert_own_is_what_the_run_wrote(&corrected);
+    let masked = trained(folder.path(), "masked", &[&stale[..], &["objective.off_policy_mask=0.0005"]].concat());
+    share(&masked, "update/off_policy_masked");
+    assert_own_is_what_the_run_wrote(&masked);
     assert_own_is_what_the_run_wrote(&trained(folder.path(), "dr_grpo", &["objective.name=dr_grpo"]));
 }
 

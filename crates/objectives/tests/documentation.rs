@@ -19,7 +19,7 @@ fn defaults() {
         let options: Vec<String> = objective
             .settings()
             .into_iter()
-            .filter(|setting| !setting.key.starts_with("aggregation"))
+            .filter(|setting| !Objective::SHARED.contains(&setting.key))
             .map(|setting| format!("`{} = {}`", setting.key, setting.value))
             .collect();
         let options = if options.is_empty() { "none".to_owned() } else { options.join(", ") };

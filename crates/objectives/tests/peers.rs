@@ -70,3 +70,42 @@ fn losses_and_gradients_are_those_of_the_trainers() {
         }
     }
 }
+
+/// The sequence mask: which sequences TRL keeps, and the loss and gradient with it. The masked ones stay in the mean.
+#[test]
+fn the_off_policy_mask_is_that_of_trl() {
+    let (mut masked, mut kept_negative) = (0, 0);
+    for case in read("peers-off-policy.json").as_array().unwrap() {
+        let mut objective = Objective::named("grpo").unwrap();
+        objective.set("off_policy_mask", case["threshold"].as_f64().unwrap()).unwrap();
+        let offsets = offsets(&case["lengths"]);
+        let groups = vec![0; offsets.len() - 1];
+        let (logp, old, advantages) =
+            (singles(&case["logp"]), singles(&case["logp_old"]), singles(&case["advantages"]));
+        let behavior: Option<Vec<f32>> = case["logp_behavior"]
+            .as_array()
+            .map(|values| values.iter().map(|x| x.as_f64().map_or(f32::NAN, |x| x as f32)).collect());
+        let batch = TokenBatch::new(&logp, &old, Advantages::PerSequence(&advantages), &offsets, &groups).unwrap();
+        let batch = match &behavior {
+            Some(behavior) => batch.with_logp_behavior(behavior).unwrap(),
+            None => batch,
+        };
+        let denominators = objective.denominators(&offsets, None, &groups).unwrap();
+        let result = objective.evaluate(&batch, &denominators).unwrap();
+        let alone = objective.loss_and_gradient(&batch, &denominators).unwrap();
+        let (loss, grad) = (case["loss"].as_f64().unwrap(), floats(&case["grad_logp"]));
+        for ours in [&result, &alone] {
+            assert!((ours.loss - loss).abs() <= 2e-6 * loss.abs().max(1.0), "loss {}, theirs {loss}", ours.loss);
+            for (t, (ours, theirs)) in ours.grad_logp.iter().zip(&grad).enumerate() {
+                assert!((f64::from(*ours) - theirs).abs() <= 2e-6 * theirs.abs(), "token {t}: {ours}, theirs {theirs}");
+            }
+        }
+        let kept = golden_files::flags(&case["kept"]);
+        let stats = result.stats.off_policy.unwrap();
+        assert_eq!(stats.sequences, kept.len() as u64);
+        assert_eq!(stats.masked, kept.iter().filter(|kept| !**kept).count() as u64);
+        masked += stats.masked;
+        kept_negative += kept.iter().zip(&advantages).filter(|(kept, a)| **kept && **a < 0.0).count();
+    }
+    assert!(masked > 2 && kept_negative > 2, "{masked} masked, {kept_negative} kept");
+}

@@ -233,6 +233,7 @@ impl Training<'_> {
         let mut numbers = 0..;
         let mut trained = Vec::with_capacity(groups.len());
         let masked = self.journey.config.update.truncated == Truncated::Mask;
+        let asks = self.objective.off_policy_mask > 0.0 && self.journey.config.decoupled();
         for (group, id) in groups.iter().zip(0..) {
             let samples = group.samples.iter().zip(numbers.by_ref());
             let samples = samples.filter(|(s, _)| s.finished || !masked).map(|(s, number)| TrainedSample {
@@ -241,6 +242,7 @@ impl Training<'_> {
                 logp_old: &s.logp,
                 logp_ref: self.logp_ref.get(number).map_or(&[], Vec::as_slice),
                 logp_epoch: &[],
+                logp_behavior: if asks { &s.logp_behavior } else { &[] },
                 advantage: credit.of_sample(number),
                 token_weights: self.corrected.weights(number),
                 mask: self.corrected.mask(number),

@@ -62,6 +62,7 @@ const TRAIN: &[(&[&str], &str, &[&str])] = &[
     (&["advantage.std=population", "advantage.estimator=opo"], "divides", &["advantage.estimator=gdpo"]),
     (&["advantage.std=population", "advantage.estimator=rloo"], "divides", &["advantage.estimator=grpo_passk"]),
     (&["advantage.kl_estimator=k3"], "advantage.kl_coefficient is 0", &["advantage.kl_coefficient=0.1"]),
+    (&["objective.off_policy_mask=0.5", "update.mini_batches=1"], "has not moved", &["update.epochs=2"]),
     (
         &["objective.aggregation_length=8", "objective.name=grpo"],
         "seq-mean-token-sum-norm",

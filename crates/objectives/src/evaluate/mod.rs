@@ -5,6 +5,7 @@ mod compute;
 mod fused;
 mod instructions;
 mod mean;
+mod off_policy;
 mod plain;
 
 pub use plain::PlainLoss;
@@ -61,7 +62,7 @@ impl Objective {
     /// trained token; [`ObjectiveError::Missing`], [`ObjectiveError::NothingTrained`],
     /// [`ObjectiveError::OtherAggregation`] and [`ObjectiveError::UnknownGroup`].
     pub fn evaluate(&self, batch: &TokenBatch<'_>, denominators: &Denominators) -> Result<TokenLoss, ObjectiveError> {
-        Evaluation::new(self, batch, Report::Statistics)?.run(denominators)
+        self.report(batch, denominators, Report::Statistics, Instructions::widest())
     }
 
     /// As [`Self::evaluate`] without statistics, which take more than half of the time.
@@ -73,7 +74,7 @@ impl Objective {
         batch: &TokenBatch<'_>,
         denominators: &Denominators,
     ) -> Result<TokenLoss, ObjectiveError> {
-        Evaluation::new(self, batch, Report::Loss)?.run(denominators)
+        self.report(batch, denominators, Report::Loss, Instructions::widest())
     }
 
     /// [`Self::evaluate_detailed`], or [`Self::loss_and_gradient`] where `detailed` is false, with these instructions.
@@ -85,9 +86,7 @@ impl Objective {
         detailed: bool,
         instructions: Instructions,
     ) -> Result<TokenLoss, ObjectiveError> {
-        let report = if detailed { Report::Tokens } else { Report::Loss };
-        let evaluation = Evaluation::new(self, batch, report)?;
-        Evaluation { instructions, ..evaluation }.run(denominators)
+        self.report(batch, denominators, if detailed { Report::Tokens } else { Report::Loss }, instructions)
     }
 
     /// As [`Self::evaluate`], with each token's surrogate, coefficient, multiplier and region.
@@ -99,7 +98,23 @@ impl Objective {
         batch: &TokenBatch<'_>,
         denominators: &Denominators,
     ) -> Result<TokenLoss, ObjectiveError> {
-        Evaluation::new(self, batch, Report::Tokens)?.run(denominators)
+        self.report(batch, denominators, Report::Tokens, Instructions::widest())
+    }
+
+    fn report(
+        &self,
+        batch: &TokenBatch<'_>,
+        denominators: &Denominators,
+        report: Report,
+        instructions: Instructions,
+    ) -> Result<TokenLoss, ObjectiveError> {
+        let Some(masked) = self.mask_off_policy(batch) else {
+            return Evaluation { instructions, ..Evaluation::new(self, batch, report)? }.run(denominators);
+        };
+        let kept = masked.batch(batch);
+        let mut result = Evaluation { instructions, ..Evaluation::new(self, &kept, report)? }.run(denominators)?;
+        result.stats.off_policy = (report != Report::Loss).then_some(masked.stats);
+        Ok(result)
     }
 }
 

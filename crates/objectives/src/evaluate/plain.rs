@@ -38,6 +38,9 @@ impl Objective {
     ) -> Result<PlainLoss, ObjectiveError> {
         self.check_fields(batch)?;
         self.check_aggregation(denominators)?;
+        let masked = self.mask_off_policy(batch);
+        let kept = masked.as_ref().map(|masked| masked.batch(batch));
+        let batch = kept.as_ref().unwrap_or(batch);
         let mut plain = PlainLoss { loss: 0.0, grad_logp: vec![0.0; batch.tokens()] };
         let mut trained = 0;
         for (sequence, span) in batch.offsets.windows(2).enumerate() {

@@ -142,6 +142,11 @@ const RULES: &[Rule] = &[
         "objective.drift_coefficient is 0",
     ),
     rule(
+        &["objective.off_policy_mask"],
+        |c| c.update.mini_batches.saturating_mul(c.update.epochs) > 1 || !c.begins_on_policy() || c.decoupled(),
+        "with one update on a rollout the policy has not moved from the one that sampled; use more update.mini_batches or update.epochs",
+    ),
+    rule(
         &["regularizer.drift_bound"],
         |c| c.regularizer.drift_coefficient != 0.0,
         "regularizer.drift_coefficient is 0; set the weight of the drift",
