@@ -204,6 +204,31 @@ def dgpo(lp, old, a, o, _):
     return w * a * pi
 
 
+def gmpo(lp, old, a, o, _):
+    """Of a sequence of one token; of several, `batch_loss` gives the mean of the clipped log-ratios as log π."""
+    l = lp - old
+    if a > 0:
+        l = least(l, o["clip_log_high"])
+    elif a < 0:
+        l = most(l, -o["clip_log_low"])
+    return exp(l) * a
+
+
+def dppo(divergence):
+    def surrogate(lp, old, a, o, _):
+        p, q = mp.exp(min(lp.value, mpf(0))), mp.exp(min(mpf(old), mpf(0)))
+        if divergence == "tv":
+            far = abs(p - q)
+        else:
+            own = q * (min(mpf(old), mpf(0)) - min(lp.value, mpf(0))) if q > 0 else mpf(0)
+            far = own + (1 - q) * mp.log((1 - q + mpf("1e-8")) / (1 - p + mpf("1e-8")))
+        masked = far > o["divergence_high"] and p > q if a > 0 else far > o["divergence_low"] and p < q
+        ratio = sg(least(exp(lp - old), Dual(o["dual_clip"])))
+        return Dual(0) if masked else ratio * a * lp
+
+    return surrogate
+
+
 def drift(lp, old, o):
     r = exp(lp - old)
     return -(o["drift_coefficient"] * least(sg(r) - 1, o["drift_bound"]) * lp)
@@ -243,6 +268,17 @@ OBJECTIVES = {
     "rloo": (hard_clip, EPS, []),
     "reinforce_plus_plus": (hard_clip, EPS, []),
     "gspo": (hard_clip, {"clip_low": F("0.0003"), "clip_high": F("0.0004")}, []),
+    "gmpo": (gmpo, {"clip_log_low": F("0.4"), "clip_log_high": F("0.4")}, [{"clip_log_low": "0.1", "clip_log_high": "1.5"}]),
+    "dppo_tv": (
+        dppo("tv"),
+        {"divergence_low": F("0.15"), "divergence_high": F("0.15"), "dual_clip": mpf(20)},
+        [{"divergence_low": "0.01", "divergence_high": "0.4", "dual_clip": "2"}],
+    ),
+    "dppo_kl": (
+        dppo("kl"),
+        {"divergence_low": F("0.05"), "divergence_high": F("0.05"), "dual_clip": mpf(20)},
+        [{"divergence_low": "0.3", "divergence_high": "0.001", "dual_clip": "1.5"}],
+    ),
     "sapo": (
         sapo,
         {"temperature_positive": F("1.0"), "temperature_negative": F("1.05")},
@@ -282,6 +318,8 @@ def log_ratios(options):
     if "clip_low" in options:
         edges += [mp.log(1 + options["clip_high"])]
         edges += [mp.log(1 - options["clip_low"])] if options["clip_low"] < 1 else []
+    if "clip_log_low" in options:
+        edges += [options["clip_log_high"], -options["clip_log_low"]]
     if "dual_clip" in options:
         edges += [mp.log(options["dual_clip"]), -mp.log(options["dual_clip"])]
     near = [x for edge in edges if edge != 0 for x in f32_neighbours(edge)]
@@ -355,7 +393,13 @@ def batch_loss(key, surrogate, options, regularizer, b, seed_token):
             if options.get("epoch_weight") == "truncated":
                 w = mp.exp(mpf(b["logp_epoch"][t]) - old[i])
                 a *= min(max(w, 1 - options["clip_low"]), 1 + options["clip_high"])
-            if key == "gspo":
+            if key == "gmpo":
+                bounded = [
+                    least(x - y, options["clip_log_high"]) if a > 0 else most(x - y, -options["clip_log_low"])
+                    for x, y in zip(lp, old)
+                ]
+                j = exp(sum(bounded, Dual(0)) / len(tokens)) * a
+            elif key == "gspo":
                 # the sequence's ratio in every token: log π and log π_old that differ by the mean
                 j = surrogate(mean, mpf(0), a, options, None)
             else:
@@ -399,8 +443,10 @@ def random_batch(rng, aggregation):
     }
 
 
+#: Those that came later have their batches last, so that the draws of the others stay.
+LATER = ["gmpo", "dppo_tv", "dppo_kl"]
 BATCHES = (
-    [(key, {}, {}, None) for key in OBJECTIVES]
+    [(key, {}, {}, None) for key in OBJECTIVES if key not in LATER]
     + [("grpo", {}, {}, kind) for kind in AGGREGATIONS]
     + [("mhpo", {"anchor": "unit"}, {}, kind) for kind in AGGREGATIONS]
     + [("gspo", {"clip_low": "0.2", "clip_high": "0.2"}, {}, kind) for kind in AGGREGATIONS]
@@ -413,11 +459,14 @@ BATCHES = (
         ("grpo", {}, {"reference_coefficient": "0.04", "reference_estimator": "k2"}, None),
         ("mhpo", {}, {"reference_coefficient": "0.04", "reference_estimator": "k3"}, None),
     ]
+    + [(key, {}, {}, None) for key in LATER]
+    + [("gmpo", {"clip_log_low": "0.05", "clip_log_high": "0.8"}, {}, kind) for kind in AGGREGATIONS]
+    + [("gmpo", {}, {"reference_coefficient": "0.04", "reference_estimator": "k3"}, None)]
 )
 
 DEFAULT_AGGREGATION = dict.fromkeys("dapo cispo gppo ce_gppo aspo".split(), "token-mean") | dict.fromkeys(
     "dgpo cpgd cpg pgd".split(), "prompt-mean-token-mean"
-) | {"dr_grpo": "seq-mean-token-sum-norm"}
+) | dict.fromkeys("dr_grpo dppo_tv dppo_kl".split(), "seq-mean-token-sum-norm")
 
 
 def typed(changes):
@@ -432,7 +481,7 @@ def batches():
         options = {**defaults, **typed(changes)}
         b = random_batch(rng, aggregation or DEFAULT_AGGREGATION.get(key, "seq-mean-token-mean"))
         total = sum(b["lengths"])
-        if key == "gspo":
+        if key in ("gspo", "gmpo"):
             # weights by token would ask for the paper's GSPO-token; with equal ones the two are one
             b["token_weights"] = [1.0] * total
         loss = batch_loss(key, surrogate, options, typed(regularizer), b, None).value
@@ -469,6 +518,10 @@ def advantages():
     cases += [(e, o) for e in ("reinforce_plus_plus", "rloo_normalized") for o in ({}, {"kl_coefficient": "0.125"}, {"std": "population"})]
     # The divergence in the reward: k2 and k3, and for estimators by sequence. Last, so that earlier cases keep their draws.
     cases += [(e, {"kl_coefficient": "0.125", "kl_estimator": k}) for e in ("reinforce_plus_plus", "rloo_normalized", "grpo", "rloo", "raw") for k in ("k1", "k2", "k3")]
+    # Later estimators, after all draws of the earlier ones.
+    cases += [("grpo", {"scale": "batch"}), ("grpo", {"scale": "batch", "std": "population"}), ("dr_grpo", {"weight": "std", "scale": "batch"})]
+    cases += [("opo", {}), ("opo", {"kl_coefficient": "0.125"}), ("grpo_passk", {}), ("grpo_passk", {"scale": "batch"})]
+    cases += [("gdpo", {}), ("gdpo", {"std": "population"}), ("gdpo", {"weights": 1})]
     for estimator, options in cases:
         groups = [4, 4, 2, 2, 2, 9, 9, 4, 5, 5]
         rewards = [rng.choice([0.0, 1.0, 0.5, -1.0]) for _ in groups]
@@ -485,14 +538,53 @@ def advantages():
         divergence = {"k1": lambda d: d, "k2": lambda d: d * d / 2, "k3": lambda d: mp.exp(-d) - 1 + d}[options.get("kl_estimator", "k1")]
         k = [divergence(mpf(a) - mpf(b)) if trained else mpf(0) for a, b, trained in zip(old, ref, mask)]
         beta = mpf(options.get("kl_coefficient", "0"))
-        if estimator in ("grpo", "dr_grpo", "raw", "rloo"):
+        by_sequence = ("grpo", "dr_grpo", "raw", "rloo", "opo", "grpo_passk", "gdpo")
+        if estimator in by_sequence:
             ends = [sum(lengths[: i + 1]) for i in range(len(lengths))]
             exact = [r - beta * sum(k[end - length : end]) for r, end, length in zip(exact, ends, lengths)]
         of = lambda g: [r for r, h in zip(exact, groups) if h == g]
         mean = lambda xs: sum(xs) / len(xs)
         kind = options.get("std", "sample")
         signal = [g for g in set(groups) if len(set(of(g))) > 1]
-        if estimator in ("grpo", "dr_grpo", "raw", "rloo"):
+        extra = {}
+        if estimator == "gdpo":
+            one = "weights" in options
+            options = {k: v for k, v in options.items() if k != "weights"}
+            if not one:  # several rewards, of which the second differs where the first does not
+                weights = [f32(w) for w in (1.0, 0.25, -0.5)]
+                parts = [[r, float(rng.randrange(0, 3)), f32(rng.random())] for r in rewards]
+                parts[5][1:] = parts[6][1:]  # a group without a signal in any
+                extra = {"parts": [x for row in parts for x in row], "weights": weights}
+            else:
+                weights, parts = [1.0], [[r] for r in rewards]
+            values = [mpf(0)] * len(groups)
+            for i, w in enumerate(weights):
+                column = [mpf(row[i]) for row in parts]
+                for n, g in enumerate(groups):
+                    own = [x for x, h in zip(column, groups) if h == g]
+                    values[n] += mpf(w) * (column[n] - mean(own)) / (std(own, kind) + eps)
+            center, deviation = mean(values), std(values, kind)
+            # The center is 0, and 50 digits leave 1e-50 of it.
+            values = [(v - center) / (deviation + eps) if abs(v) > mpf("1e-40") else mpf(0) for v in values]
+        elif estimator == "opo":
+            trained, at = [], 0
+            for length in lengths:
+                trained.append(sum(mask[at : at + length]))
+                at += length
+            baseline = {}
+            for g in set(groups):
+                own = [(t, r) for t, r, h in zip(trained, exact, groups) if h == g]
+                total = sum(t for t, _ in own)
+                baseline[g] = sum(t * r for t, r in own) / total if total else None
+            values = [mpf(0) if baseline[g] is None or g not in signal else r - baseline[g] for r, g in zip(exact, groups)]
+        elif estimator == "grpo_passk":
+            values = []
+            for n, (r, g) in enumerate(zip(exact, groups)):
+                others = [x for j, (x, h) in enumerate(zip(exact, groups)) if h == g and j != n]
+                lead = r - max(others)
+                deviation = std(exact if options.get("scale") == "batch" else of(g), kind)
+                values.append(lead / (deviation + eps) if lead > 0 else mpf(0))
+        elif estimator in by_sequence:
             weight = options.get("weight", "equal")
             values = []
             for r, g in zip(exact, groups):
@@ -503,7 +595,8 @@ def advantages():
                 elif estimator == "rloo":
                     values.append(r - (sum(of(g)) - r) / (len(of(g)) - 1))
                 elif estimator == "grpo" or weight == "std":
-                    values.append((r - mean(of(g))) / (std(of(g), kind) + eps))
+                    own = exact if options.get("scale") == "batch" else of(g)
+                    values.append((r - mean(of(g))) / (std(own, kind) + eps))
                 elif weight == "clip-filter":
                     share = mpf(len(set(groups))) / len(signal)
                     values.append((r - mean(of(g))) * min(share, mpf(options.get("weight_bound", "3"))))
@@ -539,6 +632,7 @@ def advantages():
                 "mask": mask,
                 "logp_old": old,
                 "logp_ref": ref,
+                **extra,
                 "advantages": [number(v) for v in values],
             }
         )

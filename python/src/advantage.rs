@@ -64,15 +64,17 @@ impl AdvantageEstimator {
 
     /// The advantages: one a sequence `[N]`, or one a token for reinforce_plus_plus and rloo_normalized.
     ///
-    /// - rewards: `[N]`
+    /// - rewards: `[N]`, or `[N, K]` of several rewards, which are summed; gdpo compares each by itself first
     /// - groups: `[N]` the prompt that each sequence answers
     /// - mask: `[N, T]`, or `[T]` with offsets: the tokens, for estimators by token
     /// - offsets: `[N+1]` boundaries of packed sequences
     /// - logp_old, logp_ref: of the tokens, for `kl_coefficient`
+    /// - weights: `[K]` of several rewards, 1 each where they are not given
     /// - penalties: what each token costs, where it is known already, instead of `kl_coefficient` times a divergence
     #[pyo3(signature = (
         rewards: "npt.ArrayLike", groups: "npt.ArrayLike", *, mask: "npt.ArrayLike | None" = None, offsets: "npt.ArrayLike | None" = None,
-        logp_old: "npt.ArrayLike | None" = None, logp_ref: "npt.ArrayLike | None" = None, penalties: "npt.ArrayLike | None" = None
+        logp_old: "npt.ArrayLike | None" = None, logp_ref: "npt.ArrayLike | None" = None, penalties: "npt.ArrayLike | None" = None,
+        weights: "npt.ArrayLike | None" = None
     ) -> "npt.NDArray[np.float32]")]
     #[allow(clippy::too_many_arguments)] // keywords of a Python method
     fn compute<'py>(
@@ -85,11 +87,23 @@ impl AdvantageEstimator {
         logp_old: Option<&Bound<'py, PyAny>>,
         logp_ref: Option<&Bound<'py, PyAny>>,
         penalties: Option<&Bound<'py, PyAny>>,
+        weights: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let rewards = borrow::<f32>("rewards", rewards)?;
-        let sequences = match rewards.shape() {
-            &[sequences] => sequences,
-            shape => return Err(value_error(format!("rewards has shape {shape:?}, expected [N]"))),
+        let (sequences, kinds) = match rewards.shape() {
+            &[sequences] => (sequences, None),
+            &[sequences, kinds] => (sequences, Some(kinds)),
+            shape => return Err(value_error(format!("rewards has shape {shape:?}, expected [N] or [N, K]"))),
+        };
+        let given = borrow_some::<f32>("weights", weights)?;
+        let weights = match (slice_some(&given)?, kinds) {
+            (Some(_), None) => return Err(value_error("weights without several rewards; give rewards as [N, K]")),
+            (Some(weights), Some(kinds)) if weights.len() != kinds => {
+                let got = weights.len();
+                return Err(value_error(format!("weights has {got} entries, and rewards has {kinds} columns")));
+            }
+            (Some(weights), Some(_)) => weights.to_vec(),
+            (None, kinds) => vec![1.0; kinds.unwrap_or(1)],
         };
         let groups = group_ids(groups)?;
         let mask = mask.map(truths).transpose()?;
@@ -116,7 +130,12 @@ impl AdvantageEstimator {
         let logp_old = of_tokens("logp_old", logp_old)?;
         let logp_ref = of_tokens("logp_ref", logp_ref)?;
         let penalties = of_tokens("penalties", penalties)?;
-        let mut batch = RewardBatch::new(slice(&rewards)?, &groups).map_err(value_error)?;
+        let parts = slice(&rewards)?;
+        let summed = kinds.map(|_| core::weighted_sum(parts, &weights));
+        let mut batch = RewardBatch::new(summed.as_deref().unwrap_or(parts), &groups).map_err(value_error)?;
+        if kinds.is_some() {
+            batch = batch.with_parts(parts, &weights).map_err(value_error)?;
+        }
         if let Some(layout) = &layout {
             batch = batch
                 .with_tokens(&layout.offsets, mask.as_ref().map(|mask| mask.values.as_slice()))

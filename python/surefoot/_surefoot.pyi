@@ -26,15 +26,16 @@ class AdvantageEstimator:
     def __ne__(self, value: object, /) -> bool: ...
     def __new__(cls, name: "str", /, **options: "float | str | bool") -> AdvantageEstimator: ...
     def __repr__(self, /) -> str: ...
-    def compute(self, /, rewards: "npt.ArrayLike", groups: "npt.ArrayLike", *, mask: "npt.ArrayLike | None" = None, offsets: "npt.ArrayLike | None" = None, logp_old: "npt.ArrayLike | None" = None, logp_ref: "npt.ArrayLike | None" = None, penalties: "npt.ArrayLike | None" = None) -> "npt.NDArray[np.float32]":
+    def compute(self, /, rewards: "npt.ArrayLike", groups: "npt.ArrayLike", *, mask: "npt.ArrayLike | None" = None, offsets: "npt.ArrayLike | None" = None, logp_old: "npt.ArrayLike | None" = None, logp_ref: "npt.ArrayLike | None" = None, penalties: "npt.ArrayLike | None" = None, weights: "npt.ArrayLike | None" = None) -> "npt.NDArray[np.float32]":
         """
         The advantages: one a sequence `[N]`, or one a token for reinforce_plus_plus and rloo_normalized.
 
-        - rewards: `[N]`
+        - rewards: `[N]`, or `[N, K]` of several rewards, which are summed; gdpo compares each by itself first
         - groups: `[N]` the prompt that each sequence answers
         - mask: `[N, T]`, or `[T]` with offsets: the tokens, for estimators by token
         - offsets: `[N+1]` boundaries of packed sequences
         - logp_old, logp_ref: of the tokens, for `kl_coefficient`
+        - weights: `[K]` of several rewards, 1 each where they are not given
         - penalties: what each token costs, where it is known already, instead of `kl_coefficient` times a divergence
         """
     @property

@@ -31,6 +31,10 @@ def compute_policy_loss(
         raise ValueError(
             "clip_schedule tight-to-loose needs to know where sequences end, which slime does not say here"
         )
+    if objective.name in ("gmpo", "dppo_tv", "dppo_kl"):
+        raise ValueError(
+            f"{objective.name} reads more of a token than its ratio, which is all that slime says here; take another objective"
+        )
     log_ratio = -ppo_kl.reshape(-1, 1)
     losses, _stats = token_losses(
         log_ratio, torch.zeros_like(log_ratio), advantages.reshape(-1, 1), objective=objective

@@ -193,6 +193,10 @@ def _estimator(key: str, config: Mapping[str, Any] | None) -> surefoot.Advantage
                 "algorithm.advantage_options.std has no effect where algorithm.norm_adv_by_std_in_grpo is false; leave one of them out"
             )
         key = "dr_grpo"
+    if key == "grpo_passk" and not config.get("norm_adv_by_std_in_grpo", True):
+        raise ValueError(
+            f"algorithm.norm_adv_by_std_in_grpo is false, and {PREFIX}grpo_passk divides by the deviation; leave it at true"
+        )
     return surefoot.AdvantageEstimator(key, **options)
 
 
@@ -257,6 +261,8 @@ def _prompt_weights(mask: np.ndarray, groups: np.ndarray) -> np.ndarray:
 for _key in surefoot.objectives():
     _register_objective(_key)
 for _key in surefoot.advantage_estimators():
+    if _key == "gdpo":
+        continue  # verl hands the parts of a reward to its own `gdpo` alone
     _register_advantage(_key, by_prompt=False)
     _register_advantage(_key, by_prompt=True)
 

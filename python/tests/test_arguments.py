@@ -58,7 +58,10 @@ def test_shapes_that_do_not_fit():
     ]:
         refused(text, estimator.compute, [1.0, 0.0], [0, 0], **keywords)
     refused(
-        "rewards has shape [2, 2], expected [N]", AdvantageEstimator("grpo").compute, [[1, 0], [1, 1]], [0, 0, 1, 1]
+        "rewards has shape [1, 2, 2], expected [N] or [N, K]",
+        AdvantageEstimator("grpo").compute,
+        [[[1, 0], [1, 1]]],
+        [0],
     )
     refused("groups has shape [2, 2], expected [N]", AdvantageEstimator("grpo").compute, [1, 0, 1, 1], [[0, 0], [1, 1]])
 

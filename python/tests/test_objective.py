@@ -165,15 +165,32 @@ def test_an_evaluation_pickles_and_its_statistics_merge():
 def test_golden_advantages():
     for case in golden.advantages():
         offsets = np.concatenate([[0], np.cumsum(case["lengths"])])
+        weights = case.get("weights")
         got = AdvantageEstimator(case["estimator"], **case["options"]).compute(
-            case["rewards"],
+            case["rewards"] if weights is None else np.reshape(case["parts"], (-1, len(weights))),
             case["groups"],
             mask=case["mask"],
             offsets=offsets,
             logp_old=case["logp_old"],
             logp_ref=case["logp_ref"],
+            weights=weights,
         )
         np.testing.assert_allclose(got, case["advantages"], rtol=2e-7, err_msg=case["estimator"])
+
+
+def test_several_rewards():
+    rewards = [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [0.0, 1.0]]
+    groups, weights = [0, 0, 1, 1], [0.25, 1.0]
+    summed = AdvantageEstimator("dr_grpo").compute(rewards, groups, weights=weights)
+    np.testing.assert_allclose(summed, [-0.375, 0.375, 0.125, -0.125], rtol=1e-6)
+    decoupled = AdvantageEstimator("gdpo").compute(rewards, groups, weights=weights)
+    assert decoupled[0] / decoupled[3] == pytest.approx(3, rel=1e-5)
+    with pytest.raises(ValueError, match="weights has 1 entries, and rewards has 2 columns"):
+        AdvantageEstimator("gdpo").compute(rewards, groups, weights=[1.0])
+    with pytest.raises(ValueError, match="weights without several rewards"):
+        AdvantageEstimator("gdpo").compute([1.0, 0.0], [0, 0], weights=[1.0])
+    with pytest.raises(ValueError, match="takes no penalties"):
+        AdvantageEstimator("gdpo").compute([1.0, 0.0], [0, 0], mask=[[True], [True]], penalties=[[0.1], [0.1]])
 
 
 def test_advantages_by_token_have_the_shape_of_the_mask():

@@ -175,3 +175,7 @@ def test_slime(monkeypatch):
     monkeypatch.setenv(VARIABLE, "cpgd,clip_schedule=tight-to-loose")
     with pytest.raises(ValueError, match="where sequences end"):
         compute_policy_loss(old.flatten(), advantages.flatten())
+    for name in ("gmpo", "dppo_tv", "dppo_kl"):
+        monkeypatch.setenv(VARIABLE, name)
+        with pytest.raises(ValueError, match="more of a token than its ratio"):
+            compute_policy_loss(old.flatten(), advantages.flatten())

@@ -36,7 +36,7 @@ fn line(group: &str, ratios: &[f64], advantage: &Value) -> String {
 fn list_names_every_objective_once() {
     let (code, table, _) = surefoot(&["objective", "list"], "");
     let lines: Vec<&str> = table.lines().collect();
-    assert_eq!((code, lines.len()), (0, 20));
+    assert_eq!((code, lines.len()), (0, 23));
     let words =
         |line: &str| line.split("  ").map(str::trim).filter(|w| !w.is_empty()).map(str::to_string).collect::<Vec<_>>();
     assert_eq!(words(lines[0]), ["key", "paper", "aggregation", "advantages", "options"]);
@@ -50,7 +50,7 @@ fn list_names_every_objective_once() {
     let (_, text, _) = surefoot(&["objective", "list", "--format", "json"], "");
     let all: Vec<Value> = serde_json::from_str(&text).unwrap();
     let keys: Vec<&str> = all.iter().map(|one| one["key"].as_str().unwrap()).collect();
-    assert_eq!(keys.len(), 19);
+    assert_eq!(keys.len(), 22);
     let mhpo = &all[keys.iter().position(|key| *key == "mhpo").unwrap()];
     assert_eq!(mhpo["options"][0]["key"], "bound");
     assert_eq!(mhpo["options"][0]["default"], 1.5);
@@ -174,6 +174,7 @@ fn options_that_make_no_sense_are_refused() {
         (&["curve", "--objective", "grpo", "--from", "0"][..], "--from is 0"),
         (&["curve", "--objective", "grpo", "--from", "3", "--to", "2"][..], "the first must be less"),
         (&["bias", "--objective", "gspo"][..], "gspo controls whole sequences"),
+        (&["curve", "--objective", "dppo_tv"][..], "dppo_tv goes by the probability of a token"),
         (&["bias", "--gamma=-1"][..], "--gamma is -1; it must be 0 or more"),
         (&["bias", "--vocabulary", "1000000"][..], "the most is"),
     ] {

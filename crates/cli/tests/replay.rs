@@ -99,8 +99,8 @@ fn a_run_is_replayed_with_every_objective() {
         surefoot(&["replay", path, "--all", "--format", "json", "--svg", svg.to_str().unwrap()]);
     assert_eq!((code, stderr.as_str()), (0, ""));
     let rows: Vec<Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    // Nineteen objectives, the run's own not twice, on three steps and on all.
-    assert_eq!(rows.len(), 19 * 4);
+    // Twenty-two objectives, the run's own not twice, on three steps and on all.
+    assert_eq!(rows.len(), 22 * 4);
     let of = |step: Value, objective: &str| {
         rows.iter().find(|row| row["step"] == step && row["objective"] == objective).unwrap()
     };
@@ -171,6 +171,9 @@ fn what_a_run_left_out_is_left_out_of_the_replay() {
         metrics(&corrected).iter().map(|record| record["update/behavior_rejected"].as_f64().unwrap()).sum::<f64>();
     assert!(rejected > 0.01, "{rejected}");
     assert_own_is_what_the_run_wrote(&corrected);
+    let masked = trained(folder.path(), "masked", &[&stale[..], &["objective.off_policy_mask=0.0005"]].concat());
+    share(&masked, "update/off_policy_masked");
+    assert_own_is_what_the_run_wrote(&masked);
     assert_own_is_what_the_run_wrote(&trained(folder.path(), "dr_grpo", &["objective.name=dr_grpo"]));
 }
 

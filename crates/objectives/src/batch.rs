@@ -38,6 +38,7 @@ pub struct TokenBatch<'a, F = f32> {
     pub(crate) mask: Option<&'a [bool]>,
     pub(crate) logp_ref: Option<&'a [F]>,
     pub(crate) logp_epoch: Option<&'a [F]>,
+    pub(crate) logp_behavior: Option<&'a [F]>,
     pub(crate) token_weights: Option<&'a [F]>,
 }
 
@@ -76,6 +77,7 @@ impl<'a, F: Copy> TokenBatch<'a, F> {
             mask: None,
             logp_ref: None,
             logp_epoch: None,
+            logp_behavior: None,
             token_weights: None,
         })
     }
@@ -105,6 +107,16 @@ impl<'a, F: Copy> TokenBatch<'a, F> {
     pub fn with_logp_epoch(self, logp_epoch: &'a [F]) -> Result<Self, ObjectiveError> {
         check_length("logp_epoch", "token", self.tokens(), logp_epoch.len())?;
         Ok(Self { logp_epoch: Some(logp_epoch), ..self })
+    }
+
+    /// `log π_b` `[T]` of the distribution that the tokens were drawn from, where that is not `π_old`: what the off-policy sequence mask
+    /// ([`crate::Objective::off_policy_mask`]) starts from. What is not finite says nothing.
+    ///
+    /// # Errors
+    /// [`ObjectiveError::Length`].
+    pub fn with_logp_behavior(self, logp_behavior: &'a [F]) -> Result<Self, ObjectiveError> {
+        check_length("logp_behavior", "token", self.tokens(), logp_behavior.len())?;
+        Ok(Self { logp_behavior: Some(logp_behavior), ..self })
     }
 
     /// Weights `[T]` that correct for a sampler other than `π_old` (see [`crate::correction`]). They multiply the

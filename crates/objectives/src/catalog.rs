@@ -3,8 +3,8 @@
 use crate::advantage::Estimator::{self, DrGrpo, Grpo, ReinforcePlusPlus, Rloo};
 use crate::aggregation::Aggregation::{self, PromptMeanTokenMean, SeqMeanTokenMean, SeqMeanTokenSumNorm, TokenMean};
 use crate::control::{
-    Aspo, Cispo, Control, Cpgd, Dgpo, Gppo, Gspo, HardClip, ImportanceSampling, Mhpo, Own, PolicyGradient, Sapo,
-    Surrogate,
+    Aspo, Cispo, Control, Cpgd, Dgpo, Dppo, Gmpo, Gppo, Gspo, HardClip, ImportanceSampling, Mhpo, Own, PolicyGradient,
+    Sapo, Surrogate,
 };
 
 /// An objective as its paper has it.
@@ -69,11 +69,14 @@ pub static RECIPES: &[Recipe] = &[
     recipe("rloo", "hard clip, leave-one-out advantages", "CPGD §3.2", Control::HardClip(HardClip::GRPO), SeqMeanTokenMean, Rloo),
     recipe("reinforce_plus_plus", "hard clip, globally normalised returns", "CPGD §3.2", Control::HardClip(HardClip::GRPO), SeqMeanTokenMean, ReinforcePlusPlus),
     recipe("gspo", "hard clip on the ratio of the sequence", "GSPO", Control::Gspo(Gspo::DEFAULT), SeqMeanTokenMean, Grpo),
+    recipe("gmpo", "geometric mean of ratios that are clipped token by token", "GMPO", Control::Gmpo(Gmpo::DEFAULT), SeqMeanTokenMean, Grpo),
     recipe("sapo", "sigmoid gate", "SAPO", Control::Sapo(Sapo::DEFAULT), SeqMeanTokenMean, Grpo),
     recipe("cispo", "clipped weight, gradient never zero", "DGPO eq. 3", Control::Cispo(Cispo::DEFAULT), TokenMean, Grpo),
     recipe("gppo", "constant gradient outside of the bounds", "DGPO eq. 4", Control::Gppo(Gppo::GPPO), TokenMean, Grpo),
     recipe("ce_gppo", "scaled constant gradient outside of the bounds", "DGPO eq. 5", Control::Gppo(Gppo::CE), TokenMean, Grpo),
     recipe("aspo", "ratio inverted for positive advantages", "DGPO eq. 6, ASPO", Control::Aspo(Aspo::DEFAULT), TokenMean, Grpo),
+    recipe("dppo_tv", "ratio masked by the total variation of the token's probability", "DPPO", Control::Dppo(Dppo::TV), SeqMeanTokenSumNorm, DrGrpo),
+    recipe("dppo_kl", "ratio masked by the divergence of the token's probability", "DPPO", Control::Dppo(Dppo::KL), SeqMeanTokenSumNorm, DrGrpo),
     recipe("mhpo", "bounded log-ratio with a hazard penalty", "MHPO eq. 4, 8, 10, 11", Control::Mhpo(Mhpo::DEFAULT), SeqMeanTokenMean, Grpo),
     recipe("dgpo", "probability-gradient weight that decays on either side", "DGPO eq. 9, 37-40", Control::Dgpo(Dgpo::DEFAULT), PromptMeanTokenMean, Grpo),
     recipe("cpgd", "clipped policy gradient with policy drift", "CPGD eq. 2", Control::Cpgd(Cpgd::CPGD), PromptMeanTokenMean, Grpo),

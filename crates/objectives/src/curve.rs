@@ -25,7 +25,7 @@ keyed_enum! {
 }
 
 /// The quantity at ratio `r > 0`; `positive` is the sign of the advantage. `None` where the objective has no such
-/// quantity. Policy drift is not part of it: it does not scale with the advantage.
+/// quantity, or where the ratio does not say it (`dppo_tv`, `dppo_kl`: the token's probability decides). Policy drift is not part of it: it does not scale with the advantage.
 ///
 /// ```
 /// use surefoot_objectives::curve::{Quantity, value};
@@ -35,6 +35,9 @@ keyed_enum! {
 /// # Ok::<(), surefoot_objectives::OptionError>(())
 /// ```
 pub fn value(objective: &Objective, quantity: Quantity, ratio: f64, positive: bool) -> Option<f64> {
+    if objective.control.reads_probability() {
+        return None;
+    }
     let log_ratio = ratio.ln();
     let advantage = if positive { 1.0 } else { -1.0 };
     let term = objective.control.formula().term(Token::at(log_ratio, advantage));

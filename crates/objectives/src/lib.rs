@@ -54,4 +54,4 @@ pub use option::{Choice, Entry, OptionError, Range, Setting, Value};
 pub use region::{Bounds, Region};
 pub use registry::{RegisterError, recipes, register};
 pub use regularizer::{Drift, ReferenceEstimator, Regularizer};
-pub use stats::{Clipped, HazardStats, Histogram, ReferenceStats, Stats, WeightStats};
+pub use stats::{Clipped, HazardStats, Histogram, OffPolicyStats, ReferenceStats, Stats, WeightStats};

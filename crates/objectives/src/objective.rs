@@ -42,11 +42,20 @@ pub struct Objective {
     pub aggregation: Aggregation,
     /// The constant length of `seq-mean-token-sum-norm`.
     pub aggregation_length: Option<f64>,
+    /// `δ` of the off-policy sequence mask (DeepSeek-V3.2, arXiv 2512.02556, eq. 9; TRL `off_policy_mask_threshold`), 0 is off: a
+    /// sequence with a negative advantage whose mean divergence `mean_t(log π_b − log π_θ)` is greater has neither loss nor gradient, but
+    /// those of the regularisers. `π_b` is the policy that sampled: `π_old`, unless the batch says otherwise
+    /// ([`TokenBatch::with_logp_behavior`]). The sequence stays in the denominators, as in TRL. With advantages by token, its negative
+    /// ones are masked.
+    pub off_policy_mask: f64,
     /// Additive regularisers, off by default.
     pub regularizer: Regularizer,
 }
 
 impl Objective {
+    /// Keys of the options that every objective has.
+    pub const SHARED: [&'static str; 3] = ["aggregation", "aggregation_length", "off_policy_mask"];
+
     /// The objective with this key and its paper's options: a built-in one or one that [`crate::register`] made known.
     ///
     /// # Errors
@@ -67,6 +76,7 @@ impl Objective {
             control: recipe.control.clone(),
             aggregation: recipe.aggregation,
             aggregation_length: None,
+            off_policy_mask: 0.0,
             regularizer: Regularizer::default(),
         })
     }
@@ -149,6 +159,12 @@ impl Objective {
             length,
             Range::Positive,
             "L of seq-mean-token-sum-norm: the constant that token sums are divided by (Dr. GRPO)",
+        ));
+        entries.push(Entry::number(
+            "off_policy_mask",
+            &mut self.off_policy_mask,
+            Range::NonNegative,
+            "δ: a sequence with a negative advantage from which the policy has moved by more nats a token on average is left alone; 0 is off (DeepSeek-V3.2)",
         ));
         entries
     }

@@ -3,13 +3,11 @@
 use std::sync::{PoisonError, RwLock};
 
 use crate::catalog::{RECIPES, Recipe};
+use crate::objective::Objective;
 use crate::option::OptionError;
 
 /// Registered recipes, oldest first. They live as long as the program, as the built-in ones do.
 static OWN: RwLock<Vec<&'static Recipe>> = RwLock::new(Vec::new());
-
-/// Keys in `[objective]` that are no options of a surrogate.
-const RESERVED: [&str; 3] = ["name", "aggregation", "aggregation_length"];
 
 /// Why an objective was not registered.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -65,7 +63,7 @@ fn check_options(recipe: &Recipe) -> Result<(), RegisterError> {
     let settings = crate::option::list_settings(control.options());
     for (index, setting) in settings.iter().enumerate() {
         let twice = settings[..index].iter().any(|other| other.key == setting.key);
-        if twice || RESERVED.contains(&setting.key) {
+        if twice || setting.key == "name" || Objective::SHARED.contains(&setting.key) {
             return Err(RegisterError::Option { objective, key: setting.key });
         }
         crate::option::set(control.options(), objective, setting.key, &setting.value)

@@ -42,7 +42,8 @@ fn clip_options_move_the_regions_of_every_objective_that_has_them() {
     for recipe in RECIPES {
         let mut objective = Objective::named(recipe.key).unwrap();
         objective.set("aggregation", "token-mean").unwrap();
-        if objective.control.bounds().is_none() {
+        // gmpo's are those of the log-ratio, under names of their own
+        if objective.control.bounds().is_none() || objective.control.clip_before_mean().is_some() {
             continue;
         }
         objective.set("clip_low", 0.5).unwrap();
@@ -73,6 +74,13 @@ fn dual_clip_counts_strictly_and_by_sign() {
     assert_eq!(dual("ppo_dual_clip", &[(-outside, 1.0)]), 0);
     assert_eq!(dual("aspo", &[(-outside, 1.0)]), 1);
     assert_eq!(dual("aspo", &[(-inside, 1.0)]), 0);
+    let cap = 20.0_f64.ln() as f32;
+    for (log_ratio, advantage, counted) in [(1.001, 1.0, 1), (1.001, -1.0, 1), (1.001, 0.0, 0), (0.999, -1.0, 0)] {
+        let mut capped = Objective::named("dppo_tv").unwrap();
+        capped.set("aggregation", "token-mean").unwrap();
+        let clipped = evaluate(&capped, &[(log_ratio * cap, advantage)]).0.clipped.unwrap();
+        assert_eq!(clipped.dual, counted, "{log_ratio} {advantage}");
+    }
     let (_, coefficients) = evaluate(&Objective::named("ppo_dual_clip").unwrap(), &[(inside, -1.0), (outside, -1.0)]);
     assert!((coefficients[0] + 3.0).abs() < 1e-5 && coefficients[1] == 0.0, "{coefficients:?}");
 }
@@ -152,4 +160,52 @@ fn cpgd_loosens_its_bounds_along_a_sequence() {
     assert_eq!([coefficient(0.86, -1.0, 0.5), coefficient(0.84, -1.0, 0.5)], [-1.0, 0.0]);
     assert_eq!([coefficient(1.39, 1.0, 1.0), coefficient(1.41, 1.0, 1.0)], [1.0, 0.0]);
     assert_eq!([coefficient(0.81, -1.0, 1.0), coefficient(0.79, -1.0, 1.0)], [-1.0, 0.0]);
+}
+
+/// Bounds of the log-ratio: at them a token is inside, and which side counts the advantage says.
+#[test]
+fn bounds_of_the_log_ratio_are_decided_by_each_token() {
+    let mut objective = Objective::named("gmpo").unwrap();
+    objective.set("clip_log_low", 0.5).unwrap();
+    objective.set("clip_log_high", 0.75).unwrap();
+    let [low, high] = [-0.5_f32, 0.75];
+    let tokens = [(low, -1.0), (low.next_down(), -1.0), (high, 1.0), (high.next_up(), 1.0)];
+    let (stats, coefficients) = evaluate(&objective, &tokens);
+    let kept: Vec<bool> = coefficients.iter().map(|g| *g != 0.0).collect();
+    assert_eq!(kept, [true, false, true, false]);
+    assert_eq!(stats.regions, [1, 1, 0, 0, 2]);
+    assert_eq!(stats.clipped.map(|clipped| (clipped.low, clipped.high)), Some((1, 1)));
+    let (_, other) = evaluate(&objective, &[(-2.0, 1.0), (2.0, -1.0)]);
+    assert!((f64::from(other[0]) - (-2.0_f64).exp()).abs() < 1e-7, "{other:?}");
+    assert!((f64::from(other[1]) + 2.0_f64.exp()).abs() < 1e-5, "{other:?}");
+}
+
+/// A rare token may double and more, a likely one may not move far: the divergence of its probability decides, on the side pushed to.
+#[test]
+fn dppo_masks_by_probability() {
+    let coefficient = |key: &str, old: f64, new: f64, advantage: f64| {
+        let objective = Objective::named(key).unwrap();
+        let token = Token { logp: new.ln(), log_ratio: (new / old).ln(), advantage, progress: 1.0 };
+        objective.term(token, 0.0).coefficient
+    };
+    let near = |got: f64, expected: f64| assert!((got - expected).abs() < 1e-12, "{got} against {expected}");
+    for key in ["dppo_tv", "dppo_kl"] {
+        near(coefficient(key, 0.001, 0.008, 1.0), 8.0);
+        near(coefficient(key, 0.0001, 0.008, 1.0), 20.0); // the cap
+        assert_eq!(coefficient(key, 0.5, 0.7, 1.0), 0.0);
+        near(coefficient(key, 0.5, 0.7, -1.0), -1.4);
+        assert_eq!(coefficient(key, 0.5, 0.3, -1.0), 0.0);
+        near(coefficient(key, 0.5, 0.3, 1.0), 0.6);
+    }
+    // 0.15 of probability, either way
+    near(coefficient("dppo_tv", 0.5, 0.6499, 1.0), 1.2998);
+    assert_eq!(coefficient("dppo_tv", 0.5, 0.6501, 1.0), 0.0);
+    near(coefficient("dppo_tv", 0.5, 0.3501, -1.0), -0.7002);
+    assert_eq!(coefficient("dppo_tv", 0.5, 0.3499, -1.0), 0.0);
+    // KL(π_old‖π) of a coin: ½·ln(0.25/(p·(1 − p))) is 0.05 at p = ½ ± ½·√(1 − e^(−0.1))
+    let far = 0.5 * (1.0 - (-0.1_f64).exp()).sqrt();
+    for (inside, outside, sign) in [(far - 1e-6, far + 1e-6, 1.0), (1e-6 - far, -far - 1e-6, -1.0)] {
+        assert!(coefficient("dppo_kl", 0.5, 0.5 + inside, sign) != 0.0);
+        assert_eq!(coefficient("dppo_kl", 0.5, 0.5 + outside, sign), 0.0);
+    }
 }

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests, outside of #[test] functions
 
-use surefoot_objectives::advantage::{AdvantageEstimator, AdvantageValues, RewardBatch, group_signal};
+use surefoot_objectives::advantage::{
+    AdvantageError, AdvantageEstimator, AdvantageValues, Estimator, RewardBatch, group_signal,
+};
 use surefoot_objectives::{Aggregation, Counts, Denominators};
 
 #[test]
@@ -32,7 +34,7 @@ fn counts_of_ranks_merge_to_those_of_the_mini_batch() {
 fn equal_rewards_have_advantage_zero_to_the_bit() {
     // 0.7 is no binary fraction: its mean over three is not itself in every order of rounding
     for (name, rewards) in
-        [("grpo", [0.7_f32; 6]), ("rloo", [0.1; 6]), ("dr_grpo", [-0.3; 6]), ("reinforce_plus_plus", [0.7; 6])]
+        Estimator::KEYS.iter().filter(|key| **key != "raw").flat_map(|key| [0.7, 0.1, -0.3].map(|r| (*key, [r; 6])))
     {
         let batch = RewardBatch::new(&rewards, &[1, 1, 1, 2, 2, 2]).unwrap();
         let batch = batch.with_tokens(&[0, 1, 2, 3, 4, 5, 6], None).unwrap();
@@ -65,8 +67,13 @@ fn known_penalties_are_those_of_log_probabilities() {
     let rewards = RewardBatch::new(&[1.0, 0.0, 0.5, 1.0], &[1, 1, 2, 2]).unwrap();
     let tokens = rewards.with_tokens(&offsets, Some(&mask)).unwrap();
     let penalties: Vec<f32> = old.iter().zip(&reference).map(|(old, reference)| 0.5 * (old - reference)).collect();
-    for key in surefoot_objectives::advantage::Estimator::KEYS {
+    for key in Estimator::KEYS {
         let mut estimator = AdvantageEstimator::named(key).unwrap();
+        if *key == "gdpo" {
+            let error = estimator.compute(&tokens.with_penalties(&penalties).unwrap()).unwrap_err();
+            assert_eq!(error, AdvantageError::Penalised { estimator: Estimator::Gdpo });
+            continue;
+        }
         let known = estimator.compute(&tokens.with_penalties(&penalties).unwrap()).unwrap();
         let without = estimator.compute(&tokens).unwrap();
         estimator.set("kl_coefficient", 0.5).unwrap();
@@ -79,7 +86,7 @@ fn known_penalties_are_those_of_log_probabilities() {
 
 #[test]
 fn huge_rewards_have_finite_advantages() {
-    for key in surefoot_objectives::advantage::Estimator::KEYS {
+    for key in Estimator::KEYS {
         let batch = RewardBatch::new(&[3e38, 3e38, -3e38, 3e38], &[0; 4]).unwrap();
         let batch = batch.with_tokens(&[0, 1, 2, 3, 4], None).unwrap();
         let values = match AdvantageEstimator::named(key).unwrap().compute(&batch).unwrap() {
@@ -87,4 +94,46 @@ fn huge_rewards_have_finite_advantages() {
         };
         assert!(values.iter().all(|advantage| advantage.is_finite()), "{key}: {values:?}");
     }
+}
+
+/// What one reward says about a group does not depend on how the others are scaled, and a group in which none differs has no part.
+#[test]
+fn rewards_that_are_compared_by_themselves() {
+    let of = |parts: &[f32], weights: &[f32]| {
+        let sums = surefoot_objectives::advantage::weighted_sum(parts, weights);
+        let batch = RewardBatch::new(&sums, &[1, 1, 2, 2, 3, 3]).unwrap().with_parts(parts, weights).unwrap();
+        let batch = batch.with_tokens(&[0, 1, 2, 3, 4, 5, 6], None).unwrap();
+        match AdvantageEstimator::named("gdpo").unwrap().compute(&batch).unwrap() {
+            AdvantageValues::PerSequence(values) => values,
+            AdvantageValues::PerToken(_) => panic!("one a sequence"),
+        }
+    };
+    // Sums are equal in the first group, where both rewards differ; in the third none does.
+    let parts = [1.0, 0.0, 0.0, 1.0, 1.0, 0.7, 0.0, 0.7, 0.1, 0.7, 0.1, 0.7];
+    let plain = of(&parts, &[1.0, 0.5]);
+    assert!(plain[0] > 0.0 && plain[1] < 0.0 && plain[2] > 0.0 && plain[3] < 0.0, "{plain:?}");
+    assert_eq!(plain[4..], [0.0, 0.0]);
+    let scaled: Vec<f32> = parts.chunks(2).flat_map(|pair| [1024.0 * pair[0], pair[1]]).collect();
+    for (a, b) in plain.iter().zip(of(&scaled, &[1.0, 0.5])) {
+        assert!((a - b).abs() < 1e-5, "{a} and {b}");
+    }
+}
+
+/// OPO's baseline leaves no advantage of a group's tokens together; with equal lengths it is the mean.
+#[test]
+fn advantages_of_opo_sum_to_zero_over_tokens() {
+    let (rewards, offsets) = ([1.0, 0.0, 0.25, -2.0], [0, 3, 4, 9, 11]);
+    let opo = AdvantageEstimator::named("opo").unwrap();
+    let of = |estimator: &AdvantageEstimator, offsets: &[usize]| {
+        let batch = RewardBatch::new(&rewards, &[5; 4]).unwrap().with_tokens(offsets, None).unwrap();
+        match estimator.compute(&batch).unwrap() {
+            AdvantageValues::PerSequence(values) => values,
+            AdvantageValues::PerToken(_) => panic!("one a sequence"),
+        }
+    };
+    let values = of(&opo, &offsets);
+    let total: f32 = offsets.windows(2).zip(&values).map(|(span, value)| (span[1] - span[0]) as f32 * value).sum();
+    assert!(total.abs() < 1e-5, "{values:?}");
+    let even = [0, 2, 4, 6, 8];
+    assert_eq!(of(&opo, &even), of(&AdvantageEstimator::named("dr_grpo").unwrap(), &even));
 }

@@ -65,6 +65,25 @@ fn drift(lp: f64, at: f64, old: f64) -> f64 {
     -0.01 * ((at - old).exp() - 1.0).min(2.0) * lp
 }
 
+fn gmpo(lp: f64, _: f64, old: f64, a: f64) -> f64 {
+    let log_ratio = lp - old;
+    (if a > 0.0 { log_ratio.min(0.4) } else { log_ratio.max(-0.4) }).exp() * a
+}
+
+fn dppo_tv(lp: f64, at: f64, old: f64, a: f64) -> f64 {
+    let moved = at.min(0.0).exp() - old.exp();
+    let masked = if a > 0.0 { moved > 0.15 } else { moved < -0.15 };
+    if masked { 0.0 } else { (at - old).exp().min(20.0) * a * lp }
+}
+
+fn dppo_kl(lp: f64, at: f64, old: f64, a: f64) -> f64 {
+    let (at_most, p_old) = (at.min(0.0), old.exp());
+    let p = at_most.exp();
+    let rest = (1.0 - p_old) * ((1.0 - p_old + 1e-8) / (1.0 - p + 1e-8)).ln();
+    let masked = p_old * (old - at_most) + rest > 0.05 && (p - p_old) * a > 0.0;
+    if masked { 0.0 } else { (at - old).exp().min(20.0) * a * lp }
+}
+
 fn clipped_log(lp: f64, old: f64, a: f64) -> f64 {
     clipped(lp - old, a, LOW.ln(), HIGH.ln())
 }
@@ -76,6 +95,9 @@ fn surrogate(key: &str) -> Surrogate {
         "grpo" | "dr_grpo" | "rloo" | "reinforce_plus_plus" => |lp, _, old, a| clipped((lp - old).exp(), a, LOW, HIGH),
         "dapo" => |lp, _, old, a| clipped((lp - old).exp(), a, LOW, 1.28),
         "gspo" => |lp, _, old, a| clipped((lp - old).exp(), a, 1.0 - 3e-4, 1.0 + 4e-4),
+        "gmpo" => gmpo,
+        "dppo_tv" => dppo_tv,
+        "dppo_kl" => dppo_kl,
         "ppo_dual_clip" => |lp, _, old, a| {
             let j = clipped((lp - old).exp(), a, LOW, HIGH);
             if a < 0.0 { j.max(3.0 * a) } else { j }

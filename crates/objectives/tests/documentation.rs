@@ -19,7 +19,7 @@ fn defaults() {
         let options: Vec<String> = objective
             .settings()
             .into_iter()
-            .filter(|setting| !setting.key.starts_with("aggregation"))
+            .filter(|setting| !Objective::SHARED.contains(&setting.key))
             .map(|setting| format!("`{} = {}`", setting.key, setting.value))
             .collect();
         let options = if options.is_empty() { "none".to_owned() } else { options.join(", ") };
@@ -38,11 +38,11 @@ fn multipliers() {
          |---|---|---|---|---|---|---|---|\n",
     );
     for recipe in RECIPES {
-        // those that differ from grpo in advantages or aggregation alone
-        if ["dr_grpo", "rloo", "reinforce_plus_plus"].contains(&recipe.key) {
+        let objective = Objective::named(recipe.key).unwrap();
+        // those that differ from grpo in advantages or aggregation alone, and those that go by a token's probability
+        if ["dr_grpo", "rloo", "reinforce_plus_plus"].contains(&recipe.key) || objective.control.reads_probability() {
             continue;
         }
-        let objective = Objective::named(recipe.key).unwrap();
         table += &format!("| `{}` |", recipe.key);
         for (ratio, positive) in [(1.0, true), (0.5, false), (0.5, true), (2.0, true), (2.0, false), (10.0, false)] {
             table += &format!(" {:.3} |", value(&objective, Quantity::Multiplier, ratio, positive).unwrap());

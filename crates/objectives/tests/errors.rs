@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests, outside of #[test] functions
 
-use surefoot_objectives::advantage::{AdvantageError, AdvantageEstimator, RewardBatch};
+use surefoot_objectives::advantage::{AdvantageError, AdvantageEstimator, Estimator, RewardBatch};
 use surefoot_objectives::{
     Advantages, Aggregation, Counts, Denominators, Objective, ObjectiveError, OptionError, RECIPES, TokenBatch, Value,
 };
@@ -209,7 +209,8 @@ fn options_that_contradict_each_other() {
         let mut objective = Objective::named(recipe.key).unwrap();
         assert_eq!(objective.default_advantage(), AdvantageEstimator::of(recipe.estimator));
         assert_eq!(objective.default_advantage().check(), Ok(()));
-        assert_eq!(objective.check().is_err(), recipe.key == "dr_grpo", "{}", recipe.key);
+        let sums = recipe.aggregation == Aggregation::SeqMeanTokenSumNorm;
+        assert_eq!(objective.check().is_err(), sums, "{}", recipe.key);
         objective.set("aggregation_length", 64.0).unwrap();
         assert_eq!(objective.check(), Ok(()));
         objective.regularizer.set("drift_coefficient", 0.1).unwrap();
@@ -253,7 +254,7 @@ fn settings_read_back_what_was_set() {
     }
     assert_eq!(objective, Objective::named("grpo").unwrap());
     let mut estimator = AdvantageEstimator::named("rloo").unwrap();
-    assert_eq!(estimator.settings().len(), 6);
+    assert_eq!(estimator.settings().len(), 7);
     for setting in estimator.settings() {
         estimator.set(setting.key, setting.value).unwrap();
     }
@@ -267,7 +268,7 @@ fn rewards_that_cannot_be_used() {
     assert!(text.starts_with("the reward of sequence 1 is NaN"), "{text}");
     assert!(RewardBatch::new(&[0.0], &[0, 0]).is_err());
     let alone = RewardBatch::new(&[1.0, 0.0, 1.0], &[4, 4, 9]).unwrap();
-    for name in ["grpo", "dr_grpo", "rloo"] {
+    for name in ["grpo", "dr_grpo", "rloo", "opo", "grpo_passk", "gdpo"] {
         let text = named(name).compute(&alone).unwrap_err().to_string();
         assert!(text.starts_with("sequence 2 is alone in group 9"), "{text}");
     }
@@ -292,4 +293,29 @@ fn rewards_that_cannot_be_used() {
     assert!(weighted.check().unwrap_err().to_string().contains("dr_grpo"));
     weighted.set("estimator", "dr_grpo").unwrap();
     assert_eq!(weighted.check(), Ok(()));
+    let pair = RewardBatch::new(&[1.0, 0.0], &[4, 4]).unwrap();
+    let error = named("opo").compute(&pair).unwrap_err();
+    assert!(matches!(error, AdvantageError::Missing { field: "offsets", .. }), "{error}");
+    let text = |parts: &[f32], weights: &[f32]| pair.with_parts(parts, weights).unwrap_err().to_string();
+    assert_eq!(text(&[1.0; 3], &[1.0, 0.5]), "parts has 3 entries, expected 4: one for each sequence and reward");
+    assert_eq!(text(&[], &[]), "weights has 0 entries, expected 1: one for each reward");
+    assert!(text(&[1.0; 4], &[1.0, f32::NAN]).starts_with("the weight of reward 1 is NaN"));
+    assert!(text(&[1.0, 1.0, f32::NAN, 1.0], &[1.0, 1.0]).starts_with("the reward of sequence 1 is NaN"));
+}
+
+#[test]
+fn options_of_estimators_that_contradict_each_other() {
+    for name in Estimator::KEYS {
+        let mut estimator = AdvantageEstimator::named(name).unwrap();
+        estimator.set("scale", "batch").unwrap();
+        let fits = ["grpo", "grpo_passk"].contains(name);
+        assert_eq!(estimator.check().is_ok(), fits, "{name}");
+        if *name == "dr_grpo" {
+            estimator.set("weight", "std").unwrap();
+            assert_eq!(estimator.check(), Ok(()));
+        }
+    }
+    let mut gdpo = AdvantageEstimator::named("gdpo").unwrap();
+    gdpo.set("kl_coefficient", 0.1).unwrap();
+    assert!(gdpo.check().unwrap_err().to_string().contains("reference_coefficient"));
 }

@@ -3,45 +3,12 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests, outside of #[test] functions
 
-use std::path::PathBuf;
+mod golden_files;
 
-use serde_json::Value;
+use golden_files::{flags, floats, groups, offsets, options, read, singles};
 use surefoot_objectives::advantage::{AdvantageEstimator, AdvantageValues, RewardBatch};
 use surefoot_objectives::control::Token;
 use surefoot_objectives::{Advantages, Objective, RECIPES, TokenBatch};
-
-fn read(name: &str) -> Value {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../golden/objectives").join(name);
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
-
-fn floats(value: &Value) -> Vec<f64> {
-    value.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect()
-}
-
-fn singles(value: &Value) -> Vec<f32> {
-    floats(value).into_iter().map(|x| x as f32).collect()
-}
-
-fn flags(value: &Value) -> Vec<bool> {
-    value.as_array().unwrap().iter().map(|x| x.as_bool().unwrap()).collect()
-}
-
-fn offsets(lengths: &Value) -> Vec<usize> {
-    let mut offsets = vec![0];
-    for length in lengths.as_array().unwrap() {
-        offsets.push(offsets.last().unwrap() + length.as_u64().unwrap() as usize);
-    }
-    offsets
-}
-
-fn groups(value: &Value) -> Vec<u32> {
-    value.as_array().unwrap().iter().map(|x| x.as_u64().unwrap() as u32).collect()
-}
-
-fn options(value: &Value) -> Vec<(&str, &str)> {
-    value.as_object().unwrap().iter().map(|(key, value)| (key.as_str(), value.as_str().unwrap())).collect()
-}
 
 /// The plain form computes in `f64`.
 const PLAIN: f64 = 1e-12;
@@ -175,6 +142,11 @@ fn advantages_of_every_estimator() {
             .and_then(|batch| batch.with_tokens(&offsets, Some(&mask)))
             .and_then(|batch| batch.with_logp(&logp_old, &logp_ref))
             .unwrap();
+        let parts = case.get("parts").map(|parts| (singles(parts), singles(&case["weights"])));
+        let batch = match &parts {
+            Some((parts, weights)) => batch.with_parts(parts, weights).unwrap(),
+            None => batch,
+        };
         let got = estimator.compute(&batch).unwrap();
         assert_eq!(matches!(got, AdvantageValues::PerToken(_)), estimator.estimator.by_token(), "{name}");
         let (AdvantageValues::PerSequence(got) | AdvantageValues::PerToken(got)) = got;

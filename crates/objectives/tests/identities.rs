@@ -377,6 +377,9 @@ fn grpo_equals_importance_sampling_inside_and_cpg_equals_pg() {
 fn multiplier_bounds_are_suprema() {
     for recipe in surefoot_objectives::RECIPES {
         let objective = Objective::named(recipe.key).unwrap();
+        if objective.control.reads_probability() {
+            continue; // no curve; `boundaries.rs` has their cap
+        }
         let mut peak: f64 = 0.0;
         for positive in [true, false] {
             for (_, f) in curve(&objective, Quantity::Multiplier, positive, 1e-6, 1e6, 40_001) {

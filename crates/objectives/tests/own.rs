@@ -96,7 +96,12 @@ fn keys_that_are_taken_or_cannot_be_written_are_refused() {
                 .collect()
         }
     }
-    for (keys, key) in [(&["name"][..], "name"), (&["a", "a"], "a"), (&["aggregation"], "aggregation")] {
+    for (keys, key) in [
+        (&["name"][..], "name"),
+        (&["a", "a"], "a"),
+        (&["aggregation"], "aggregation"),
+        (&["off_policy_mask"], "off_policy_mask"),
+    ] {
         let error = register(Recipe::own("options", "", Options(keys, [1.0; 2]))).unwrap_err();
         assert_eq!(error, RegisterError::Option { objective: "options", key });
     }

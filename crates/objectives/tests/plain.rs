@@ -48,6 +48,9 @@ fn compare(objective: &Objective, per_token: bool) {
     let batch = batch.with_logp_epoch(&columns[4]).unwrap().with_token_weights(&columns[5]).unwrap();
     let plain = objective.evaluate_plainly(&batch, &denominators).unwrap();
 
+    if objective.off_policy_mask > 0.0 {
+        assert!(fast.stats.off_policy.unwrap().masked > 0, "the mask has something to do");
+    }
     let what = format!("{} {}", objective.name(), objective.aggregation);
     assert!((fast.loss - plain.loss).abs() <= 1e-6 * (1.0 + plain.loss.abs()), "{what}: {} {}", fast.loss, plain.loss);
     let scale = plain.grad_logp.iter().fold(0.0_f64, |most, x| most.max(x.abs()));
@@ -86,6 +89,10 @@ fn both_ways_agree_with_everything_on() {
     objective.set_anywhere("reference_coefficient", 0.2).unwrap();
     objective.set_anywhere("reference_estimator", "k2").unwrap();
     compare(&objective, true);
+    let mut objective = Objective::named("grpo").unwrap();
+    objective.set_anywhere("off_policy_mask", 0.001).unwrap();
+    compare(&objective, true);
+    compare(&objective, false);
 }
 
 #[test]

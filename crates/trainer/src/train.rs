@@ -30,7 +30,7 @@ use surefoot_objectives::correction::Correction;
 use ahead::Ahead;
 use behavior::{Doubts, Unknown};
 use corrected::Corrected;
-use credit::Credit;
+use credit::{Credit, Earned};
 use gather::{Gathered, Gatherer};
 use reference::Reference;
 use setup::Recorded;
@@ -101,7 +101,7 @@ impl Steps for Run {
         }
         measure::source(&mut record, config, &sampled, waited);
         progress.phase("update");
-        let warnings = self.learn(sampled.keep(prompts), &mut record)?;
+        let warnings = self.learn(sampled.keep(prompts, config), &mut record)?;
         warnings.iter().for_each(|warning| progress.warning(warning));
         self.journey.step = step;
         self.conclude(record, started.elapsed().as_secs_f64(), progress, &cancelled)
@@ -141,7 +141,8 @@ impl Run {
         let (config, ranks) = (&self.journey.config, &self.gatherer.ranks);
         let logp_ref = self.reference.map(|r| r.logp(policy, config, &sampled.groups, ranks));
         let logp_ref = logp_ref.transpose()?.unwrap_or_default();
-        let credit = Credit::of(&self.estimator, &sampled.groups, &sampled.rewards(), &logp_ref)?;
+        let earned = Earned::of(&sampled.judged, &config.reward);
+        let credit = Credit::of(&self.estimator, &sampled.groups, &earned, &logp_ref)?;
         if let Some(divergence) = credit.divergence {
             record.set(metrics::REWARD_KL, divergence);
         }
@@ -232,6 +233,7 @@ impl Training<'_> {
         let mut numbers = 0..;
         let mut trained = Vec::with_capacity(groups.len());
         let masked = self.journey.config.update.truncated == Truncated::Mask;
+        let asks = self.objective.off_policy_mask > 0.0 && self.journey.config.decoupled();
         for (group, id) in groups.iter().zip(0..) {
             let samples = group.samples.iter().zip(numbers.by_ref());
             let samples = samples.filter(|(s, _)| s.finished || !masked).map(|(s, number)| TrainedSample {
@@ -240,6 +242,7 @@ impl Training<'_> {
                 logp_old: &s.logp,
                 logp_ref: self.logp_ref.get(number).map_or(&[], Vec::as_slice),
                 logp_epoch: &[],
+                logp_behavior: if asks { &s.logp_behavior } else { &[] },
                 advantage: credit.of_sample(number),
                 token_weights: self.corrected.weights(number),
                 mask: self.corrected.mask(number),

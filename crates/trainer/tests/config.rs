@@ -113,7 +113,8 @@ fn keys_of_other_trainers_lead_to_ours() {
         ("objective.sapo_temperature_neg", "objective.temperature_negative"),
         ("objective.eps_clip", "objective.clip_low"),
         ("objective.importance_sampling_level", "objective.name"),
-        ("advantage.scale_rewards", "advantage.estimator"),
+        ("advantage.scale_rewards", "advantage.scale"),
+        ("advantage.multi_objective_aggregation", "advantage.estimator"),
         ("advantage.norm_adv_by_std_in_grpo", "advantage.estimator"),
         ("update.mask_truncated_completions", "update.truncated"),
         ("rollout.filter_groups", "rollout.resample_rounds"),
@@ -208,6 +209,15 @@ fn impossible_values_are_refused_where_they_stand() {
         ("[prompt]\ntemplate = \"Solve it\"\n", "must contain {problem}"),
         ("[optimizer]\nbetas = [0.9, 1.0]\n", "`optimizer.betas` is 1"),
         ("[advantage]\nweight = \"std\"\n", "`advantage.weight` does not fit: weight = \"std\" multiplies"),
+        (
+            "[advantage]\nestimator = \"rloo\"\nscale = \"batch\"\n",
+            "`advantage.scale` does not fit: scale = \"batch\" replaces the deviation of a group",
+        ),
+        (
+            "[advantage]\nestimator = \"gdpo\"\nkl_coefficient = 0.1\n",
+            "`advantage.kl_coefficient` does not fit: estimator = \"gdpo\" compares each reward by itself",
+        ),
+        ("[rollout]\nsamples = 1\n[advantage]\nestimator = \"opo\"\n", "compares the samples of a group"),
         (
             "[objective]\nname = \"cpgd\"\nepoch_weight = \"truncated\"\n",
             "`objective.epoch_weight` is \"truncated\", which has no effect with update.epochs = 1",

@@ -59,7 +59,10 @@ const TRAIN: &[(&[&str], &str, &[&str])] = &[
     (&["advantage.std=population", "objective.name=dr_grpo"], "divides by no", &["advantage.weight=std"]),
     (&["advantage.std=population", "advantage.estimator=rloo"], "divides by no", &["advantage.estimator=grpo"]),
     (&["advantage.std=population", "advantage.estimator=raw"], "divides", &["advantage.estimator=rloo_normalized"]),
+    (&["advantage.std=population", "advantage.estimator=opo"], "divides", &["advantage.estimator=gdpo"]),
+    (&["advantage.std=population", "advantage.estimator=rloo"], "divides", &["advantage.estimator=grpo_passk"]),
     (&["advantage.kl_estimator=k3"], "advantage.kl_coefficient is 0", &["advantage.kl_coefficient=0.1"]),
+    (&["objective.off_policy_mask=0.5", "update.mini_batches=1"], "has not moved", &["update.epochs=2"]),
     (
         &["objective.aggregation_length=8", "objective.name=grpo"],
         "seq-mean-token-sum-norm",

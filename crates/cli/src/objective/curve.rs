@@ -57,6 +57,10 @@ fn chosen(args: &Curve) -> anyhow::Result<Sheet> {
         for &positive in if signed { signs } else { &[true] } {
             let mut lines = Vec::new();
             for (index, (objective, text)) in objectives.iter().zip(&args.objective).enumerate() {
+                anyhow::ensure!(
+                    !objective.control.reads_probability(),
+                    "{text} goes by the probability of a token, and has no curve over the ratio alone"
+                );
                 let points = points(objective, quantity, positive, from, to);
                 anyhow::ensure!(!points.is_empty(), "objective {text} has no {quantity}; mhpo has it");
                 lines.push(Line { name: text.clone(), points, stroke: Stroke::of(index) });

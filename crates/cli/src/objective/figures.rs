@@ -43,6 +43,10 @@ pub fn all((from, to): (f64, f64)) -> anyhow::Result<Sheet> {
     let guide = Objective::named("is")?;
     for recipe in recipes().iter().filter(|recipe| !SAME_AS_GRPO.contains(&recipe.key)) {
         let objective = Objective::named(recipe.key)?;
+        // What goes by the probability of a token has no curve over the ratio alone.
+        if objective.control.reads_probability() {
+            continue;
+        }
         let line = |name: &str, objective: &Objective, positive, stroke| Line {
             name: name.into(),
             points: points(objective, Quantity::Multiplier, positive, from, to),
@@ -62,7 +66,7 @@ pub fn all((from, to): (f64, f64)) -> anyhow::Result<Sheet> {
     }
     Ok(Sheet {
         title: "What each objective multiplies the score function by".into(),
-        note: "Gradient of a token: F·A·∇log π. Defaults of the papers; gspo against the ratio of the sequence; cpgd and pgd \
+        note: "Gradient of a token: F·A·∇log π. Defaults of the papers; gspo and gmpo against the ratio of the sequence; cpgd and pgd \
                without their drift, which does not scale with A."
             .into(),
         columns: 4,

@@ -62,5 +62,5 @@ pub fn run(args: &List) -> anyhow::Result<Exit> {
 /// The objective's own options; the aggregation has a column of its own, and every objective takes any.
 fn own_settings(key: &str) -> anyhow::Result<Vec<Setting>> {
     let settings = Objective::named(key)?.settings();
-    Ok(settings.into_iter().filter(|setting| !setting.key.starts_with("aggregation")).collect())
+    Ok(settings.into_iter().filter(|setting| !Objective::SHARED.contains(&setting.key)).collect())
 }

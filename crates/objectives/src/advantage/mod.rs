@@ -3,9 +3,12 @@
 //! Means and deviations are over the whole rollout batch or over a prompt's group, never over a micro-batch, and in
 //! `f64`. A group whose rewards are all equal has advantage exactly 0.
 
+mod error;
+mod gdpo;
 mod group;
 mod penalty;
 mod returns;
+mod rewards;
 mod shaping;
 
 use crate::batch::Advantages;
@@ -14,7 +17,9 @@ use crate::nearest::nearest;
 use crate::option::{self, Entry, OptionError, Range, Setting, Value};
 use crate::regularizer::ReferenceEstimator;
 
+pub use error::AdvantageError;
 pub use group::{GroupSignal, group_signal};
+pub use rewards::{RewardBatch, weighted_sum};
 pub use shaping::overlong_penalty;
 
 /// Added to a standard deviation before dividing by it, as the trainers in use do: a group of almost equal rewards
@@ -36,6 +41,16 @@ keyed_enum! {
         ReinforcePlusPlus => "reinforce_plus_plus",
         /// By token: `G_i` less the mean of the group's other `G_i`, normalised over all tokens (CPGD's RLOO, §3.2).
         RlooNormalized => "rloo_normalized",
+        /// `R − Σ T·R / Σ T` with the lengths `T` of the group's samples in trained tokens: the baseline of least variance where the
+        /// gradients of tokens are independent (OPO, arXiv 2505.23585; verl `opo`).
+        Opo => "opo",
+        /// `(R_1 − R_2)/(std + 1e-6)` for the best sample of the group, with the greatest reward `R_1` and the next one `R_2`; 0 for
+        /// the others (arXiv 2503.19595; verl `grpo_passk`).
+        GrpoPassk => "grpo_passk",
+        /// Of K rewards with weights `w_k`: `S = Σ_k w_k·(R_k − mean_k)/(std_k + 1e-6)`, over `std(S) + 1e-6` of the whole batch (GDPO,
+        /// arXiv 2601.05242). By sequence, as the paper and TRL have it (`multi_objective_aggregation="normalize_then_sum"`); verl's
+        /// `gdpo` takes the last mean and deviation over tokens, so that long samples weigh more in them.
+        Gdpo => "gdpo",
     }
 }
 
@@ -61,144 +76,14 @@ keyed_enum! {
     }
 }
 
-/// Why advantages could not be computed. Sequences and positions count from 0.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AdvantageError {
-    /// Two slices that describe the same thing differ in length.
-    #[error("{field} has {got} entries, expected {expected}: one for each {unit}")]
-    Length {
-        /// The slice.
-        field: &'static str,
-        /// What it has an entry for.
-        unit: &'static str,
-        /// How many it should have.
-        expected: usize,
-        /// How many it has.
-        got: usize,
-    },
-    /// Something per token was given before the tokens.
-    #[error("{what} are per token, and the batch has no tokens yet; call with_tokens first")]
-    NoTokens {
-        /// What was given.
-        what: &'static str,
-    },
-    /// `offsets` is not the ascending list of boundaries.
-    #[error(transparent)]
-    Offsets(crate::error::ObjectiveError),
-    /// A reward is not finite.
-    #[error("the reward of sequence {sequence} is {value}; a sequence that cannot be judged must be left out")]
-    NotFinite {
-        /// The sequence.
-        sequence: usize,
-        /// Its reward.
-        value: f32,
-    },
-    /// A log-probability of a trained token is not finite.
-    #[error("{field} is {value} at sequence {sequence}, position {position}; trained tokens need finite values")]
-    TokenNotFinite {
-        /// The slice.
-        field: &'static str,
-        /// The value.
-        value: f32,
-        /// The sequence.
-        sequence: usize,
-        /// The position within it.
-        position: usize,
-    },
-    /// A statistic of the group is asked for, and the group is one sample.
-    #[error(
-        "sequence {sequence} is alone in group {group}, and estimator {estimator} compares the samples of a group; \
-         sample at least 2 for each prompt, or use estimator raw or reinforce_plus_plus"
-    )]
-    GroupOfOne {
-        /// The sequence.
-        sequence: usize,
-        /// Its group.
-        group: u32,
-        /// The estimator.
-        estimator: Estimator,
-    },
-    /// The estimator works by token and the rewards came without tokens.
-    #[error("estimator {estimator} needs {field}; give it with RewardBatch::{method}")]
-    Missing {
-        /// The estimator.
-        estimator: Estimator,
-        /// What is missing.
-        field: &'static str,
-        /// The method that sets it.
-        method: &'static str,
-    },
-}
-
-/// Rewards of N sequences and, for estimators by token, their tokens.
-#[derive(Debug, Clone, Copy)]
-pub struct RewardBatch<'a> {
-    pub(crate) rewards: &'a [f32],
-    pub(crate) groups: &'a [u32],
-    pub(crate) offsets: Option<&'a [usize]>,
-    pub(crate) mask: Option<&'a [bool]>,
-    pub(crate) logp_old: Option<&'a [f32]>,
-    pub(crate) logp_ref: Option<&'a [f32]>,
-    pub(crate) penalties: Option<&'a [f32]>,
-}
-
-impl<'a> RewardBatch<'a> {
-    /// `rewards` `[N]` and the `groups` `[N]` of their prompts.
-    ///
-    /// # Errors
-    /// [`AdvantageError::Length`], [`AdvantageError::NotFinite`].
-    pub fn new(rewards: &'a [f32], groups: &'a [u32]) -> Result<Self, AdvantageError> {
-        same_length("groups", "sequence", rewards.len(), groups.len())?;
-        if let Some(sequence) = rewards.iter().position(|reward| !reward.is_finite()) {
-            return Err(AdvantageError::NotFinite { sequence, value: rewards[sequence] });
-        }
-        Ok(Self { rewards, groups, offsets: None, mask: None, logp_old: None, logp_ref: None, penalties: None })
+keyed_enum! {
+    /// What the deviation that an estimator divides `R − mean` by is taken over.
+    pub enum Scale {
+        /// The samples of the prompt (GRPO).
+        Group => "group",
+        /// The whole rollout batch, around its own mean (TRL `scale_rewards="batch"`): a group of almost equal rewards is not blown up.
+        Batch => "batch",
     }
-
-    /// The packed tokens: N+1 boundaries, and the mask `[T]` of trained tokens (`None`: all). What was given of other tokens before goes.
-    ///
-    /// # Errors
-    /// [`AdvantageError::Length`], [`AdvantageError::Offsets`].
-    pub fn with_tokens(self, offsets: &'a [usize], mask: Option<&'a [bool]>) -> Result<Self, AdvantageError> {
-        let tokens = offsets.last().copied().unwrap_or(0);
-        crate::aggregation::check_offsets(offsets, tokens).map_err(AdvantageError::Offsets)?;
-        same_length("offsets", "sequence, and one more", self.rewards.len() + 1, offsets.len())?;
-        if let Some(mask) = mask {
-            same_length("mask", "token", tokens, mask.len())?;
-        }
-        Ok(Self { offsets: Some(offsets), mask, ..Self::new(self.rewards, self.groups)? })
-    }
-
-    /// `log π_old` and `log π_ref` `[T]` for the divergence penalty within the return. After [`Self::with_tokens`].
-    ///
-    /// # Errors
-    /// [`AdvantageError::NoTokens`], [`AdvantageError::Length`].
-    pub fn with_logp(self, logp_old: &'a [f32], logp_ref: &'a [f32]) -> Result<Self, AdvantageError> {
-        let tokens = self.tokens("log-probabilities")?;
-        same_length("logp_old", "token", tokens, logp_old.len())?;
-        same_length("logp_ref", "token", tokens, logp_ref.len())?;
-        Ok(Self { logp_old: Some(logp_old), logp_ref: Some(logp_ref), ..self })
-    }
-
-    /// What each token costs, `[T]`, where somebody has computed it already: it stands for `β·k`, whatever the coefficient is. After
-    /// [`Self::with_tokens`].
-    ///
-    /// # Errors
-    /// [`AdvantageError::NoTokens`], [`AdvantageError::Length`].
-    pub fn with_penalties(self, penalties: &'a [f32]) -> Result<Self, AdvantageError> {
-        same_length("penalties", "token", self.tokens("penalties")?, penalties.len())?;
-        Ok(Self { penalties: Some(penalties), ..self })
-    }
-
-    /// T, where the tokens were given.
-    fn tokens(&self, what: &'static str) -> Result<usize, AdvantageError> {
-        self.offsets.and_then(|offsets| offsets.last().copied()).ok_or(AdvantageError::NoTokens { what })
-    }
-}
-
-fn same_length(field: &'static str, unit: &'static str, expected: usize, got: usize) -> Result<(), AdvantageError> {
-    if expected == got { Ok(()) } else { Err(AdvantageError::Length { field, unit, expected, got }) }
 }
 
 /// Advantages as an estimator gives them.
@@ -241,8 +126,10 @@ pub struct AdvantageEstimator {
     pub weight_bound: f64,
     /// `sample` by default.
     pub std: Std,
+    /// What that deviation is taken over, `group` by default.
+    pub scale: Scale,
     /// `β` of the divergence penalty in the reward; 0 by default. `reinforce_plus_plus` and `rloo_normalized` take it from the
-    /// returns token by token; for the others the reward becomes `R − β·Σ_j k_j`, before it is compared.
+    /// returns token by token; for the others the reward becomes `R − β·Σ_j k_j`, before it is compared; `gdpo` takes none.
     pub kl_coefficient: f64,
     /// How the divergence `k` of `log π_old` from `log π_ref` is estimated, k1 by default (CPGD §3.2).
     pub kl_estimator: ReferenceEstimator,
@@ -256,6 +143,7 @@ impl AdvantageEstimator {
             weight: Weight::Equal,
             weight_bound: 3.0,
             std: Std::Sample,
+            scale: Scale::Group,
             kl_coefficient: 0.0,
             kl_estimator: ReferenceEstimator::K1,
         }
@@ -285,6 +173,11 @@ impl AdvantageEstimator {
                 "c_ω of weight clip-filter (CPGD §4.3)",
             ),
             Entry::choice("std", &mut self.std, "the standard deviation: of a sample (n − 1) or a population (n)"),
+            Entry::choice(
+                "scale",
+                &mut self.scale,
+                "what it is taken over: the prompt's group, or the batch (TRL scale_rewards)",
+            ),
             Entry::number(
                 "kl_coefficient",
                 &mut self.kl_coefficient,
@@ -311,7 +204,8 @@ impl AdvantageEstimator {
     /// Options that contradict each other.
     ///
     /// # Errors
-    /// [`OptionError::Conflict`] for a prompt weight on an estimator other than `dr_grpo`.
+    /// [`OptionError::Conflict`] for a prompt weight on an estimator other than `dr_grpo`, for the batch's deviation where none of a
+    /// group is divided by, and for a divergence in a reward that `gdpo` does not form.
     pub fn check(&self) -> Result<(), OptionError> {
         if self.weight != Weight::Equal && self.estimator != Estimator::DrGrpo {
             return Err(OptionError::Conflict(format!(
@@ -319,24 +213,52 @@ impl AdvantageEstimator {
                 self.weight, self.estimator
             )));
         }
+        if self.scale == Scale::Batch && !self.divides_by_group() {
+            return Err(OptionError::Conflict(format!(
+                "scale = \"batch\" replaces the deviation of a group, which estimator = \"grpo\" and \"grpo_passk\" divide by, and \
+                 \"dr_grpo\" with weight = \"std\"; the estimator is \"{}\"",
+                self.estimator
+            )));
+        }
+        if self.kl_coefficient != 0.0 && self.estimator == Estimator::Gdpo {
+            return Err(OptionError::Conflict(
+                "estimator = \"gdpo\" compares each reward by itself, and forms no sum that a divergence could be taken from; leave \
+                 kl_coefficient at 0, and put the divergence into the loss (reference_coefficient)"
+                    .to_owned(),
+            ));
+        }
         Ok(())
+    }
+
+    /// Whether the deviation of a group's rewards is divided by.
+    pub fn divides_by_group(&self) -> bool {
+        match self.estimator {
+            Estimator::Grpo | Estimator::GrpoPassk => true,
+            Estimator::DrGrpo => self.weight == Weight::Std,
+            Estimator::Raw
+            | Estimator::Rloo
+            | Estimator::ReinforcePlusPlus
+            | Estimator::RlooNormalized
+            | Estimator::Opo
+            | Estimator::Gdpo => false,
+        }
     }
 
     /// The advantages of a whole rollout batch.
     ///
     /// # Errors
     /// [`AdvantageError`]: a group of one where a group statistic is asked for, tokens missing for an estimator by
-    /// token, a log-probability that is not finite.
+    /// token or for lengths, penalties for `gdpo`, a log-probability that is not finite.
     pub fn compute(&self, batch: &RewardBatch<'_>) -> Result<AdvantageValues, AdvantageError> {
         match self.estimator {
             Estimator::Raw => {
                 let rewards = penalty::rewards(self, batch)?;
                 Ok(AdvantageValues::PerSequence(rewards.into_iter().map(narrow).collect()))
             }
-            Estimator::Grpo | Estimator::DrGrpo | Estimator::Rloo => {
-                let rewards = penalty::rewards(self, batch)?;
-                group::advantages(self, &rewards, batch.groups).map(AdvantageValues::PerSequence)
+            Estimator::Grpo | Estimator::DrGrpo | Estimator::Rloo | Estimator::Opo | Estimator::GrpoPassk => {
+                group::advantages(self, batch).map(AdvantageValues::PerSequence)
             }
+            Estimator::Gdpo => gdpo::advantages(self, batch).map(AdvantageValues::PerSequence),
             Estimator::ReinforcePlusPlus | Estimator::RlooNormalized => {
                 returns::advantages(self, batch).map(AdvantageValues::PerToken)
             }
@@ -354,7 +276,7 @@ impl Estimator {
     pub const fn by_token(self) -> bool {
         match self {
             Self::ReinforcePlusPlus | Self::RlooNormalized => true,
-            Self::Grpo | Self::DrGrpo | Self::Raw | Self::Rloo => false,
+            Self::Grpo | Self::DrGrpo | Self::Raw | Self::Rloo | Self::Opo | Self::GrpoPassk | Self::Gdpo => false,
         }
     }
 }

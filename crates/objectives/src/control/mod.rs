@@ -9,6 +9,8 @@ mod cispo;
 mod clip;
 mod cpgd;
 mod dgpo;
+mod dppo;
+mod gmpo;
 mod gppo;
 mod gspo;
 mod lane;
@@ -25,6 +27,8 @@ pub use cispo::Cispo;
 pub use clip::HardClip;
 pub use cpgd::{ClipSchedule, Cpgd, EpochWeight};
 pub use dgpo::Dgpo;
+pub use dppo::{Divergence, Dppo};
+pub use gmpo::{Gmpo, LogClip};
 pub use gppo::{Betas, Gppo};
 pub use gspo::Gspo;
 pub use mhpo::{Anchor, Hazard, Mhpo, Modulation};
@@ -51,6 +55,10 @@ pub enum Control {
     HardClip(HardClip),
     /// `gspo`.
     Gspo(Gspo),
+    /// `gmpo`.
+    Gmpo(Gmpo),
+    /// `dppo_tv`, `dppo_kl`.
+    Dppo(Dppo),
     /// `sapo`.
     Sapo(Sapo),
     /// `cispo`.
@@ -77,6 +85,8 @@ macro_rules! inner {
             Control::ImportanceSampling(inner) => inner,
             Control::HardClip(inner) => inner,
             Control::Gspo(inner) => inner,
+            Control::Gmpo(inner) => inner,
+            Control::Dppo(inner) => inner,
             Control::Sapo(inner) => inner,
             Control::Cispo(inner) => inner,
             Control::Gppo(inner) => inner,
@@ -110,6 +120,8 @@ impl Control {
                 Some(limit) => tokens.over(&inner.dual_lane(limit)),
             },
             Self::Gspo(inner) => tokens.over(&inner.clip().lane()),
+            Self::Gmpo(inner) => tokens.over(inner),
+            Self::Dppo(inner) => tokens.over(inner),
             Self::Sapo(inner) => tokens.over(&inner.lane()),
             Self::Cispo(inner) => tokens.over(&inner.lane()),
             Self::Gppo(inner) => tokens.over(&inner.lane()),
@@ -163,6 +175,17 @@ impl Control {
     /// The policy drift that is part of the objective itself.
     pub fn drift(&self) -> Option<Drift> {
         self.formula().drift()
+    }
+
+    /// The bounds that each token's log-ratio is clipped at before the mean of the sequence is taken (`gmpo`): there, bounds are those of
+    /// tokens, although the ratio is the sequence's.
+    pub fn clip_before_mean(&self) -> Option<LogClip> {
+        self.formula().clip_before_mean()
+    }
+
+    /// Whether tokens of equal ratio and advantage may have different multipliers, by their probabilities.
+    pub fn reads_probability(&self) -> bool {
+        self.formula().reads_probability()
     }
 
     /// Whether the objective reads `logp_epoch`.

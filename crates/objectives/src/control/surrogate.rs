@@ -1,5 +1,6 @@
 //! What an objective is: the public half, which one's own objectives implement, and the half that built-in ones add.
 
+use super::LogClip;
 use crate::exponential::LOG_LIMIT;
 use crate::option::Entry;
 use crate::region::Bounds;
@@ -10,7 +11,7 @@ use crate::regularizer::Drift;
 pub struct Token {
     /// `log π_θ` of the token; the value (not the gradient) of surrogates of the form `sg[…]·log π` depends on it.
     pub logp: f64,
-    /// `ℓ = log π_θ − log π_old`; of objectives that control sequences, the mean of it over the sequence.
+    /// `ℓ = log π_θ − log π_old`; of objectives that control sequences, the mean of it over the sequence (`gmpo`: of what is clipped).
     pub log_ratio: f64,
     /// `A`.
     pub advantage: f64,
@@ -134,6 +135,14 @@ pub(crate) trait Formula: Surrogate {
     /// The policy drift that is part of it.
     fn drift(&self) -> Option<Drift> {
         None
+    }
+    /// The bounds that log-ratios are clipped at before the mean over the sequence is taken.
+    fn clip_before_mean(&self) -> Option<LogClip> {
+        None
+    }
+    /// Whether it reads `π` or `π_old` themselves.
+    fn reads_probability(&self) -> bool {
+        false
     }
     /// The bounds of the weight that a later epoch puts on the advantage.
     fn epoch_bounds(&self) -> Option<Bounds> {

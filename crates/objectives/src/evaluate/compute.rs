@@ -98,6 +98,15 @@ impl Evaluation<'_> {
             let undefined = |i: &usize| scratch.multiplier[*i].is_nan() || scratch.value[*i].is_nan();
             self.undefined = (0..n).find(undefined);
         }
+        if let Some(clip) = self.clip {
+            let (low, high) = clip.as_f32();
+            let (log_ratio, advantage) = (&block.log_ratio[..n], &block.advantage[..n]);
+            for i in 0..n {
+                let (x, a) = (log_ratio[i], advantage[i]);
+                let beyond = ((x < low) & (a < 0.0)) | ((x > high) & (a > 0.0));
+                scratch.multiplier[i] = if beyond { 0.0 } else { scratch.multiplier[i] };
+            }
+        }
         let Some(collector) = &mut self.collector else { return };
         let dual = formula.count_dual(inputs.log_ratio, inputs.advantage);
         collector.add_dual(dual);
@@ -108,7 +117,8 @@ impl Evaluation<'_> {
             log_ratio: &block.log_ratio[..n],
             ratio: &scratch.ratio[..n],
             k3: &scratch.k3[..n],
-            control,
+            // bounds of tokens act on tokens
+            control: if self.clip.is_some() { &block.log_ratio[..n] } else { control },
             advantage: &block.advantage[..n],
             multiplier: &scratch.multiplier[..n],
         });
@@ -195,7 +205,8 @@ impl Evaluation<'_> {
                 detail.surrogate[token] = surrogate[i];
                 detail.coefficient[token] = coefficient[i];
                 detail.multiplier[token] = scratch.multiplier[i];
-                let log_ratio = if self.by_sequence { block.control[i] } else { block.log_ratio[i] };
+                let bound_by_sequence = self.by_sequence && self.clip.is_none();
+                let log_ratio = if bound_by_sequence { block.control[i] } else { block.log_ratio[i] };
                 detail.region[token] = self.bounds.region(f64::from(log_ratio), f64::from(block.advantage[i]));
             }
         }

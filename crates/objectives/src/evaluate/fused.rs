@@ -29,6 +29,7 @@ impl Evaluation<'_> {
         let batch = self.batch;
         let alone = self.collector.is_none()
             && !matches!(self.objective.control, Control::Own(_))
+            && self.clip.is_none()
             && batch.logp_ref.is_none()
             && batch.token_weights.is_none()
             && batch.logp_epoch.is_none()

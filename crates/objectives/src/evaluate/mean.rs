@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use super::Evaluation;
 use super::instructions::Task;
+use crate::batch::Advantages;
 use crate::block::{NOT_FINITE, magnitude_bits};
+use crate::control::LogClip;
 
 /// Sums that do not wait for one another.
 const LANES: usize = 16;
@@ -19,6 +21,22 @@ impl Evaluation<'_> {
             task.total
         };
         (self.batch.runs(sequence).map(total).sum::<f64>() / trained as f64) as f32
+    }
+
+    /// As [`Self::mean_log_ratio`] of log-ratios that are clipped by the sign of their advantage.
+    pub(super) fn mean_clipped(&self, clip: LogClip, sequence: usize, trained: usize) -> f32 {
+        let mut total = 0.0;
+        for t in self.batch.runs(sequence).flatten() {
+            let advantage = match self.batch.advantages {
+                Advantages::PerSequence(values) => values[sequence],
+                Advantages::PerToken(values) => values[t],
+            };
+            if !(self.batch.logp[t] - self.batch.logp_old[t]).is_finite() || !advantage.is_finite() {
+                return f32::NAN;
+            }
+            total += clip.clipped(gap(self.batch.logp[t], self.batch.logp_old[t]), f64::from(advantage));
+        }
+        (total / trained as f64) as f32
     }
 }
 

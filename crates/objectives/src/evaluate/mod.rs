@@ -5,6 +5,7 @@ mod compute;
 mod fused;
 mod instructions;
 mod mean;
+mod off_policy;
 mod plain;
 
 pub use plain::PlainLoss;
@@ -12,6 +13,7 @@ pub use plain::PlainLoss;
 use crate::aggregation::{Denominators, trained_tokens};
 use crate::batch::{Advantages, TokenBatch};
 use crate::block::{BLOCK, Block, Column, Pick, SequenceValues};
+use crate::control::LogClip;
 use crate::error::ObjectiveError;
 use crate::exponential::{exp, greater, lesser};
 use crate::objective::Objective;
@@ -60,7 +62,7 @@ impl Objective {
     /// trained token; [`ObjectiveError::Missing`], [`ObjectiveError::NothingTrained`],
     /// [`ObjectiveError::OtherAggregation`] and [`ObjectiveError::UnknownGroup`].
     pub fn evaluate(&self, batch: &TokenBatch<'_>, denominators: &Denominators) -> Result<TokenLoss, ObjectiveError> {
-        Evaluation::new(self, batch, Report::Statistics)?.run(denominators)
+        self.report(batch, denominators, Report::Statistics, Instructions::widest())
     }
 
     /// As [`Self::evaluate`] without statistics, which take more than half of the time.
@@ -72,7 +74,7 @@ impl Objective {
         batch: &TokenBatch<'_>,
         denominators: &Denominators,
     ) -> Result<TokenLoss, ObjectiveError> {
-        Evaluation::new(self, batch, Report::Loss)?.run(denominators)
+        self.report(batch, denominators, Report::Loss, Instructions::widest())
     }
 
     /// [`Self::evaluate_detailed`], or [`Self::loss_and_gradient`] where `detailed` is false, with these instructions.
@@ -84,9 +86,7 @@ impl Objective {
         detailed: bool,
         instructions: Instructions,
     ) -> Result<TokenLoss, ObjectiveError> {
-        let report = if detailed { Report::Tokens } else { Report::Loss };
-        let evaluation = Evaluation::new(self, batch, report)?;
-        Evaluation { instructions, ..evaluation }.run(denominators)
+        self.report(batch, denominators, if detailed { Report::Tokens } else { Report::Loss }, instructions)
     }
 
     /// As [`Self::evaluate`], with each token's surrogate, coefficient, multiplier and region.
@@ -98,7 +98,23 @@ impl Objective {
         batch: &TokenBatch<'_>,
         denominators: &Denominators,
     ) -> Result<TokenLoss, ObjectiveError> {
-        Evaluation::new(self, batch, Report::Tokens)?.run(denominators)
+        self.report(batch, denominators, Report::Tokens, Instructions::widest())
+    }
+
+    fn report(
+        &self,
+        batch: &TokenBatch<'_>,
+        denominators: &Denominators,
+        report: Report,
+        instructions: Instructions,
+    ) -> Result<TokenLoss, ObjectiveError> {
+        let Some(masked) = self.mask_off_policy(batch) else {
+            return Evaluation { instructions, ..Evaluation::new(self, batch, report)? }.run(denominators);
+        };
+        let kept = masked.batch(batch);
+        let mut result = Evaluation { instructions, ..Evaluation::new(self, &kept, report)? }.run(denominators)?;
+        result.stats.off_policy = (report != Report::Loss).then_some(masked.stats);
+        Ok(result)
     }
 }
 
@@ -131,6 +147,8 @@ struct Evaluation<'a> {
     objective: &'a Objective,
     batch: &'a TokenBatch<'a>,
     by_sequence: bool,
+    /// Bounds that log-ratios are clipped at before their mean is taken.
+    clip: Option<LogClip>,
     /// The policy drifts that are on: the objective's own and the regulariser's.
     drifts: Vec<Drift>,
     /// The runs that [`Evaluation::fuse`] computes.
@@ -164,6 +182,7 @@ impl<'a> Evaluation<'a> {
             runs: Vec::new(),
             instructions: Instructions::widest(),
             by_sequence: objective.control.controls_sequences(),
+            clip: objective.control.formula().clip_before_mean(),
             bounds,
             block: Box::new(Block::new()),
             scratch: Box::new(Scratch {
@@ -253,7 +272,10 @@ impl<'a> Evaluation<'a> {
         if !self.by_sequence {
             return Ok(values);
         }
-        let mean = self.mean_log_ratio(sequence, trained);
+        let mean = match self.clip {
+            None => self.mean_log_ratio(sequence, trained),
+            Some(clip) => self.mean_clipped(clip, sequence, trained),
+        };
         if !mean.is_finite() {
             let batch = self.batch;
             batch.runs(sequence).try_for_each(|run| self.refuse(run, values))?;

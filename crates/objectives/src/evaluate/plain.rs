@@ -38,6 +38,9 @@ impl Objective {
     ) -> Result<PlainLoss, ObjectiveError> {
         self.check_fields(batch)?;
         self.check_aggregation(denominators)?;
+        let masked = self.mask_off_policy(batch);
+        let kept = masked.as_ref().map(|masked| masked.batch(batch));
+        let batch = kept.as_ref().unwrap_or(batch);
         let mut plain = PlainLoss { loss: 0.0, grad_logp: vec![0.0; batch.tokens()] };
         let mut trained = 0;
         for (sequence, span) in batch.offsets.windows(2).enumerate() {
@@ -50,18 +53,20 @@ impl Objective {
             let weight =
                 denominators.weight(tokens.len(), group).ok_or(ObjectiveError::UnknownGroup { sequence, group })?;
             let gap = |&t: &usize| batch.logp[t] - batch.logp_old[t];
-            let mean = tokens.iter().map(gap).sum::<f64>() / tokens.len() as f64;
+            let clip = self.control.formula().clip_before_mean();
+            let advantage = |t: usize| match batch.advantages {
+                Advantages::PerSequence(values) => values[sequence],
+                Advantages::PerToken(values) => values[t],
+            };
+            let controlled = |t: &usize| clip.map_or(gap(t), |clip| clip.clipped(gap(t), advantage(*t)));
+            let mean = tokens.iter().map(controlled).sum::<f64>() / tokens.len() as f64;
             for (before, &t) in tokens.iter().enumerate() {
                 check_token(batch, sequence, t)?;
-                let advantage = match batch.advantages {
-                    Advantages::PerSequence(values) => values[sequence],
-                    Advantages::PerToken(values) => values[t],
-                };
                 let (surrogate, coefficient) =
-                    self.token_terms(batch, t, advantage, mean, (before + 1) as f64 / tokens.len() as f64);
+                    self.token_terms(batch, t, advantage(t), mean, (before + 1) as f64 / tokens.len() as f64);
                 if surrogate.is_nan() || coefficient.is_nan() {
                     let log_ratio = if self.control.controls_sequences() { mean } else { gap(&t) } as f32;
-                    let (objective, advantage, position) = (self.name(), advantage as f32, t - span[0]);
+                    let (objective, advantage, position) = (self.name(), advantage(t) as f32, t - span[0]);
                     return Err(ObjectiveError::Undefined { objective, log_ratio, advantage, sequence, position });
                 }
                 plain.loss -= weight * surrogate;
@@ -86,7 +91,10 @@ impl Objective {
             advantage *= (logp_epoch[t] - batch.logp_old[t]).exp().clamp(1.0 - bounds.low, 1.0 + bounds.high);
         }
         let control = if self.control.controls_sequences() { mean } else { log_ratio };
-        let term = self.control.formula().term(Token { logp, log_ratio: control, advantage, progress });
+        let mut term = self.control.formula().term(Token { logp, log_ratio: control, advantage, progress });
+        if self.control.formula().clip_before_mean().is_some_and(|clip| clip.is_beyond(log_ratio, advantage)) {
+            term.coefficient = 0.0;
+        }
         let token_weight = batch.token_weights.map_or(1.0, |weights| weights[t]);
         let (mut surrogate, mut coefficient) = (term.surrogate * token_weight, term.coefficient * token_weight);
         let drifts = [self.control.drift(), Some(self.regularizer.drift)];

@@ -79,6 +79,9 @@ impl Stats {
                 ("weight/ess", effective_share(n, weights.sum, weights.square_sum)),
             ]);
         }
+        if let Some(off_policy) = self.off_policy {
+            metrics.push(("off_policy/masked", off_policy.masked as f64 / off_policy.sequences.max(1) as f64));
+        }
         metrics
     }
 }

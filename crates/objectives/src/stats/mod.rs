@@ -47,6 +47,8 @@ pub struct Stats {
     pub reference: Option<ReferenceStats>,
     /// Behaviour corrections, when the batch has `token_weights`.
     pub weights: Option<WeightStats>,
+    /// The off-policy sequence mask, where it is on.
+    pub off_policy: Option<OffPolicyStats>,
 }
 
 /// Tokens on which an objective's bounds act: their gradient is dropped, or differs from that of `r·A`.
@@ -101,6 +103,15 @@ pub struct WeightStats {
     pub zeros: u64,
 }
 
+/// What the off-policy sequence mask did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OffPolicyStats {
+    /// Sequences with a trained token.
+    pub sequences: u64,
+    /// Those of them that it masked.
+    pub masked: u64,
+}
+
 impl Stats {
     /// Of no token.
     pub fn empty() -> Self {
@@ -122,6 +133,7 @@ impl Stats {
             hazard: None,
             reference: None,
             weights: None,
+            off_policy: None,
         }
     }
 
@@ -172,6 +184,10 @@ impl Stats {
             square_sum: a.square_sum + b.square_sum,
             max: a.max.max(b.max),
             zeros: a.zeros + b.zeros,
+        });
+        self.off_policy = merged(self.off_policy, other.off_policy, |a, b| OffPolicyStats {
+            sequences: a.sequences + b.sequences,
+            masked: a.masked + b.masked,
         });
     }
 }

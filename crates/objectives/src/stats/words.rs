@@ -1,6 +1,6 @@
 //! Statistics as numbers, to be sent to another process and read there to the same bits.
 
-use super::{Clipped, HazardStats, Histogram, ReferenceStats, Stats, WeightStats};
+use super::{Clipped, HazardStats, Histogram, OffPolicyStats, ReferenceStats, Stats, WeightStats};
 
 /// Takes words from the front.
 struct Words<'a>(&'a [u64]);
@@ -57,6 +57,7 @@ impl Stats {
         });
         maybe(&mut words, self.reference, |r| [r.k1_sum, r.k2_sum, r.k3_sum].map(f64::to_bits));
         maybe(&mut words, self.weights, |w| [w.sum.to_bits(), w.square_sum.to_bits(), w.max.to_bits(), w.zeros]);
+        maybe(&mut words, self.off_policy, |o| [o.sequences, o.masked]);
         words
     }
 
@@ -89,6 +90,7 @@ impl Stats {
         let reference = w.maybe(|w| Some(ReferenceStats { k1_sum: w.sum()?, k2_sum: w.sum()?, k3_sum: w.sum()? }))?;
         let weights =
             w.maybe(|w| Some(WeightStats { sum: w.sum()?, square_sum: w.sum()?, max: w.sum()?, zeros: w.count()? }))?;
+        let off_policy = w.maybe(|w| Some(OffPolicyStats { sequences: w.count()?, masked: w.count()? }))?;
         words.0.is_empty().then_some(Self {
             tokens,
             sequences,
@@ -107,6 +109,7 @@ impl Stats {
             hazard,
             reference,
             weights,
+            off_policy,
         })
     }
 }
@@ -138,6 +141,7 @@ mod tests {
         stats.hazard = Some(HazardStats { psi_sum, psi_max, zeta_sum, zeta_max, survival_sum, survival_min });
         stats.reference = Some(ReferenceStats { k1_sum: 1.0, k2_sum: 2.0, k3_sum: 3.0 });
         stats.weights = Some(WeightStats { sum: 4.0, square_sum: 5.0, max: 6.0, zeros: 7 });
+        stats.off_policy = Some(OffPolicyStats { sequences: 8, masked: 9 });
         let words = stats.to_words();
         let read = Stats::from_words(&words).unwrap();
         assert_eq!(read, stats);

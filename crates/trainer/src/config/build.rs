@@ -3,7 +3,7 @@
 use surefoot_objectives::advantage::{AdvantageEstimator, Estimator};
 use surefoot_objectives::{Aggregation, Drift, Objective, OptionError, Regularizer};
 
-use super::Config;
+use super::{Config, Reward};
 
 impl Config {
     /// The objective of `[objective]`, with the regularisers of `[regularizer]`.
@@ -36,6 +36,7 @@ impl Config {
         let mut estimator = AdvantageEstimator::of(self.estimator());
         estimator.weight = self.advantage.weight;
         estimator.std = self.advantage.std;
+        estimator.scale = self.advantage.scale;
         estimator.set("weight_bound", self.advantage.weight_bound)?;
         estimator.set("kl_coefficient", self.advantage.kl_coefficient)?;
         estimator.kl_estimator = self.advantage.kl_estimator;
@@ -61,5 +62,13 @@ impl Config {
         // Its length being there, what is left to contradict is a second policy drift.
         objective.check().map_err(|error| ("regularizer.drift_coefficient".to_string(), error))?;
         Ok(objective)
+    }
+}
+
+impl Reward {
+    /// The weight of each reward of `reward.name`: 1 where none are set.
+    pub fn weight_of_each(&self) -> Vec<f32> {
+        let weights = self.weights.iter().map(|&weight| weight as f32).chain(std::iter::repeat(1.0));
+        weights.take(self.name.len()).collect()
     }
 }

@@ -2,7 +2,7 @@
 
 use surefoot_engine::chat::check_time;
 use surefoot_engine::lora::MODULES;
-use surefoot_objectives::advantage::Weight;
+use surefoot_objectives::advantage::{Estimator, Scale, Weight};
 
 use super::choice::{AnswerFormat, RewardName};
 use super::{Config, Lora, Purpose, nearest};
@@ -268,7 +268,12 @@ fn advantage(config: &Config, found: &mut Found) {
     within(found, "advantage.kl_coefficient", kl, kl >= 0.0, "0 (off) or more");
     let bound = advantage.weight_bound;
     within(found, "advantage.weight_bound", bound, bound >= 1.0, "at least 1");
-    let key = if advantage.weight == Weight::Equal { "advantage.estimator" } else { "advantage.weight" };
+    let key = match (advantage.weight, advantage.scale) {
+        (Weight::Std | Weight::ClipFilter, _) if estimator != Estimator::DrGrpo => "advantage.weight",
+        (_, Scale::Batch) => "advantage.scale",
+        _ if estimator == Estimator::Gdpo => "advantage.kl_coefficient",
+        _ => "advantage.estimator",
+    };
     if let Err(error) = config.advantage_estimator() {
         found.push((key, format!("does not fit: {error}")));
     }

@@ -2,7 +2,7 @@
 
 use surefoot_engine::device::Wanted;
 use surefoot_objectives::ReferenceEstimator;
-use surefoot_objectives::advantage::{Estimator, Std, Weight};
+use surefoot_objectives::advantage::{Estimator, Scale, Std, Weight};
 use toml::Value;
 
 use super::entry::{Entry, Mismatch};
@@ -345,4 +345,4 @@ macro_rules! keyed {
     };
 }
 
-keyed!(Estimator, Weight, Std, ReferenceEstimator);
+keyed!(Estimator, Weight, Std, Scale, ReferenceEstimator);

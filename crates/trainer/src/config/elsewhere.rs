@@ -15,7 +15,9 @@ const DEVIATION: &str = "\"grpo\" divides by the deviation of the group's reward
 /// Keys whose lower bound is another key.
 const BOTH_BOUNDS: &str = "with objective.clip_high for the upper bound";
 /// Keys of the dual clip.
-const DUAL: &str = "of objective.name = \"ppo_dual_clip\", or \"aspo\"";
+const DUAL: &str = "of objective.name = \"ppo_dual_clip\", \"aspo\", \"dppo_tv\" or \"dppo_kl\"";
+/// Keys of DPPO.
+const DPPO: &str = "of objective.name = \"dppo_tv\"";
 /// Keys of SAPO.
 const SAPO: &str = "of objective.name = \"sapo\"";
 /// Keys of CPGD.
@@ -157,7 +159,10 @@ pub(super) const ELSEWHERE: &[(&str, &str, &str)] = &[
     // Advantages.
     ("adv_estimator", "advantage.estimator", ""),
     ("advantage_estimator", "advantage.estimator", "the loss is objective.name"),
-    ("scale_rewards", "advantage.estimator", DEVIATION),
+    ("scale_rewards", "advantage.scale", "\"group\" or \"batch\"; \"none\" is advantage.estimator = \"dr_grpo\""),
+    ("multi_objective_aggregation", "advantage.estimator", "\"normalize_then_sum\" is \"gdpo\"; rewards and weights are reward.name and reward.weights"),
+    ("gdpo_reward_keys", "reward.name", "a list of rewards, with advantage.estimator = \"gdpo\""),
+    ("gdpo_reward_weights", "reward.weights", "with advantage.estimator = \"gdpo\""),
     ("norm_adv_by_std_in_grpo", "advantage.estimator", DEVIATION),
     ("no_std_norm", "advantage.estimator", DEVIATION),
     ("disable_grpo_std_normalization", "advantage.estimator", DEVIATION),
@@ -169,12 +174,15 @@ pub(super) const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("use_kl_in_reward", "advantage.kl_coefficient", ZERO_IS_OFF),
     // Objectives.
     ("loss_type", "objective.name", ""),
-    ("loss_mode", "objective.name", "their vanilla is \"ppo_dual_clip\""),
+    ("loss_mode", "objective.name", "their vanilla is \"ppo_dual_clip\", their geo_mean \"gmpo\""),
     ("policy_loss_type", "objective.name", "their ppo is \"grpo\""),
     ("importance_sampling_level", "objective.name", SEQUENCE),
     ("sequence_level_importance_ratios", "objective.name", SEQUENCE),
     ("use_cispo", "objective.name", "\"cispo\""),
     ("loss_agg_mode", "objective.aggregation", ""),
+    ("off_policy_mask_threshold", "objective.off_policy_mask", "0 is off"),
+    ("use_opsm", "objective.off_policy_mask", "the threshold itself; 0 is off"),
+    ("opsm_delta", "objective.off_policy_mask", "0 is off"),
     ("token_level_loss", "objective.aggregation", "true is \"token-mean\""),
     ("loss_scale_factor", "objective.aggregation_length", ""),
     ("epsilon", "objective.clip_low", BOTH_BOUNDS),
@@ -186,6 +194,8 @@ pub(super) const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("eps_clip_high", "objective.clip_high", ""),
     ("clip_ratio_high", "objective.clip_high", ""),
     ("ratio_clip_max", "objective.clip_high", ""),
+    ("dppo_mask_low", "objective.divergence_low", DPPO),
+    ("dppo_mask_high", "objective.divergence_high", DPPO),
     ("clip_ratio_c", "objective.dual_clip", DUAL),
     ("ratio_clip_c", "objective.dual_clip", DUAL),
     ("eps_clip_c", "objective.dual_clip", DUAL),

@@ -7,7 +7,7 @@
 use surefoot_engine::device::Wanted;
 use surefoot_engine::lora::MODULES;
 use surefoot_objectives::ReferenceEstimator;
-use surefoot_objectives::advantage::{Estimator, Std, Weight};
+use surefoot_objectives::advantage::{Estimator, Scale, Std, Weight};
 
 use super::choice::{
     AnswerFormat, Best, Chat, DataFormat, Duplicates, Incomplete, OnNonfinite, Overlong, Precision, Preset, Recompute,
@@ -160,7 +160,7 @@ stage! {
 stage! {
     /// From rewards to advantages.
     Advantage in "advantage" {
-        /// The estimator. Not set: that of the objective's paper.
+        /// The estimator. Not set: that of the objective's paper. `gdpo` compares each reward of `reward.name` by itself, and sums them with `reward.weights` after that.
         estimator: Option<Estimator> = None, "the objective's paper";
         /// Weight of a group, with `dr_grpo` only.
         weight: Weight = Weight::Equal, "MHPO eq. 3";
@@ -168,7 +168,9 @@ stage! {
         weight_bound: f64 = 3.0, "CPGD, released code";
         /// The standard deviation that `grpo` divides by.
         std: Std = Std::Sample, "TRL, verl";
-        /// Weight of the divergence of a sample's tokens from the model that the run began with, as a part of the reward; 0 is off. `reinforce_plus_plus` and `rloo_normalized` take it token by token, from the returns; for the others it is summed and taken from the reward before that is compared.
+        /// What that deviation is taken over: the samples of a prompt, or all samples of the step.
+        scale: Scale = Scale::Group, "MHPO eq. 3; TRL `scale_rewards`";
+        /// Weight of the divergence of a sample's tokens from the model that the run began with, as a part of the reward; 0 is off. `reinforce_plus_plus` and `rloo_normalized` take it token by token, from the returns; for the others it is summed and taken from the reward before that is compared; `gdpo` forms no such reward and takes none.
         kl_coefficient: f64 = 0.0, "MHPO Algorithm 1 has none; verl `algorithm.use_kl_in_reward`";
         /// Its estimator.
         kl_estimator: ReferenceEstimator = ReferenceEstimator::K1, "CPGD 3.2; verl `algorithm.kl_penalty`";

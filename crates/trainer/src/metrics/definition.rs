@@ -121,6 +121,7 @@ metrics! {
     UPDATE_WEIGHT_MAX = "update/weight_max", "1", "greatest importance weight", "";
     UPDATE_WEIGHT_ZERO = "update/weight_zero", "share", "tokens of weight 0", "";
     UPDATE_WEIGHT_ESS = "update/weight_ess", "share", "share of tokens that the weights are worth", "(Σ w)² / (T·Σ w²)";
+    UPDATE_OFF_POLICY_MASKED = "update/off_policy_masked", "share", "evaluated sequences with a negative advantage that `objective.off_policy_mask` left alone", "mean_t (logp_behavior − logp) > off_policy_mask";
     UPDATE_LEARNING_RATE = "update/learning_rate", "1", "learning rate of the step's last update, in steps that had one", "";
     UPDATE_SKIPPED_STEPS = "update/skipped_steps", "updates", "updates of this step that were skipped because a loss or gradient was not finite", "";
     UPDATE_TOKENS = "update/tokens", "tokens", "tokens that went forward and backward, prompts included once a group", "";

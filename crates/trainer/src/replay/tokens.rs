@@ -15,6 +15,8 @@ use crate::train::corrected::{Corrected, Drawn};
 pub struct Treatment {
     /// Whether completions that were cut are left out, as if they were not there.
     leaves_out_cut: bool,
+    /// Whether an objective that asks who sampled was told what the sampler said, and not `logp_old`.
+    decoupled: bool,
     /// Weights and rejections, where the run had them.
     correction: Option<Correction>,
 }
@@ -26,7 +28,8 @@ impl Treatment {
     /// [`ReplayError::Option`] for a correction that there is not.
     pub fn of(config: &Config) -> Result<Self, ReplayError> {
         let correction = if config.corrects() { Some(config.build_correction()?) } else { None };
-        Ok(Self { leaves_out_cut: config.update.truncated == Truncated::Mask, correction })
+        let leaves_out_cut = config.update.truncated == Truncated::Mask;
+        Ok(Self { leaves_out_cut, decoupled: config.decoupled(), correction })
     }
 
     /// The run's weights and masks of all samples of a step.
@@ -75,6 +78,8 @@ struct MiniBatch {
     logp_old: Vec<f32>,
     logp_ref: Vec<f32>,
     logp_epoch: Vec<f32>,
+    /// Empty where it is `logp_old`.
+    logp_behavior: Vec<f32>,
     token_weights: Vec<f32>,
     /// One a sequence, or one a token where the run's differ within a sequence.
     advantages: Vec<f32>,
@@ -171,6 +176,10 @@ impl StepTokens {
             batch.logp_old.extend(&sample.logp_old);
             batch.logp_ref.extend(&sample.logp_ref);
             batch.logp_epoch.extend(&sample.logp_epoch);
+            if treatment.decoupled {
+                let told = if sample.logp_behavior.is_empty() { &sample.logp_old } else { &sample.logp_behavior };
+                batch.logp_behavior.extend(told);
+            }
             batch.token_weights.extend(corrected.weights(index));
             match sample.advantages.is_empty() {
                 true => batch.advantages.push(sample.advantage),
@@ -211,6 +220,9 @@ impl StepTokens {
             }
             if batch.logp_epoch.len() == batch.logp.len() {
                 tokens = tokens.with_logp_epoch(&batch.logp_epoch)?;
+            }
+            if !batch.logp_behavior.is_empty() {
+                tokens = tokens.with_logp_behavior(&batch.logp_behavior)?;
             }
             if !batch.token_weights.is_empty() {
                 tokens = tokens.with_token_weights(&batch.token_weights)?;

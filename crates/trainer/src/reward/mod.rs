@@ -66,10 +66,9 @@ impl Rewarder {
     /// # Errors
     /// [`RewardError`] when a program does not start.
     pub fn new(config: &Reward, limit: usize, threads: usize) -> Result<Self, RewardError> {
-        let weights = config.weights.iter().copied().chain(std::iter::repeat(1.0));
         let mut terms = Vec::with_capacity(config.name.len());
-        for (&name, weight) in config.name.iter().zip(weights) {
-            terms.push((weight as f32, Term::new(name, config, limit, threads)?));
+        for (&name, weight) in config.name.iter().zip(config.weight_of_each()) {
+            terms.push((weight, Term::new(name, config, limit, threads)?));
         }
         Ok(Rewarder { terms, form: term::form(config.format), max_error_share: config.max_error_share })
     }

@@ -1,5 +1,7 @@
 //! From rewards to advantages, with the divergence from the reference policy as a part of the reward.
 use super::TrainError;
+use crate::config::Reward;
+use crate::reward::Judged;
 use crate::rollout::Group;
 use crate::update::Advantage;
 use std::collections::HashMap;
@@ -18,21 +20,44 @@ pub(super) struct Credit {
     pub logp_ref: Vec<Vec<f32>>,
 }
 
+/// What the samples of a rollout earned.
+pub(super) struct Earned {
+    /// Their rewards; `None` where one could not be judged.
+    rewards: Vec<Option<f32>>,
+    /// What these are the weighted sums of, for estimators that compare each by itself.
+    parts: Vec<Vec<Option<f32>>>,
+    weights: Vec<f32>,
+}
+
+impl Earned {
+    pub fn of(judged: &Judged, config: &Reward) -> Self {
+        let parts = judged.outcomes.iter().map(|outcome| outcome.parts.clone()).collect();
+        Self { rewards: judged.rewards(), parts, weights: config.weight_of_each() }
+    }
+}
+
 impl Credit {
-    /// The advantages of `groups`, whose samples earned `rewards`; `logp_ref` has a list a sample where there is a
+    /// The advantages of `groups`, whose samples earned `earned`; `logp_ref` has a list a sample where there is a
     /// reference policy. A sample without a reward has advantage 0 and is in no mean.
     pub fn of(
         estimator: &AdvantageEstimator,
         groups: &[Group],
-        rewards: &[Option<f32>],
+        earned: &Earned,
         logp_ref: &[Vec<f32>],
     ) -> Result<Self, TrainError> {
         let samples: Vec<&Sample> = groups.iter().flat_map(|group| &group.samples).collect();
         let ids: Vec<u32> =
             groups.iter().zip(0..).flat_map(|(group, id)| group.samples.iter().map(move |_| id)).collect();
         let offsets = boundaries(samples.iter().copied());
-        let counted = Counted::of(estimator.estimator, &samples, &ids, rewards);
+        let counted = Counted::of(estimator.estimator, &samples, &ids, &earned.rewards);
         let batch = RewardBatch::new(&counted.rewards, &counted.ids)?.with_tokens(&counted.offsets, None)?;
+        // A sample that has a reward has every part of it.
+        let part = |&number: &usize| earned.parts[number].iter().map(|part| part.unwrap_or_default());
+        let parts: Vec<f32> = match estimator.estimator {
+            Estimator::Gdpo => counted.numbers.iter().flat_map(part).collect(),
+            _ => Vec::new(),
+        };
+        let batch = if parts.is_empty() { batch } else { batch.with_parts(&parts, &earned.weights)? };
         if estimator.kl_coefficient == 0.0 {
             let values = match estimator.compute(&batch)? {
                 // Without a penalty, every token of a sequence has the same one.
@@ -163,11 +188,20 @@ mod tests {
     }
 
     fn advantages(key: &str, groups: &[Group], rewards: &[Option<f32>], beta: f64) -> Vec<Vec<f32>> {
+        let earned = Earned {
+            rewards: rewards.to_vec(),
+            parts: rewards.iter().map(|reward| vec![*reward, reward.map(|r| 1.0 - r)]).collect(),
+            weights: vec![1.0, 0.25],
+        };
+        of_earned(key, groups, &earned, beta)
+    }
+
+    fn of_earned(key: &str, groups: &[Group], earned: &Earned, beta: f64) -> Vec<Vec<f32>> {
         let mut estimator = AdvantageEstimator::named(key).unwrap();
         estimator.kl_coefficient = beta;
         let logp_ref: Vec<Vec<f32>> =
             groups.iter().flat_map(|g| &g.samples).map(|s| vec![-1.25; s.tokens.len()]).collect();
-        let credit = Credit::of(&estimator, groups, rewards, &logp_ref).unwrap();
+        let credit = Credit::of(&estimator, groups, earned, &logp_ref).unwrap();
         (0..credit.len())
             .map(|number| match credit.of_sample(number) {
                 Advantage::Sequence(value) => vec![value],
@@ -185,7 +219,7 @@ mod tests {
         let rewards = [one, None, zero, one, one, None, None, None, one];
         let judged = [group(0, &[2, 3]), group(1, &[1, 2])];
         for beta in [0.0, 0.5] {
-            for key in Estimator::KEYS {
+            for key in Estimator::KEYS.iter().filter(|key| beta == 0.0 || **key != "gdpo") {
                 let found = advantages(key, &groups, &rewards, beta);
                 for unjudged in [1, 5, 6, 7] {
                     assert!(found[unjudged].iter().all(|&a| a == 0.0), "{key}: {found:?}");
@@ -199,6 +233,24 @@ mod tests {
         }
         assert_eq!(advantages("raw", &groups, &rewards, 0.0)[8], [1.0]);
         assert!(advantages("grpo", &groups, &[None; 9], 0.5).iter().flatten().all(|&a| a == 0.0));
+    }
+
+    /// The first two samples earn the same sum, of rewards that differ.
+    #[test]
+    fn gdpo_compares_the_parts() {
+        let parts = [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [0.0, 1.0]].map(|parts| parts.map(Some).to_vec());
+        let weights = vec![1.0, 1.0];
+        let rewards = [1.0, 1.0, 2.0, 1.0].map(Some).to_vec();
+        let groups = [group(0, &[1, 2]), group(1, &[2, 2])];
+        let earned = Earned { rewards, parts: parts.to_vec(), weights: weights.clone() };
+        assert_eq!(of_earned("grpo", &groups, &earned, 0.0)[0], [0.0]);
+        // Both rewards of the first group cancel; with another weight the one that weighs more decides.
+        assert_eq!(of_earned("gdpo", &groups, &earned, 0.0)[0], [0.0]);
+        let earned = Earned { weights: vec![0.25, 1.0], ..earned };
+        let found = of_earned("gdpo", &groups, &earned, 0.0);
+        assert!(found[0][0] < 0.0 && found[1][0] > 0.0 && found[2][0] > 0.0, "{found:?}");
+        // S = −0.75·c, 0.75·c, 0.25·c, −0.25·c: the first is three times the last.
+        assert!((found[0][0] / found[3][0] - 3.0).abs() < 1e-5, "{found:?}");
     }
 
     #[test]

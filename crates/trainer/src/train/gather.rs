@@ -10,6 +10,7 @@ use crate::rollout::exchange::{self, Sampled};
 use crate::rollout::served::{Server, Tally};
 use crate::rollout::{Generate, Group, Plan, Watch, judgements, rollout};
 use std::time::{Duration, Instant};
+use surefoot_objectives::advantage::Estimator;
 
 /// Bits of a random stream's number above which the round stands.
 const ROUND_SHIFT: u32 = 48;
@@ -63,8 +64,8 @@ impl Gathered {
     }
 
     /// Leaves `count` groups: those with a signal first, then others, in the order of sampling.
-    pub fn keep(self, count: usize) -> Self {
-        let signal = has_signal(&self.rewards(), self.samples);
+    pub fn keep(self, count: usize, config: &Config) -> Self {
+        let signal = signals(config, &self.judged);
         let mut chosen: Vec<usize> = (0..self.groups.len()).filter(|&g| signal[g]).take(count).collect();
         let missing = count - chosen.len();
         chosen.extend((0..self.groups.len()).filter(|&g| !signal[g]).take(missing));
@@ -78,9 +79,24 @@ impl Gathered {
     }
 }
 
+/// Which groups have a signal: rewards that differ or, where each reward is compared by itself, one among them that differs.
+pub(super) fn signals(config: &Config, judged: &Judged) -> Vec<bool> {
+    let samples = config.rollout.samples;
+    if config.estimator() != Estimator::Gdpo {
+        return has_signal(&judged.rewards(), samples);
+    }
+    // What has no weight is reported and compared with nothing.
+    let counts = config.reward.weight_of_each();
+    let counted = |outcome: &Outcome| -> Vec<Option<f32>> {
+        outcome.parts.iter().zip(&counts).filter(|(_, weight)| **weight != 0.0).map(|(part, _)| *part).collect()
+    };
+    let parts: Vec<_> = judged.outcomes.iter().map(|outcome| outcome.reward.map(|_| counted(outcome))).collect();
+    has_signal(&parts, samples)
+}
+
 /// Which groups have rewards that differ.
-pub(super) fn has_signal(rewards: &[Option<f32>], samples: usize) -> Vec<bool> {
-    let differ = |group: &[Option<f32>]| {
+fn has_signal<R: PartialEq>(rewards: &[Option<R>], samples: usize) -> Vec<bool> {
+    let differ = |group: &[Option<R>]| {
         let mut judged = group.iter().flatten();
         judged.next().is_some_and(|first| judged.any(|reward| reward != first))
     };
@@ -141,7 +157,7 @@ impl Gatherer {
     fn add(&self, sampled: Sampled, all: &mut Gathered) -> Result<usize, TrainError> {
         let judged = Judged { outcomes: sampled.outcomes, seconds: sampled.judging };
         self.rewarder.tolerate(&judged)?;
-        let signal = has_signal(&judged.rewards(), all.samples);
+        let signal = signals(&self.config, &judged);
         all.judged.outcomes.extend(judged.outcomes);
         all.judged.seconds += judged.seconds;
         all.groups.extend(sampled.groups);
@@ -203,6 +219,8 @@ impl Gatherer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Purpose;
+    use crate::config::choice::RewardName;
     use crate::prompt::Prompt;
     use crate::reward::{Outcome, Verdict};
 
@@ -226,11 +244,36 @@ mod tests {
             version: 0,
             tally: Tally::default(),
         };
-        assert_eq!(gathered().keep(2).rows(), [1, 3]);
-        assert_eq!(gathered().keep(2).rewards(), [0.0, 1.0, 1.0, 0.0].map(Some));
-        assert_eq!(gathered().keep(1).rows(), [1]);
-        assert_eq!(gathered().keep(4).rows(), [0, 1, 2, 3]);
-        assert_eq!(gathered().keep(4).rewards(), [1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0].map(Some));
+        let mut config = Config::defaults(Purpose::Train);
+        config.rollout.samples = 2;
+        assert_eq!(gathered().keep(2, &config).rows(), [1, 3]);
+        assert_eq!(gathered().keep(2, &config).rewards(), [0.0, 1.0, 1.0, 0.0].map(Some));
+        assert_eq!(gathered().keep(1, &config).rows(), [1]);
+        assert_eq!(gathered().keep(4, &config).rows(), [0, 1, 2, 3]);
+        assert_eq!(gathered().keep(4, &config).rewards(), [1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0].map(Some));
+    }
+
+    #[test]
+    fn rewards_that_are_compared_by_themselves_have_a_signal_each() {
+        // Equal sums of rewards that differ; no difference; a difference in what has no weight; one that was not judged.
+        let parts =
+            [[1.0, 0.0, 1.0], [0.0, 1.0, 1.0], [1.0, 1.0, 1.0], [1.0, 1.0, 1.0], [0.0, 0.0, 1.0], [0.0, 0.0, 0.0]];
+        let outcome = |parts: &[f32; 3]| Outcome {
+            parts: parts.iter().copied().map(Some).collect(),
+            ..Outcome::new(Some(parts[0] + parts[1]), Verdict::Scored, String::new())
+        };
+        let mut judged = Judged { outcomes: parts.iter().map(outcome).collect(), seconds: 0.0 };
+        let unjudged = |part| Outcome { reward: None, parts: vec![None; 3], ..outcome(part) };
+        judged.outcomes.extend([outcome(&parts[0]), unjudged(&parts[0])]);
+        let mut config = Config::defaults(Purpose::Train);
+        config.rollout.samples = 2;
+        config.reward.name = vec![RewardName::Math, RewardName::Format, RewardName::Overlong];
+        config.reward.weights = vec![1.0, 1.0, 0.0];
+        assert_eq!(signals(&config, &judged), [false; 4]);
+        config.advantage.estimator = Some(Estimator::Gdpo);
+        assert_eq!(signals(&config, &judged), [true, false, false, false]);
+        config.reward.weights[2] = 0.5;
+        assert_eq!(signals(&config, &judged), [true, false, true, false]);
     }
 
     #[test]

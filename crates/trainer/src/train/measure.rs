@@ -1,5 +1,5 @@
 //! A step's numbers, under the names of [`crate::metrics`].
-use super::gather::{Gathered, has_signal};
+use super::gather::{Gathered, signals};
 use crate::config::Config;
 use crate::data::Position;
 use crate::evaluate::Score;
@@ -79,7 +79,6 @@ fn mean_and_deviation(
 
 /// Rewards and verdicts.
 pub(super) fn rewards(record: &mut Record, judged: &Judged, rewards: &[Option<f32>], config: &Config) {
-    let samples = config.rollout.samples;
     mean_and_deviation(record, (m::REWARD_MEAN, m::REWARD_STD), rewards.iter().copied());
     if config.reward.name.len() > 1 {
         for (term, name) in config.reward.name.iter().enumerate() {
@@ -87,7 +86,7 @@ pub(super) fn rewards(record: &mut Record, judged: &Judged, rewards: &[Option<f3
             mean_and_deviation(record, name.metrics(), parts);
         }
     }
-    let flat = has_signal(rewards, samples).into_iter().map(|signal| f64::from(u8::from(!signal)));
+    let flat = signals(config, judged).into_iter().map(|signal| f64::from(u8::from(!signal)));
     record.set(m::REWARD_GROUPS_WITHOUT_SIGNAL, mean(flat));
     let (counts, n) = (judged.counts(), rewards.len().max(1) as f64);
     if config.gives_verdicts() {

@@ -33,6 +33,8 @@ pub struct TrainedSample<'a> {
     pub logp_ref: &'a [f32],
     /// Log-probabilities under the policy that the present epoch over the rollout began with; empty where no objective asks.
     pub logp_epoch: &'a [f32],
+    /// Log-probabilities that its sampler said, where the objective asks and these are not `logp_old`; empty elsewhere.
+    pub logp_behavior: &'a [f32],
     /// Its advantage.
     pub advantage: Advantage<'a>,
     /// Weights that correct for the policy that sampled it; empty where no sample of the rollout has them.
@@ -88,6 +90,8 @@ pub struct MicroBatch {
     pub logp_ref: Vec<f32>,
     /// Log-probability of each target under the policy that the epoch began with; empty where no objective asks.
     pub logp_epoch: Vec<f32>,
+    /// Log-probability of each target as its sampler said; empty where the objective does not ask, or it is `logp_old`.
+    pub logp_behavior: Vec<f32>,
     /// Weight of each target; empty where there are none.
     pub token_weights: Vec<f32>,
     /// Whether each target is trained; empty where all are.
@@ -123,6 +127,7 @@ impl MicroBatch {
         self.logp_old.extend_from_slice(sample.logp_old);
         self.logp_ref.extend_from_slice(sample.logp_ref);
         self.logp_epoch.extend_from_slice(sample.logp_epoch);
+        self.logp_behavior.extend_from_slice(sample.logp_behavior);
         self.token_weights.extend_from_slice(sample.token_weights);
         self.mask.extend_from_slice(sample.mask);
     }
@@ -173,6 +178,7 @@ mod tests {
             logp_old: &logp[..i + 1],
             logp_ref: &[],
             logp_epoch: &[],
+            logp_behavior: &[],
             advantage: Advantage::Sequence(advantage),
             token_weights: &[],
             mask: &[],
@@ -196,6 +202,7 @@ mod tests {
             ([3, 3, 3].as_slice(), Advantages::PerSequence(&[1.0, -1.0, 2.0]))
         );
         assert_eq!(one[0].numbers, [0, 30, 20]);
+        assert!(one[0].logp_behavior.is_empty());
         let split = pack(&groups, 7, |a| a == 0.0);
         assert_eq!(split.len(), 2);
         assert_eq!(split[1].packed.tokens(), &[9, 8, 7, 0, 1]);
@@ -204,8 +211,10 @@ mod tests {
         // By token: a sample is left out when none of its tokens has an advantage.
         let with = |advantages| TrainedSample { advantage: Advantage::Tokens(advantages), ..sample(1, 0.0) };
         let rejected = TrainedSample { mask: &[false, false], ..sample(1, 1.0) };
-        let samples = vec![with(&[0.0, 0.0]), with(&[0.0, 2.0]), rejected];
+        let told = TrainedSample { logp_behavior: &[-1.0, -2.0], ..with(&[0.0, 2.0]) };
+        let samples = vec![with(&[0.0, 0.0]), told, rejected];
         let by_token = pack(&[TrainedGroup { id: 1, prompt: &[6], samples }], 100, |a| a == 0.0);
         assert_eq!(by_token[0].advantages(), Advantages::PerToken(&[0.0, 2.0]));
+        assert_eq!(by_token[0].logp_behavior, [-1.0, -2.0]);
     }
 }

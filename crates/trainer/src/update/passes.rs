@@ -98,6 +98,9 @@ fn evaluate(
     if !batch.logp_epoch.is_empty() {
         tokens = tokens.with_logp_epoch(&batch.logp_epoch)?;
     }
+    if !batch.logp_behavior.is_empty() {
+        tokens = tokens.with_logp_behavior(&batch.logp_behavior)?;
+    }
     if !batch.token_weights.is_empty() {
         tokens = tokens.with_token_weights(&batch.token_weights)?;
     }

@@ -64,6 +64,7 @@ fn score_here(policy: &mut Policy, config: &Config, groups: &[Group], of: Of) ->
                     logp_old: &sample.logp,
                     logp_ref: &[],
                     logp_epoch: &[],
+                    logp_behavior: &[],
                     advantage: Advantage::Sequence(0.0),
                     token_weights: &[],
                     mask: &[],

@@ -100,9 +100,13 @@ const RULES: &[Rule] = &[
     rule(
         &["advantage.std"],
         |c| match c.estimator() {
-            Estimator::Grpo | Estimator::ReinforcePlusPlus | Estimator::RlooNormalized => true,
+            Estimator::Grpo
+            | Estimator::GrpoPassk
+            | Estimator::Gdpo
+            | Estimator::ReinforcePlusPlus
+            | Estimator::RlooNormalized => true,
             Estimator::DrGrpo => c.advantage.weight == Weight::Std,
-            Estimator::Raw | Estimator::Rloo => false,
+            Estimator::Raw | Estimator::Rloo | Estimator::Opo => false,
         },
         "advantage.estimator divides by no standard deviation; \"grpo\" does, and \"dr_grpo\" with advantage.weight = \"std\"",
     ),
@@ -136,6 +140,11 @@ const RULES: &[Rule] = &[
         &["objective.drift_bound"],
         |c| cpgd(c, |cpgd| cpgd.drift.is_some_and(|drift| drift.coefficient != 0.0)),
         "objective.drift_coefficient is 0",
+    ),
+    rule(
+        &["objective.off_policy_mask"],
+        |c| c.update.mini_batches.saturating_mul(c.update.epochs) > 1 || !c.begins_on_policy() || c.decoupled(),
+        "with one update on a rollout the policy has not moved from the one that sampled; use more update.mini_batches or update.epochs",
     ),
     rule(
         &["regularizer.drift_bound"],
