@@ -176,6 +176,7 @@ fn one(
                         advantage: Advantage::Sequence(advantage),
                         logp_ref: &[],
                         logp_epoch: &[],
+                        logp_behavior: &[],
                         mask: &[],
                         token_weights: &[],
                     })

@@ -225,7 +225,7 @@ fn reward(config: &Config, found: &mut Found) {
             format!("holds {weights} where {names} rewards are named; leave it out for 1 each"),
         ));
     }
-    if let Some(weight) = reward.weights.iter().find(|weight| !(weight.abs() <= MOST_WEIGHT)) {
+    if let Some(weight) = reward.weights.iter().find(|weight| weight.is_nan() || weight.abs() > MOST_WEIGHT) {
         found.push((
             "reward.weights",
             format!("holds {weight:e}; each must be within -{MOST_WEIGHT:e} and {MOST_WEIGHT:e}"),
