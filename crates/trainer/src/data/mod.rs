@@ -95,10 +95,10 @@ impl Dataset {
             let before = rows.read;
             rows.mark.file = file;
             let path = Path::new(name);
-            let task = name.starts_with(TASK_PREFIX);
-            let lines = !task && !is_parquet(path, data.format);
+            let task = name.strip_prefix(TASK_PREFIX);
+            let lines = task.is_none() && !is_parquet(path, data.format);
             rows.dataset.sources.push(Source { name: path.to_path_buf(), lines });
-            if let Some(spec) = name.strip_prefix(TASK_PREFIX) {
+            if let Some(spec) = task {
                 for (index, (problem, answer)) in TaskSpec::parse(spec)?.rows().into_iter().enumerate() {
                     rows.take(index + 1, Ok((vec![Row::new(Problem::Text(problem), answer)], 0.0)))?;
                 }

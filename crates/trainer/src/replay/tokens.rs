@@ -37,7 +37,7 @@ impl Treatment {
         let Some(correction) = &self.correction else { return Ok(Corrected::default()) };
         let drawn = samples.iter().map(|sample| Drawn {
             logp_old: &sample.logp_old,
-            logp_behavior: if sample.logp_behavior.is_empty() { &sample.logp_old } else { &sample.logp_behavior },
+            logp_behavior: sample.drawn_logp(),
             trained: !(sample.truncated && self.leaves_out_cut),
         });
         Corrected::of(correction, drawn)
@@ -177,8 +177,7 @@ impl StepTokens {
             batch.logp_ref.extend(&sample.logp_ref);
             batch.logp_epoch.extend(&sample.logp_epoch);
             if treatment.decoupled {
-                let told = if sample.logp_behavior.is_empty() { &sample.logp_old } else { &sample.logp_behavior };
-                batch.logp_behavior.extend(told);
+                batch.logp_behavior.extend(sample.drawn_logp());
             }
             batch.token_weights.extend(corrected.weights(index));
             match sample.advantages.is_empty() {

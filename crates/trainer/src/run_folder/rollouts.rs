@@ -93,6 +93,13 @@ pub struct Sample {
     pub rewards: Vec<f32>,
 }
 
+impl Sample {
+    /// The tokens' log-probabilities in the distribution that was sampled from, whether that was another or not.
+    pub fn drawn_logp(&self) -> &[f32] {
+        if self.logp_behavior.is_empty() { &self.logp_old } else { &self.logp_behavior }
+    }
+}
+
 /// Writes the samples of a step, whole or not at all.
 ///
 /// # Errors
